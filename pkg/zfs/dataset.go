@@ -1,0 +1,236 @@
+package zfs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Type is the type of a dataset.
+type Type string
+
+// The types of datasets that are replicated.
+const (
+	Filesystem Type = "filesystem"
+	Volume     Type = "volume"
+)
+
+// StreamProperty is the user property in which a replica remembers with which
+// send flags it was made, since toggling them between runs can corrupt files
+// (openzfs/zfs#6224).
+const StreamProperty = "understudy:stream"
+
+// Dataset is a filesystem or volume as "zfs list" shows it. Sizes are bytes.
+type Dataset struct {
+	Name           string `json:"name"`
+	Type           Type   `json:"type"`
+	GUID           uint64 `json:"guid,string"`
+	CreateTXG      uint64 `json:"createtxg"`
+	Written        int64  `json:"written"` // since its newest snapshot
+	Used           int64  `json:"used"`
+	Available      int64  `json:"available"`
+	Referenced     int64  `json:"referenced"`
+	Origin         string `json:"origin,omitempty"` // snapshot that it is a clone of
+	Encrypted      bool   `json:"encrypted,omitempty"`
+	KeyStatus      string `json:"keystatus,omitempty"`
+	ReadOnly       bool   `json:"readonly,omitempty"`
+	CanMount       string `json:"canmount,omitempty"`
+	Mounted        bool   `json:"mounted,omitempty"`
+	Mountpoint     string `json:"mountpoint,omitempty"`
+	Compression    string `json:"compression,omitempty"`
+	ResumeToken    string `json:"resume_token,omitempty"`    // of a partial receive
+	StreamFlags    string `json:"stream_flags,omitempty"`    // value of StreamProperty
+	Snapshots      []Snap `json:"-"`                         // by createtxg, oldest first
+	EncryptionRoot string `json:"encryption_root,omitempty"` // dataset that holds the key
+}
+
+// Snap is a snapshot or a bookmark of a dataset. Two snapshots are the same
+// data when their GUIDs are equal, whatever their names.
+type Snap struct {
+	Name      string `json:"n"` // the part after @ or #
+	GUID      uint64 `json:"g,string"`
+	CreateTXG uint64 `json:"t"`
+	Clones    int    `json:"c,omitempty"`
+	Bookmark  bool   `json:"b,omitempty"`
+}
+
+// Full is the snapshot's or bookmark's full name on a dataset.
+func (s Snap) Full(dataset string) string {
+	if s.Bookmark {
+		return dataset + "#" + s.Name
+	}
+	return dataset + "@" + s.Name
+}
+
+// Root is a dataset to list, alone or with all below it.
+type Root struct {
+	Name      string `json:"name"`
+	Recursive bool   `json:"recursive"`
+}
+
+const datasetColumns = "name,type,guid,createtxg,written,used,available,referenced,origin," +
+	"encryption,keystatus,encryptionroot,readonly,canmount,mounted,mountpoint,compression," +
+	"receive_resume_token," + StreamProperty
+
+// Datasets lists filesystems and volumes with their snapshots and bookmarks,
+// in the order of their names (parents first). Roots that do not exist are
+// left out. It costs two processes, or four when some roots are recursive and
+// some are not.
+func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
+	var all []Dataset
+	for _, recursive := range []bool{true, false} {
+		var names []string
+		for _, root := range roots {
+			if root.Recursive == recursive {
+				names = append(names, root.Name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		datasets, err := z.listDatasets(ctx, names, recursive)
+		if err != nil {
+			return nil, err
+		}
+		if len(datasets) > 0 {
+			if err := z.listSnapshots(ctx, names, recursive, datasets); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, datasets...)
+	}
+	slices.SortFunc(all, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(all, func(a, b Dataset) bool { return a.Name == b.Name }), nil
+}
+
+func depth(recursive bool, alone string) []string {
+	if recursive {
+		return []string{"-r"}
+	}
+	return []string{"-d", alone}
+}
+
+func (z *ZFS) listDatasets(ctx context.Context, names []string, recursive bool) ([]Dataset, error) {
+	argv := append([]string{"zfs", "list", "-H", "-p", "-o", datasetColumns, "-t", "filesystem,volume"}, depth(recursive, "0")...)
+	rows, err := z.table(ctx, append(argv, names...))
+	if err != nil {
+		return nil, fmt.Errorf("list datasets of %s: %w", strings.Join(names, ", "), err)
+	}
+	datasets := make([]Dataset, 0, len(rows))
+	for _, row := range rows {
+		d, err := parseDataset(row)
+		if err != nil {
+			return nil, err
+		}
+		datasets = append(datasets, d)
+	}
+	return datasets, nil
+}
+
+func parseDataset(row []string) (Dataset, error) {
+	if want := strings.Count(datasetColumns, ",") + 1; len(row) != want {
+		return Dataset{}, fmt.Errorf("parse zfs list: %d columns instead of %d in %q", len(row), want, strings.Join(row, "\t"))
+	}
+	d := Dataset{
+		Name: row[0], Type: Type(row[1]), Origin: dash(row[8]),
+		Encrypted: row[9] != "off" && row[9] != "-", KeyStatus: dash(row[10]), EncryptionRoot: dash(row[11]),
+		ReadOnly: row[12] == "on", CanMount: dash(row[13]), Mounted: row[14] == "yes", Mountpoint: dash(row[15]),
+		Compression: dash(row[16]), ResumeToken: dash(row[17]), StreamFlags: dash(row[18]),
+	}
+	var err error
+	for column, to := range map[int]*uint64{2: &d.GUID, 3: &d.CreateTXG} {
+		if *to, err = strconv.ParseUint(row[column], 10, 64); err != nil {
+			return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
+		}
+	}
+	for column, to := range map[int]*int64{4: &d.Written, 5: &d.Used, 6: &d.Available, 7: &d.Referenced} {
+		if dash(row[column]) == "" {
+			continue
+		}
+		if *to, err = strconv.ParseInt(row[column], 10, 64); err != nil {
+			return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
+		}
+	}
+	return d, nil
+}
+
+// listSnapshots fills in the snapshots and bookmarks of datasets. It asks only
+// for columns that keep "zfs list" on its fast path (openzfs/zfs#14110).
+func (z *ZFS) listSnapshots(ctx context.Context, names []string, recursive bool, datasets []Dataset) error {
+	argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", "snapshot,bookmark"}, depth(recursive, "1")...)
+	rows, err := z.table(ctx, append(argv, names...))
+	if err != nil {
+		return fmt.Errorf("list snapshots of %s: %w", strings.Join(names, ", "), err)
+	}
+	index := make(map[string]int, len(datasets))
+	for i := range datasets {
+		index[datasets[i].Name] = i
+	}
+	for _, row := range rows {
+		if len(row) != 4 {
+			return fmt.Errorf("parse zfs list: %d columns instead of 4 in %q", len(row), strings.Join(row, "\t"))
+		}
+		at := strings.IndexAny(row[0], "@#")
+		if at < 0 {
+			return fmt.Errorf("parse zfs list: %q is not a snapshot", row[0])
+		}
+		i, known := index[row[0][:at]]
+		if !known { // made after the first listing, or a child of a root that is listed alone
+			continue
+		}
+		snap := Snap{Name: row[0][at+1:], Bookmark: row[0][at] == '#'}
+		if snap.GUID, err = strconv.ParseUint(row[1], 10, 64); err != nil {
+			return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
+		}
+		if snap.CreateTXG, err = strconv.ParseUint(row[2], 10, 64); err != nil {
+			return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
+		}
+		if dash(row[3]) != "" {
+			if snap.Clones, err = strconv.Atoi(row[3]); err != nil {
+				return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
+			}
+		}
+		datasets[i].Snapshots = append(datasets[i].Snapshots, snap)
+	}
+	for i := range datasets {
+		slices.SortStableFunc(datasets[i].Snapshots, func(a, b Snap) int {
+			switch {
+			case a.CreateTXG < b.CreateTXG:
+				return -1
+			case a.CreateTXG > b.CreateTXG:
+				return 1
+			}
+			return 0
+		})
+	}
+	return nil
+}
+
+// dash turns the "-" that zfs prints for "none" into the empty string.
+func dash(value string) string {
+	if value == "-" {
+		return ""
+	}
+	return value
+}
+
+// Parent is the dataset above, or "" for a pool's root.
+func Parent(name string) string {
+	if slash := strings.LastIndexByte(name, '/'); slash >= 0 {
+		return name[:slash]
+	}
+	return ""
+}
+
+// PoolOf is the first component of a dataset's name.
+func PoolOf(name string) string {
+	pool, _, _ := strings.Cut(name, "/")
+	return pool
+}
+
+// Within says whether name is root or lies below it.
+func Within(name, root string) bool {
+	return name == root || strings.HasPrefix(name, root+"/")
+}

@@ -1,0 +1,144 @@
+package zfs
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	gozfs "github.com/mistifyio/go-zfs/v4"
+
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+// Reason is why OpenZFS refused or failed, as far as its text tells.
+type Reason string
+
+// The reasons that callers act on, or for which there is a hint.
+const (
+	Missing    Reason = "missing"    // dataset or snapshot does not exist
+	Busy       Reason = "busy"       // held, cloned, mounted, or being received into
+	NoSpace    Reason = "no space"   // pool or quota full
+	Incomplete Reason = "incomplete" // the stream broke off
+	Modified   Reason = "modified"   // the target was written to, or has newer snapshots
+	Exists     Reason = "exists"
+	Denied     Reason = "denied"
+	StaleToken Reason = "stale token" // resume token no longer fits
+	KeyMissing Reason = "key missing" // encryption key not loaded
+	Suspended  Reason = "suspended"   // pool I/O is suspended
+	NoZFS      Reason = "no zfs"      // module not loaded
+)
+
+// Error is what zfs or zpool printed when it failed, in one line.
+type Error struct {
+	Reason Reason // "" when the text is none that is known
+	Text   string
+	Cause  error
+}
+
+func (e *Error) Error() string { return e.Text }
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Hint says what to do next, where the reason tells.
+func (e *Error) Hint() string { return hints[e.Reason] }
+
+// Is makes errors.Is(err, zfs.Busy) and the like work.
+func (e *Error) Is(target error) bool {
+	reason, ok := target.(Reason)
+	return ok && reason == e.Reason
+}
+
+// Error makes a Reason usable as the target of errors.Is.
+func (r Reason) Error() string { return string(r) }
+
+var hints = map[Reason]string{
+	NoSpace:    "free space on that pool (older snapshots: 'zfs list -t snapshot -o name,used -s used'), or raise the quota",
+	Denied:     "run it as root, or delegate what is missing with 'zfs allow'",
+	Suspended:  "see 'zpool status'; bring the disks back, then 'zpool clear'",
+	NoZFS:      "load the module with 'modprobe zfs', and see that it fits the running kernel",
+	KeyMissing: "load it with 'zfs load-key'",
+}
+
+// texts are what OpenZFS 2.3 prints (lib/libzfs/libzfs_util.c,
+// libzfs_sendrecv.c), in the order in which they are looked for.
+var texts = []struct {
+	says   string
+	reason Reason
+}{
+	{"out of space", NoSpace},
+	{"No space left on device", NoSpace},
+	{"quota exceeded", NoSpace},
+	{"disk quota", NoSpace},
+	{"resume token is corrupt", StaleToken},
+	{"cannot resume send", StaleToken},
+	{"incomplete stream", Incomplete},
+	{"failed to read from stream", Incomplete},
+	{"has been modified", Modified},
+	{"does not match incremental source", Modified},
+	{"already exists", Exists},
+	{"destination exists", Exists},
+	{"does not exist", Missing},
+	{"no such pool", Missing},
+	{"no longer exists", Missing},
+	{"could not find any snapshots", Missing},
+	{"permission denied", Denied},
+	{"encryption key not loaded", KeyMissing},
+	{"is busy", Busy},
+	{"has dependent clones", Busy},
+	{"it's being held", Busy},
+	{"suspended", Suspended},
+	{"The ZFS modules", NoZFS},
+	{"/dev/zfs", NoZFS},
+}
+
+// explain turns a failed process into an *Error where it printed something,
+// and leaves deadlines, cancellation and missing programs as they are.
+func explain(err error) error {
+	var e *run.Error
+	if !errors.As(err, &e) || e.TimedOut || e.ExitCode < 0 || errors.Is(err, context.Canceled) {
+		return err
+	}
+	text := oneLine(e.Stderr)
+	if text == "" {
+		return err
+	}
+	return &Error{Reason: reasonOf(text), Text: text, Cause: err}
+}
+
+// explainText does the same for the errors of go-zfs.
+func explainText(err error) error {
+	var e *gozfs.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	text := oneLine(e.Stderr)
+	if text == "" { // it could not be started: go-zfs's Error has no Unwrap
+		return e.Err
+	}
+	return &Error{Reason: reasonOf(text), Text: text, Cause: e.Err}
+}
+
+func reasonOf(text string) Reason {
+	for _, t := range texts {
+		if strings.Contains(text, t.says) {
+			return t.reason
+		}
+	}
+	return ""
+}
+
+var (
+	// tokenText is the advice with a token of several hundred digits that a
+	// broken-off receive prints.
+	tokenText = regexp.MustCompile(`(?s)A resuming stream can be generated on the sending system by running:.*`)
+	usageText = regexp.MustCompile(`(?s)\n(usage:|For the property list).*`)
+	spaces    = regexp.MustCompile(`\s+`)
+)
+
+// oneLine folds what zfs printed on stderr into one line, without usage texts
+// and tokens.
+func oneLine(stderr string) string {
+	text := tokenText.ReplaceAllString(stderr, "")
+	text = usageText.ReplaceAllString(text, "")
+	return strings.TrimSpace(spaces.ReplaceAllString(text, " "))
+}
