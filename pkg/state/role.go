@@ -52,17 +52,6 @@ type RoleFile struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// check says what makes f impossible.
-func (f RoleFile) check() error {
-	if !f.Role.Valid() {
-		return fmt.Errorf("unknown role %q", string(f.Role))
-	}
-	if f.NewestTerm < f.Term {
-		return fmt.Errorf("newest_term %d is older than term %d", f.NewestTerm, f.Term)
-	}
-	return nil
-}
-
 // Role returns this node's role. Before anything has been recorded it is the
 // zero RoleFile. A file that makes no sense is a *CorruptError, never a guess.
 func (d *Dir) Role() (RoleFile, error) {
@@ -70,10 +59,11 @@ func (d *Dir) Role() (RoleFile, error) {
 	if _, err := d.Read(roleName, &f); err != nil {
 		return RoleFile{}, err
 	}
-	if err := f.check(); err != nil {
+	if !f.Role.Valid() {
 		path, _ := d.file(roleName, ".json") // a constant, valid name
-		return RoleFile{}, &CorruptError{Path: path, Err: err}
+		return RoleFile{}, &CorruptError{Path: path, Err: fmt.Errorf("unknown role %q", string(f.Role))}
 	}
+	f.NewestTerm = max(f.NewestTerm, f.Term)
 	return f, nil
 }
 
@@ -81,9 +71,9 @@ func (d *Dir) Role() (RoleFile, error) {
 // older, since a node has seen its own term. The caller holds the lock that
 // guards transitions.
 func (d *Dir) SetRole(f RoleFile) error {
-	f.NewestTerm = max(f.NewestTerm, f.Term)
-	if err := f.check(); err != nil {
-		return fmt.Errorf("set role: %w", err)
+	if !f.Role.Valid() {
+		return fmt.Errorf("set role: unknown role %q", string(f.Role))
 	}
+	f.NewestTerm = max(f.NewestTerm, f.Term)
 	return d.Write(roleName, f)
 }

@@ -1,0 +1,192 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// checker is the part of the checks that looks at several values at once, or
+// at more than the type of one.
+type checker struct {
+	config *Config
+	found  *problems
+}
+
+// validate adds what is wrong with c beyond the types of single values.
+func (c *Config) validate(found *problems) {
+	k := checker{config: c, found: found}
+	k.nodes()
+	k.network()
+	k.paths()
+	k.ssh()
+	k.replication()
+	k.durations()
+}
+
+// bad records a problem with a key, at the place where its value was given.
+func (k checker) bad(path, format string, args ...any) {
+	at, _ := k.config.sources.nearest(path)
+	k.found.add(at, path, format, args...)
+}
+
+var (
+	nodeName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?$`)
+	// A word of digits and dots is an address that went wrong.
+	allDigits  = regexp.MustCompile(`^[0-9.]+$`)
+	interfaces = regexp.MustCompile(`^[^\s/:]{1,15}$`)
+	sshUser    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]*$`)
+	sshOption  = regexp.MustCompile(`^[A-Za-z0-9]+\s*[= ]\s*\S`)
+)
+
+func (k checker) nodes() {
+	c := k.config
+	if len(c.Nodes) == 0 {
+		k.bad("nodes", "no node is given; list each server as {name: …, address: …}")
+	}
+	names, addresses, priorities := map[string]int{}, map[string]int{}, map[int]int{}
+	locals := 0
+	for i, n := range c.Nodes {
+		at := fmt.Sprintf("nodes[%d]", i)
+		switch first, again := names[n.Name]; {
+		case n.Name == "":
+			k.bad(at+".name", "is missing")
+		case !nodeName.MatchString(n.Name):
+			k.bad(at+".name", "%q is not a node name: letters, digits, '.', '_' and '-'", n.Name)
+		case again:
+			k.bad(at+".name", "%q is nodes[%d] already; each node has its own name", n.Name, first)
+		default:
+			names[n.Name] = i
+		}
+		if n.Local {
+			locals++
+		} else {
+			k.address(at+".address", n.Address, i, addresses)
+		}
+		switch first, again := priorities[n.Priority]; {
+		case n.Priority > 254:
+			k.bad(at+".priority", "%d is not between 1 and 254", n.Priority)
+		case n.Priority != 0 && again:
+			k.bad(at+".priority", "%d is that of nodes[%d] already; equal priorities make a race of an election", n.Priority, first)
+		default:
+			priorities[n.Priority] = i
+		}
+	}
+	if len(c.Nodes) > 0 && locals == len(c.Nodes) {
+		k.bad("nodes", "all nodes are local; one must be this machine itself, with its address")
+	}
+	if _, known := names[c.Node]; c.Node != "" && !known {
+		k.bad("node", "%q is none of the nodes%s", c.Node, didYouMean(c.Node, c.nodeNames()))
+	}
+}
+
+func (k checker) address(path, address string, i int, seen map[string]int) {
+	if address == "" {
+		k.bad(path, "is missing; give the node's own IP address or host name")
+		return
+	}
+	canonical := strings.ToLower(address)
+	if ip, err := netip.ParseAddr(address); err == nil {
+		canonical = ip.String()
+		if vip, ok := k.config.virtualAddress(); ok && vip == ip {
+			k.bad(path, "%s is virtual_ip, which moves between the nodes; give the node's own address", address)
+			return
+		}
+	} else if allDigits.MatchString(address) || !hostName.MatchString(address) || len(address) > 253 {
+		k.bad(path, "%q is neither an IP address nor a host name", address)
+		return
+	}
+	if first, again := seen[canonical]; again {
+		k.bad(path, "%s is that of nodes[%d] already", address, first)
+		return
+	}
+	seen[canonical] = i
+}
+
+// virtualAddress returns the floating address when there is a valid one.
+func (c *Config) virtualAddress() (netip.Addr, bool) {
+	if p, err := netip.ParsePrefix(c.VirtualIP); err == nil {
+		return p.Addr(), true
+	}
+	return netip.Addr{}, false
+}
+
+func (k checker) network() {
+	c := k.config
+	if c.VirtualIP != "" {
+		if _, ok := k.config.virtualAddress(); !ok {
+			k.bad("virtual_ip", "%q is not an address with a prefix length such as 192.168.1.100/24", c.VirtualIP)
+		}
+	}
+	if c.Interface != "" && !interfaces.MatchString(c.Interface) {
+		k.bad("interface", "%q is not the name of a network interface", c.Interface)
+	}
+}
+
+// paths checks that paths do not depend on where a program was started: cron
+// and keepalived start it elsewhere than a person does.
+func (k checker) paths() {
+	c := k.config
+	for _, p := range []struct{ path, value string }{
+		{"state_dir", c.StateDir},
+		{"ssh.identity_file", c.SSH.IdentityFile},
+		{"ssh.known_hosts_file", c.SSH.KnownHostsFile},
+		{"services.directory", c.Services.Directory},
+		{"notify.urls_file", c.Notify.URLsFile},
+	} {
+		if p.value != "" && !filepath.IsAbs(p.value) {
+			k.bad(p.path, "%q is not an absolute path", p.value)
+		}
+	}
+	if c.StateDir == "" {
+		k.bad("state_dir", "is empty")
+	}
+}
+
+func (k checker) ssh() {
+	s := k.config.SSH
+	if !sshUser.MatchString(s.User) {
+		k.bad("ssh.user", "%q is not a user name", s.User)
+	}
+	if s.Port < 1 || s.Port > 65535 {
+		k.bad("ssh.port", "%d is not between 1 and 65535", s.Port)
+	}
+	for i, option := range s.Options {
+		if !sshOption.MatchString(option) {
+			k.bad(fmt.Sprintf("ssh.options[%d]", i), "%q is not an option such as Ciphers=aes128-gcm@openssh.com", option)
+		}
+	}
+	if strings.TrimSpace(s.RemoteCommand) == "" || strings.HasPrefix(s.RemoteCommand, "-") || strings.ContainsAny(s.RemoteCommand, "\x00\n") {
+		k.bad("ssh.remote_command", "%q is not the path of a program", s.RemoteCommand)
+	}
+}
+
+// durations checks deadlines: with none left everything would fail at once.
+func (k checker) durations() {
+	c := k.config
+	for _, d := range []struct {
+		path  string
+		value time.Duration
+	}{
+		{"ssh.connect_timeout", c.SSH.ConnectTimeout},
+		{"replication.timeouts.zfs", c.Replication.Timeouts.ZFS},
+		{"replication.timeouts.snapshot", c.Replication.Timeouts.Snapshot},
+		{"replication.timeouts.stall", c.Replication.Timeouts.Stall},
+		{"replication.pre_snapshot.timeout", c.Replication.PreSnapshot.Timeout},
+		{"replication.post_snapshot.timeout", c.Replication.PostSnapshot.Timeout},
+	} {
+		if d.value <= 0 {
+			k.bad(d.path, "must be longer than 0")
+		}
+	}
+	if t := c.SSH.ConnectTimeout; t > 0 && t < time.Second {
+		k.bad("ssh.connect_timeout", "%s is shorter than ssh can measure; give at least 1s", t)
+	}
+	if c.Lag.Warning > c.Lag.Critical {
+		k.bad("lag.warning", "%s is longer than lag.critical, %s", formatDuration(c.Lag.Warning), formatDuration(c.Lag.Critical))
+	}
+}
