@@ -22,6 +22,12 @@ const (
 // (openzfs/zfs#6224).
 const StreamProperty = "understudy:stream"
 
+// ContainerProperty marks a standby's own pool root, below which the content
+// of the active node's pool root lies, since nothing can be received into it.
+// Its value is the dataset's own name: the datasets below inherit it, and must
+// not take it for theirs.
+const ContainerProperty = "understudy:container"
+
 // Dataset is a filesystem or volume as "zfs list" shows it. Sizes are bytes.
 type Dataset struct {
 	Name           string `json:"name"`
@@ -42,6 +48,7 @@ type Dataset struct {
 	Compression    string `json:"compression,omitempty"`
 	ResumeToken    string `json:"resume_token,omitempty"`    // of a partial receive
 	StreamFlags    string `json:"stream_flags,omitempty"`    // value of StreamProperty
+	Container      bool   `json:"container,omitempty"`       // marked by ContainerProperty
 	Snapshots      []Snap `json:"-"`                         // by createtxg, oldest first
 	EncryptionRoot string `json:"encryption_root,omitempty"` // dataset that holds the key
 }
@@ -72,7 +79,7 @@ type Root struct {
 
 const datasetColumns = "name,type,guid,createtxg,written,used,available,referenced,origin," +
 	"encryption,keystatus,encryptionroot,readonly,canmount,mounted,mountpoint,compression," +
-	"receive_resume_token," + StreamProperty
+	"receive_resume_token," + StreamProperty + "," + ContainerProperty
 
 // Datasets lists filesystems and volumes with their snapshots and bookmarks,
 // in the order of their names (parents first). Roots that do not exist are
@@ -138,6 +145,7 @@ func parseDataset(row []string) (Dataset, error) {
 		Encrypted: row[9] != "off" && row[9] != "-", KeyStatus: dash(row[10]), EncryptionRoot: dash(row[11]),
 		ReadOnly: row[12] == "on", CanMount: dash(row[13]), Mounted: row[14] == "yes", Mountpoint: dash(row[15]),
 		Compression: dash(row[16]), ResumeToken: dash(row[17]), StreamFlags: dash(row[18]),
+		Container: row[19] == row[0],
 	}
 	var err error
 	for column, to := range map[int]*uint64{2: &d.GUID, 3: &d.CreateTXG} {

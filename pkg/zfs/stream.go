@@ -24,7 +24,8 @@ type Send struct {
 	To    string // snapshot, full name
 	From  string // base: snapshot, bookmark or origin, full name; "" is a full stream
 	All   bool   // with every snapshot between (-I) instead of the last alone (-i)
-	Flags string // of -L -c -e -w, as letters: "Lce"
+	Flags string // of -L -c -e, as letters: "Lce"
+	Raw   bool   // -w: encrypted data goes as it lies on disk
 	Token string // resume this; all else is in the token
 }
 
@@ -37,6 +38,9 @@ func (s Send) argv(extra ...string) []string {
 	argv = append(argv, "-p")
 	for _, flag := range s.Flags {
 		argv = append(argv, "-"+string(flag))
+	}
+	if s.Raw {
+		argv = append(argv, "-w")
 	}
 	if s.From != "" {
 		how := "-i"

@@ -1,0 +1,80 @@
+package replicate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// rootName is where the content of a pool's root dataset lies on a standby,
+// below the standby's own pool root: OpenZFS can receive into an existing
+// dataset only by force, which destroys what is there, and a pool's root
+// always exists.
+const rootName = "understudy-root"
+
+// keptName is the dataset below a pool's root that holds kept tails. It is
+// never replicated.
+const keptName = "understudy-kept"
+
+// Scope is which datasets are replicated and how they are called on a standby.
+type Scope []config.Dataset
+
+// Sources are the datasets to list on the sending node.
+func (s Scope) Sources() []zfs.Root {
+	roots := make([]zfs.Root, 0, len(s))
+	for _, d := range s {
+		roots = append(roots, zfs.Root{Name: d.Name, Recursive: d.Recursive})
+	}
+	return roots
+}
+
+// Targets are the datasets to list on a standby. A pool's root that is sent
+// alone still needs the place of its content looked at.
+func (s Scope) Targets() []zfs.Root {
+	roots := make([]zfs.Root, 0, len(s))
+	for _, d := range s {
+		target := d.TargetName()
+		roots = append(roots, zfs.Root{Name: target, Recursive: d.Recursive})
+		if !d.Recursive && zfs.Parent(target) == "" {
+			roots = append(roots, zfs.Root{Name: target + "/" + rootName})
+		}
+	}
+	return roots
+}
+
+// Target returns what a source dataset is called on a standby, and false when
+// it is not replicated.
+func (s Scope) Target(source string) (string, bool) {
+	for _, d := range s {
+		if covers(d, source, d.Name) {
+			return d.TargetName() + strings.TrimPrefix(source, d.Name), true
+		}
+	}
+	return "", false
+}
+
+// Allows says whether a dataset on a standby may be received into or pruned.
+func (s Scope) Allows(target string) bool {
+	return slices.ContainsFunc(s, func(d config.Dataset) bool {
+		root := d.TargetName()
+		if !d.Recursive && zfs.Parent(root) == "" && target == root+"/"+rootName {
+			return true
+		}
+		return covers(d, target, root)
+	})
+}
+
+// covers says whether name is root or, if the entry is recursive, below it,
+// and neither excluded nor a kept tail.
+func covers(d config.Dataset, name, root string) bool {
+	if name != root && (!d.Recursive || !zfs.Within(name, root)) {
+		return false
+	}
+	if zfs.Within(name, zfs.PoolOf(name)+"/"+keptName) {
+		return false
+	}
+	source := d.Name + strings.TrimPrefix(name, root)
+	return !slices.ContainsFunc(d.Exclude, func(excluded string) bool { return zfs.Within(source, excluded) })
+}
