@@ -28,8 +28,12 @@ type Config struct {
 	Lag         Lag         `yaml:"lag"`
 	Notify      Notify      `yaml:"notify"`
 
+	file    string
 	sources sources
 }
+
+// File returns the file that was loaded.
+func (c *Config) File() string { return c.file }
 
 // Node is one server.
 type Node struct {

@@ -56,7 +56,7 @@ func Load(o LoadOptions) (*Config, error) {
 	}
 	setDefaults(v, root)
 
-	c := &Config{sources: given}
+	c := &Config{file: file, sources: given}
 	// The values have their final types already, so anything that does not
 	// fit is a bug here and not the user's mistake.
 	err = v.UnmarshalExact(c, func(d *mapstructure.DecoderConfig) {

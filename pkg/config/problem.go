@@ -51,7 +51,7 @@ func (e *ConfigError) ExitCode() int { return 78 }
 
 // Hint says what to do next.
 func (e *ConfigError) Hint() string {
-	return fmt.Sprintf("correct it, then look again with: config check --config %s", e.File)
+	return "correct what is named above; the command `config check` looks again and does nothing else"
 }
 
 // FileError says that the configuration file could not be used at all.

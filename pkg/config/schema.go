@@ -20,6 +20,7 @@ type key struct {
 	// inherits is the path of the key whose value this one takes when it is
 	// not given.
 	inherits string
+	index    int   // of the field in its struct
 	sub      []key // the keys below, for a mapping or the elements of a list
 }
 
@@ -83,7 +84,7 @@ func keysOf(t reflect.Type, prefix, overrides string) []key {
 		if !ok {
 			continue
 		}
-		k := key{path: prefix + name, name: name, typ: f.Type, inherits: f.Tag.Get("given")}
+		k := key{path: prefix + name, name: name, typ: f.Type, index: f.Index[0], inherits: f.Tag.Get("given")}
 		if tag := f.Tag.Get("oneof"); tag != "" {
 			k.oneOf = strings.Split(tag, ",")
 		}

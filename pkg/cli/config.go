@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+)
+
+// LoadConfig loads the configuration that --config, else the environment,
+// names. flags maps the paths of config keys to the flags that set them, such
+// as "replication.snapshot" to --snapshot; nil: none do.
+func (p *Process) LoadConfig(flags map[string]*pflag.Flag) (*config.Config, error) {
+	return config.Load(config.LoadOptions{File: p.ConfigFile, Env: p.Getenv, Flags: flags})
+}
+
+// ConfigCommand returns the command "config" with "check" and "show", to be
+// added to a program's root command.
+func ConfigCommand(p *Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Check or show the configuration",
+	}
+	c.AddCommand(
+		&cobra.Command{
+			Use:   "check",
+			Short: "Check the configuration and name every error with its line",
+			Args:  cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				return p.checkConfig(c)
+			},
+		},
+		&cobra.Command{
+			Use:   "show",
+			Short: "Show every value in force and where it comes from",
+			Args:  cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return p.showConfig()
+			},
+		},
+	)
+	return c
+}
+
+func (p *Process) checkConfig(c *cobra.Command) error {
+	loaded, err := p.LoadConfig(nil)
+	if err != nil {
+		return err
+	}
+	// A config may be checked on a machine that is none of its nodes.
+	here := "none of the nodes"
+	if self, err := loaded.Self(c.Context(), nil); err == nil {
+		here = self.Name
+	}
+	_, err = fmt.Fprintf(p.Stdout, "%s: good\nnodes: %s\nthis machine: %s\ndatasets: %s\n",
+		loaded.File(), nodeList(loaded.Nodes), here, datasetList(loaded.Replication.Datasets))
+	return err
+}
+
+func (p *Process) showConfig() error {
+	loaded, err := p.LoadConfig(nil)
+	if err != nil {
+		return err
+	}
+	text, err := loaded.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = p.Stdout.Write(text)
+	return err
+}
+
+func nodeList(nodes []config.Node) string {
+	list := make([]string, len(nodes))
+	for i, n := range nodes {
+		list[i] = fmt.Sprintf("%s (%s)", n.Name, n.Address)
+		if n.Local {
+			list[i] = n.Name + " (local)"
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func datasetList(datasets []config.Dataset) string {
+	if len(datasets) == 0 {
+		return "none"
+	}
+	list := make([]string, len(datasets))
+	for i, d := range datasets {
+		list[i] = d.Name
+		if d.Recursive {
+			list[i] += " and below"
+		}
+	}
+	return strings.Join(list, ", ")
+}

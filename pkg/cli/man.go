@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// manCommand returns the hidden command that writes the man pages. It is for
+// packaging: installed programs bring their pages along.
+func (p *Process) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "man DIRECTORY",
+		Short:  "Write the man pages of all commands into a directory",
+		Long:   "Write the man pages of all commands into a directory, which is made when missing.\nSOURCE_DATE_EPOCH sets their date.",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.writeManPages(c.Root(), args[0])
+		},
+	}
+}
+
+// manSection is that of commands for administrators.
+const manSection = "8"
+
+func (p *Process) writeManPages(root *cobra.Command, dir string) error {
+	date := p.Now()
+	if epoch := p.Getenv("SOURCE_DATE_EPOCH"); epoch != "" {
+		seconds, err := strconv.ParseInt(epoch, 10, 64)
+		if err != nil {
+			return Usagef("SOURCE_DATE_EPOCH %q is not a number of seconds", epoch)
+		}
+		date = time.Unix(seconds, 0)
+	}
+	date = date.UTC()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make folder for man pages: %w", err)
+	}
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Hidden = true // five pages that every program would bring again
+		}
+	}
+	describeExitStatus(root)
+	err := doc.GenManTreeFromOpts(root, doc.GenManTreeOptions{
+		Path:             dir,
+		CommandSeparator: "-",
+		Header:           &doc.GenManHeader{Section: manSection, Date: &date, Source: "Understudy", Manual: "Understudy"},
+	})
+	if err != nil {
+		return fmt.Errorf("write man pages into %s: %w", dir, err)
+	}
+	return nil
+}
+
+// describeExitStatus adds the EXIT STATUS section to the descriptions, the
+// only place in a page that cobra leaves to its user. It changes the commands,
+// which end with the process.
+func describeExitStatus(c *cobra.Command) {
+	// Read before the commands below: they inherit, and Long is no annotation.
+	status := exitStatus(c)
+	if c.Long == "" {
+		c.Long = c.Short
+	}
+	c.Long = strings.TrimSpace(c.Long) + "\n\n# EXIT STATUS\n```\n" + status + "\n```\n"
+	for _, sub := range c.Commands() {
+		describeExitStatus(sub)
+	}
+}

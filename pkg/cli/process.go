@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Process is what a command may use of its process. Run completes it before
+// the command runs.
+type Process struct {
+	// Name is the program's name as it appears in messages.
+	Name string
+
+	Stdin  io.Reader
+	Stdout io.Writer // the result
+	Stderr io.Writer // the log, errors and progress
+
+	// Log writes to Stderr as --log-level and --log-format say. Read it when
+	// the command runs, not when it is constructed: the flags come between.
+	Log zerolog.Logger
+
+	// Getenv looks up an environment variable, as os.Getenv does.
+	Getenv func(string) string
+	// Now is the current time.
+	Now func() time.Time
+
+	// StdoutTerminal and StderrTerminal say whether a person is looking.
+	StdoutTerminal, StderrTerminal bool
+
+	// ConfigFile is the value of --config; empty when it was not given.
+	ConfigFile string
+}
+
+// NewCommand constructs a program's root command. The command's RunE must
+// return errors instead of printing them.
+type NewCommand func(*Process) *cobra.Command
+
+// Main runs a program as this process and exits with its code.
+func Main(newCommand NewCommand) {
+	p := &Process{
+		Name:           filepath.Base(os.Args[0]),
+		Stdin:          os.Stdin,
+		Stdout:         os.Stdout,
+		Stderr:         os.Stderr,
+		Getenv:         os.Getenv,
+		Now:            time.Now,
+		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	if err := completePath(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: error: %v\n", p.Name, err)
+		os.Exit(Failed)
+	}
+	ctx, stop := withSignals(context.Background())
+	code := Run(ctx, os.Args[1:], p, newCommand)
+	stop()
+	os.Exit(code)
+}
+
+// completePath adds the folders in which zfs, keepalived and their like live:
+// the search paths of cron and of an ordinary login lack them.
+func completePath() error {
+	path := os.Getenv("PATH")
+	have := filepath.SplitList(path)
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		found := false
+		for _, h := range have {
+			found = found || h == dir
+		}
+		if !found {
+			have = append(have, dir)
+		}
+	}
+	if err := os.Setenv("PATH", strings.Join(have, string(os.PathListSeparator))); err != nil {
+		return fmt.Errorf("complete PATH: %w", err)
+	}
+	return nil
+}
+
+// signalError is the cause of a context that a signal has cancelled.
+type signalError struct {
+	signal syscall.Signal
+}
+
+func (e signalError) Error() string {
+	switch e.signal {
+	case syscall.SIGINT:
+		return "stopped by SIGINT"
+	case syscall.SIGTERM:
+		return "stopped by SIGTERM"
+	}
+	return "stopped by " + e.signal.String()
+}
+
+// withSignals returns a context that the first SIGINT or SIGTERM cancels. A
+// second one finds the default action restored and ends the process at once.
+// A pipe without a reader becomes a write error instead of the end: a log
+// that nobody reads any more must not keep work from ending in order.
+func withSignals(parent context.Context) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	pipes := make(chan os.Signal, 1)
+	// Notify and not Ignore: an ignored signal would be inherited by every
+	// program that is started.
+	signal.Notify(pipes, syscall.SIGPIPE)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(signalError{signal: s.(syscall.Signal)})
+			signal.Reset(syscall.SIGINT, syscall.SIGTERM)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		signal.Stop(pipes)
+		cancel(nil)
+	}
+}
