@@ -1,0 +1,85 @@
+# `make` alone lists the targets. Everything that does more than build and test
+# works on the real machine's namespaces and needs root: sudo make demo
+
+GO      ?= go
+GOARCH  ?= $(shell $(GO) env GOARCH)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# Kind of the lab's nodes: ns (namespaces, ZFS simulated) or vm (QEMU, all real).
+LAB     ?= ns
+# safe.directory: under sudo the checkout belongs to somebody else.
+VERSION ?= $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# A distribution's Go is often older than go.mod asks for; it then fetches the
+# right one from the module proxy. A local one is used when it is new enough.
+export GOTOOLCHAIN ?= auto
+export GOFLAGS += -buildvcs=false
+export PATH := $(PATH):/usr/local/go/bin
+export LAB
+
+# Programs for this project's usual machine lie in bin/, others beside it.
+bin      = bin$(if $(filter-out amd64,$(GOARCH)),/$(GOARCH))
+ldflags  = -s -w -X github.com/understudy-ha/understudy/pkg/cli.version=$(VERSION)
+programs = $(notdir $(wildcard cmd/*))
+# Packages in which several things happen at the same time.
+racy     = ./pkg/...
+
+.DEFAULT_GOAL := help
+.PHONY: help setup toolchain build test race lint demo drill bench lab-up lab-ssh lab-down install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing (Debian 12, 13, Ubuntu 24.04); the others call it
+	@scripts/setup.sh
+
+toolchain:
+	@scripts/setup.sh toolchain
+
+build: toolchain ## build the programs, static, into bin/; GOARCH=arm64 works too
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -ldflags '$(ldflags)' -o $(bin)/ ./cmd/...
+
+test: toolchain ## run all tests that need no lab; the scripts run on the simulator
+	$(GO) test ./...
+
+race: setup ## run the packages' tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(racy)
+
+lint: setup ## check format, vet, staticcheck, package directions, shell scripts
+	@scripts/lint.sh
+
+demo: setup ## show a pool being replicated between two nodes (LAB=vm: all real)
+	$(GO) run ./drill/demo
+
+drill: setup ## run the scenarios and scripts in the lab (LAB=ns or LAB=vm)
+	$(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill
+
+bench: setup ## measure against syncoid in the lab and write docs/benchmarks.md
+	$(GO) run ./drill/bench
+
+lab-up: setup ## start a lab of two nodes, a and b, to use by hand
+	$(GO) run ./lab/cmd/lab up
+
+lab-ssh: toolchain ## log in to a node of that lab: NODE=a
+	@test -n '$(NODE)' || { echo 'make: which node? make lab-ssh NODE=a' >&2; exit 64; }
+	@$(GO) run ./lab/cmd/lab ssh '$(NODE)'
+
+lab-down: toolchain ## stop that lab and remove all of it
+	$(GO) run ./lab/cmd/lab down
+
+# In bin, not sbin: ssh finds the other node's zfs-replicate on the search path
+# of a login that is not interactive, which has no sbin. The cron file is an
+# example, since it must not run before there is a configuration.
+install: build ## install programs, man pages and completions (DESTDIR, PREFIX)
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8' \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples'
+	set -e; for program in $(programs); do \
+		install -m 0755 "$(bin)/$$program" '$(DESTDIR)$(PREFIX)/bin/'; \
+		GOARCH= $(GO) run "./cmd/$$program" man '$(DESTDIR)$(PREFIX)/share/man/man8'; \
+		GOARCH= $(GO) run "./cmd/$$program" completion bash \
+			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
+	done
+	install -m 0644 packaging/cron/zfs-replicate '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples/zfs-replicate.cron'
+
+clean: ## remove what was built (the lab's images stay: lab/README.md)
+	rm -rf bin

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Runs every check of the sources and fails if any of them does. All run, so
+# that one look shows all there is to correct.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit
+
+failed=0
+
+# check NAME COMMAND…: what the command prints is shown, and it fails by its
+# exit code.
+check() {
+	local name=$1
+	shift
+	if "$@"; then
+		echo "ok    $name"
+	else
+		echo "FAIL  $name"
+		failed=1
+	fi
+}
+
+# nothing COMMAND…: fails when the command prints anything.
+nothing() {
+	local output
+	output=$("$@") || return 1
+	[ -z "$output" ] && return 0
+	printf '%s\n' "$output"
+	return 1
+}
+
+sources() { find . -name '*.go' -not -path './.git/*' -not -path './bin/*' "$@"; }
+
+formatted() { sources -exec "$(go env GOROOT)/bin/gofmt" -l {} +; }
+
+# Functions that run before main, and ends of the process that skip what is
+# deferred, are kept out of packages.
+no_init() { sources -exec grep -nE '^func init\(\)' {} /dev/null \;; }
+no_exit() {
+	sources -path './pkg/*' -not -path './pkg/cli/process.go' -not -name '*_test.go' \
+		-exec grep -nE '\bos\.Exit\(|\blog\.Fatal' {} /dev/null \;
+}
+
+tool() { go tool -modfile=tools/go.mod "$@"; }
+
+# depguard falls back to an empty configuration when it finds none.
+directions() { [ -f .depguard.yaml ] && tool depguard ./cmd/... ./pkg/...; }
+
+shell_scripts() {
+	find . -type f -not -path './.git/*' -not -path './bin/*' \
+		-exec awk 'FNR == 1 { if (/^#!.*[\/ ](ba|da)?sh( |$)/) print FILENAME; nextfile }' {} +
+}
+
+shell() {
+	local scripts
+	mapfile -t scripts < <(shell_scripts)
+	[ ${#scripts[@]} -gt 0 ] && shellcheck "${scripts[@]}"
+}
+
+check "gofmt" nothing formatted
+check "no init functions" nothing no_init
+check "no os.Exit in packages" nothing no_exit
+check "go vet" go vet ./... ./testdata/zfssim/...
+check "go vet, drill" go vet -tags drill ./...
+check "staticcheck" tool staticcheck -tags drill ./... ./testdata/zfssim/...
+check "package directions" directions
+check "shellcheck" shell
+exit "$failed"

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the lab need and is missing, on Debian 12
+# and 13 and Ubuntu 24.04. Running it again costs nothing: it looks first.
+#
+#   scripts/setup.sh             everything
+#   scripts/setup.sh toolchain   only what `make build` and `make test` need
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+
+# The Go command fetches the toolchain that go.mod asks for from the module
+# proxy when it is older. Distributions switch this off by default.
+export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}"
+export PATH="$PATH:/usr/local/go/bin"
+# The first Go release that can fetch another.
+readonly oldest_go=1.21
+
+toolchain_packages=(ca-certificates git make)
+lab_packages=(
+	cpio # looks into an initial ramdisk
+	debian-archive-keyring # the node image is Debian on any host
+	e2fsprogs
+	gcc libc6-dev # the race detector
+	iproute2
+	kmod
+	mmdebstrap
+	openssh-client
+	qemu-system-x86
+	qemu-utils
+	shellcheck
+	util-linux
+	zstd
+)
+
+say() { echo "setup: $*" >&2; }
+
+die() {
+	say "error: $1"
+	say "hint: $2"
+	exit 1
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "packages must be installed as root, and sudo is missing" "run this as root"
+	fi
+}
+
+apt() {
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
+
+# Cleared by the first update, so that one run updates the lists once.
+lists_old=yes
+
+install() {
+	command -v apt-get >/dev/null ||
+		die "these packages are missing, and this is not Debian or Ubuntu: $*" "install what corresponds to them, then run make again"
+	if [ -n "$lists_old" ]; then
+		apt update
+		lists_old=
+	fi
+	apt install -y --no-install-recommends "$@"
+}
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+install_missing() {
+	local package missing=()
+	# On another distribution, take what is there; what lacks will be named
+	# by the program that needs it.
+	command -v dpkg-query >/dev/null || return 0
+	for package in "$@"; do
+		installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return 0
+	say "installing ${missing[*]}"
+	install "${missing[@]}"
+}
+
+# at_least A B: version A is B or newer.
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# The version of the Go command itself, whatever go.mod would make it fetch.
+go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
+
+usable_go() {
+	command -v go >/dev/null && at_least "$(cd / && go_version)" "$oldest_go"
+}
+
+install_go() {
+	local candidate
+	say "installing Go"
+	install ca-certificates
+	candidate=$(apt-cache policy golang-go | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}//p')
+	if at_least "${candidate:-0}" "$oldest_go"; then
+		apt install -y --no-install-recommends golang-go
+		return
+	fi
+	# Debian 12 has a newer one in its backports.
+	local suite
+	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	[ "$suite" = bookworm ] ||
+		die "this system has no Go of version $oldest_go or newer" "install Go from https://go.dev/dl/ to /usr/local/go"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm-backports main" |
+		as_root tee /etc/apt/sources.list.d/understudy-backports.list >/dev/null
+	apt update
+	apt install -y --no-install-recommends -t bookworm-backports golang-go
+}
+
+toolchain() {
+	install_missing "${toolchain_packages[@]}"
+	usable_go || install_go
+	local want have
+	want=$(sed -n 's/^go //p' go.mod)
+	if ! have=$(go env GOVERSION) || ! at_least "${have#go}" "$want"; then
+		die "Go $want can't be had (have ${have:-none}, GOTOOLCHAIN=$GOTOOLCHAIN)" \
+			"set GOTOOLCHAIN=auto and let Go reach its module proxy, or install Go $want to /usr/local/go"
+	fi
+}
+
+case "${1:-all}" in
+toolchain)
+	toolchain
+	;;
+all)
+	toolchain
+	install_missing "${lab_packages[@]}"
+	# Now, so that nothing that follows depends on the network.
+	go mod download
+	go -C tools mod download
+	;;
+*)
+	echo "usage: scripts/setup.sh [all|toolchain]" >&2
+	exit 64
+	;;
+esac
