@@ -1,88 +1,98 @@
 #!/bin/bash
-# Makes the lab's node image: one Debian 13 system that serves both kinds of
-# node, as a folder (rootfs/, for namespace nodes) and as a disk with kernel
-# and initrd beside it (for virtual machines).
+# Makes the lab's node image: one Debian 13 system in two stages.
 #
-#   build.sh OUT    OUT must not exist; it appears complete or not at all.
+#   build.sh base OUT    rootfs/ with all that a namespace node runs (a minute)
+#   build.sh full OUT    the same and a kernel, OpenZFS and the tools to compare
+#                        with, and vmlinux, initrd.img and disk.img for virtual
+#                        machines (about ten minutes; most of it compiles OpenZFS)
 #
-# Takes about ten minutes on two cores; most of it compiles OpenZFS.
+# OUT must not exist; it appears complete or not at all. The caller holds a
+# lock: whatever OUT.partial there is was left by a build that was killed.
+# Runs as root in mount and pid namespaces of its own.
 set -euo pipefail
 
-out=${1:?usage: build.sh OUT}
+stage=${1:?usage: build.sh base|full OUT}
+out=${2:?usage: build.sh base|full OUT}
 here=$(cd "$(dirname "$0")" && pwd)
-work=$out.partial.$$
+work=$out.partial
 log=$work/build.log
 suite=trixie
 mirror=${LAB_MIRROR:-http://deb.debian.org/debian}
 
 packages=(
-	# A bootable system: systemd stays out, rootfs/sbin/lab-init starts it.
-	linux-image-cloud-amd64 linux-headers-cloud-amd64 initramfs-tools kmod
-	iproute2 iputils-ping procps util-linux ca-certificates netbase
-	# What the nodes run.
-	zfs-dkms zfsutils-linux keepalived docker.io docker-cli docker-compose iptables
-	openssh-server openssh-client
-	# What the benchmarks compare with, and what it needs.
-	sanoid pv mbuffer lzop zstd time
+	iproute2 iputils-ping procps util-linux kmod ca-certificates netbase curl
+	keepalived docker.io docker-cli docker-compose iptables nftables
+	openssh-server openssh-client zstd xz-utils time
 )
+steps=1
+if [ "$stage" = full ]; then
+	steps=3
+	packages+=(
+		# busybox is the initrd's userland.
+		linux-image-cloud-amd64 linux-headers-cloud-amd64 initramfs-tools busybox-static cpio
+		zfs-dkms zfsutils-linux
+		# What the benchmarks compare with, and what it needs.
+		sanoid pv mbuffer lzop
+	)
+fi
 
-say() { printf '%s  image: %s\n' "$(date +%T)" "$*" >&2; }
+say() { printf 'image %s: %3ds  %s\n' "$stage" "$SECONDS" "$*" >&2; }
 
 # On any end but a good one, the half-made image goes away.
 cleanup() {
 	local code=$?
+	[ -z "${beat:-}" ] || kill "$beat" 2>/dev/null || true
 	if [ "$code" -ne 0 ]; then
 		say "failed; the last lines of its log:"
 		tail -n 25 "$log" >&2 || true
+		rm -rf --one-file-system "$work"
 	fi
-	rm -rf --one-file-system "$work"
 	exit "$code"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-[ ! -e "$out" ] || { say "$out exists"; exit 1; }
-mkdir -p "$work"
-# Half-made images of builds that were killed outright.
-for stale in "$out".partial.*; do
-	[ "$stale" = "$work" ] || kill -0 "${stale##*.}" 2>/dev/null || rm -rf --one-file-system "$stale"
-done
-
-# heartbeat says every 30 s what the log's last line is, since a silent
-# ten minutes look like a hang.
+# heartbeat shows the log's last line now and then: silent minutes look like
+# a hang.
 heartbeat() {
-	while sleep 30; do
-		say "… $(tail -n 1 "$log" | tr -d '\r' | cut -c1-60)"
+	while sleep 15; do
+		say "… $(tail -c 400 "$log" | tr '\r' '\n' | grep . | tail -n 1 | cut -c1-70)"
 	done
 }
 
+[ ! -e "$out" ] || { say "$out exists"; exit 1; }
+rm -rf --one-file-system "$work"
+mkdir -p "$work"
+
 root=$work/rootfs
-say "1/4 installing Debian $suite and compiling OpenZFS (about 8 minutes)"
+say "1/$steps installing Debian $suite"
 heartbeat & beat=$!
 include=$(IFS=,; echo "${packages[*]}")
+# MODULES=list: the initrd that the kernel's package makes is not used, so it
+# may as well be small. The real one is made in customize.sh.
+# shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
 mmdebstrap --mode=root --variant=apt --components=main,contrib \
 	--aptopt='APT::Install-Recommends "false"' \
 	--aptopt='Acquire::Retries "3"' \
+	--dpkgopt='force-unsafe-io' \
 	--dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \
+	--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d" && echo MODULES=list >"$1/etc/initramfs-tools/conf.d/lab"' \
 	--include="$include" \
-	--customize-hook="$here/customize.sh \"\$1\"" \
+	--customize-hook="$here/customize.sh $stage \"\$1\"" \
 	"$suite" "$root" "$mirror" >"$log" 2>&1
-kill "$beat" 2>/dev/null || true
-wait "$beat" 2>/dev/null || true
 
-say "2/4 kernel and initrd"
-cp -L "$root"/boot/vmlinuz-* "$work/vmlinuz"
-cp -L "$root"/boot/initrd.img-* "$work/initrd.img"
-rm -f "$root"/boot/initrd.img-* "$root"/boot/vmlinuz-*
+if [ "$stage" = full ]; then
+	say "2/$steps kernel and initrd"
+	mv "$root/lab-boot/vmlinux" "$root/lab-boot/initrd.img" "$work/"
+	rmdir "$root/lab-boot"
 
-say "3/4 disk"
-truncate -s 12G "$work/disk.img"
-mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum -d "$root" "$work/disk.img" >>"$log" 2>&1
+	say "3/$steps disk"
+	"$here/disk.sh" "$root" "$work/disk.img" >>"$log" 2>&1
+fi
 
-say "4/4 done: $(du -sh "$root" | cut -f1)"
-mv "$log" "$work/rootfs/../build.log" 2>/dev/null || true
+say "done: $(du -sh "$root" | cut -f1)"
 sync -f "$work"
 mv -T "$work" "$out"

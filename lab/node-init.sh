@@ -1,0 +1,83 @@
+#!/bin/bash
+# The first process of a node of either kind; systemd would take minutes under
+# emulation. It mounts what the kernel offers, sets the network, imports the
+# pools, starts sshd, then reaps orphans until it is told to stop (SIGTERM).
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+cd /
+# KIND, NAME, ADDRESS, MANAGEMENT (the last two with prefix length).
+. /etc/lab/node
+
+if [ "$KIND" = vm ]; then
+	mount -t proc proc /proc
+	mount -t sysfs sys /sys
+	mkdir -p /dev/pts /dev/shm
+	mount -t devpts devpts /dev/pts
+	mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+	mount -t tmpfs -o mode=755 tmpfs /run
+	mount -t tmpfs -o mode=1777 tmpfs /tmp
+	mount -t cgroup2 cgroup /sys/fs/cgroup
+	ln -sf /proc/self/fd /dev/fd
+	hostname "$NAME"
+	ip -batch - <<-END
+		link set lo up
+		address add $ADDRESS dev eth0
+		link set eth0 up
+		address add $MANAGEMENT dev eth1
+		link set eth1 up
+	END
+fi
+mkdir -p /run/sshd /run/lock
+
+# stop ends everything in the order a real shutdown does, then the machine.
+stop() {
+	trap '' TERM
+	echo "lab-init: stopping"
+	# Docker first: it stops its containers itself and in order.
+	if [ -s /run/docker.pid ]; then
+		kill -TERM "$(cat /run/docker.pid)" 2>/dev/null
+		for _ in $(seq 100); do [ -e "/proc/$(cat /run/docker.pid 2>/dev/null || echo none)" ] || break; sleep 0.1; done
+	fi
+	kill -TERM -1 2>/dev/null
+	# Process 1 and its own children of the moment aside, nothing should stay.
+	for _ in $(seq 50); do
+		others=0
+		for p in /proc/[0-9]*; do
+			[ "${p#/proc/}" -gt 1 ] && [ -s "$p/cmdline" ] && others=1
+		done 2>/dev/null
+		[ "$others" = 0 ] && break
+		sleep 0.1
+	done
+	kill -KILL -1 2>/dev/null
+	if [ "$KIND" = vm ]; then
+		[ ! -e /sys/module/zfs ] || zfs unmount -a
+		sync
+		mount -o remount,ro /
+		echo "lab-init: stopped"
+		echo o >/proc/sysrq-trigger
+		sleep 60
+	fi
+	exit 0
+}
+trap stop TERM
+
+if [ "$KIND" = vm ]; then
+	# sshd does not wait for the pools: the two start side by side.
+	/usr/sbin/sshd -e &
+	if modprobe zfs; then
+		if [ -s /etc/zfs/zpool.cache ]; then
+			zpool import -c /etc/zfs/zpool.cache -a -N
+			zfs mount -a
+		fi
+	else
+		echo "lab-init: the zfs module does not load"
+	fi
+else
+	/usr/sbin/sshd -e
+fi
+echo "lab-init: ready"
+
+# Bash reaps orphans by itself; the traps need it to be waiting.
+while :; do
+	sleep infinity &
+	wait $!
+done
