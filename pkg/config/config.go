@@ -150,6 +150,8 @@ type Timeouts struct {
 	Snapshot time.Duration `yaml:"snapshot" default:"2m"`
 	// A link on which nothing moves.
 	Stall time.Duration `yaml:"stall" default:"40s"`
+	// A stream in which nothing moves, though the link is alive.
+	Stream time.Duration `yaml:"stream" default:"10m"`
 }
 
 // Services are the Compose projects that run on the active node.

@@ -12,6 +12,12 @@ func datasetOf(snapshot string) string {
 	return name
 }
 
+// snapshotPart is the part after the @.
+func snapshotPart(full string) string {
+	_, name, _ := strings.Cut(full, "@")
+	return name
+}
+
 // snapshotsOf leaves the bookmarks out.
 func snapshotsOf(d *zfs.Dataset) []zfs.Snap {
 	snaps := make([]zfs.Snap, 0, len(d.Snapshots))

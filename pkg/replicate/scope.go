@@ -57,6 +57,9 @@ func (s Scope) Target(source string) (string, bool) {
 
 // Allows says whether a dataset on a standby may be received into or pruned.
 func (s Scope) Allows(target string) bool {
+	if strings.ContainsAny(target, "@#%") { // a dataset's own name, nothing more
+		return false
+	}
 	return slices.ContainsFunc(s, func(d config.Dataset) bool {
 		root := d.TargetName()
 		if !d.Recursive && zfs.Parent(root) == "" && target == root+"/"+rootName {
@@ -64,6 +67,12 @@ func (s Scope) Allows(target string) bool {
 		}
 		return covers(d, target, root)
 	})
+}
+
+// lists says whether a dataset on a standby may be looked at: all within the
+// targets, and the pools' roots and kept tails among them.
+func (s Scope) lists(target string) bool {
+	return slices.ContainsFunc(s, func(d config.Dataset) bool { return zfs.Within(target, d.TargetName()) })
 }
 
 // covers says whether name is root or, if the entry is recursive, below it,

@@ -1,0 +1,36 @@
+package replicate
+
+import "github.com/dustin/go-humanize"
+
+// Progress is told how a run goes on. Its methods are called from several
+// goroutines at once.
+type Progress interface {
+	// Planned says what a standby is going to get: bytes is an estimate, 0
+	// where nothing is known.
+	Planned(node string, plan Plan, bytes int64)
+	// Sent counts bytes of a stream.
+	Sent(node, source string, bytes int64)
+	// Done tells that an item is through, or stuck, or failed.
+	Done(node string, result *ItemResult)
+	// WantsEstimates says whether somebody looks at the totals, which cost a
+	// process a stream.
+	WantsEstimates() bool
+}
+
+// Quiet is a Progress that tells nobody.
+type Quiet struct{}
+
+// Planned does nothing.
+func (Quiet) Planned(string, Plan, int64) {}
+
+// Sent does nothing.
+func (Quiet) Sent(string, string, int64) {}
+
+// Done does nothing.
+func (Quiet) Done(string, *ItemResult) {}
+
+// WantsEstimates is false.
+func (Quiet) WantsEstimates() bool { return false }
+
+// bytesText is a size for people.
+func bytesText(n uint64) string { return humanize.IBytes(n) }

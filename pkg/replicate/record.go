@@ -1,0 +1,77 @@
+package replicate
+
+import (
+	"time"
+)
+
+// Names of the records in the state folder.
+const (
+	recordName   = "replication"
+	receivedName = "received"
+)
+
+// Record is what the sending node remembers of its runs.
+type Record struct {
+	Standbys map[string]*StandbyRecord `json:"standbys"`
+}
+
+// StandbyRecord is the state of one standby, as of its last runs.
+type StandbyRecord struct {
+	LastRun     time.Time                 `json:"last_run"`
+	LastSuccess time.Time                 `json:"last_success,omitzero"`
+	Error       string                    `json:"error,omitempty"` // of the session as a whole
+	Datasets    map[string]*DatasetRecord `json:"datasets"`        // by name on the source
+}
+
+// DatasetRecord is the state of one dataset on one standby.
+type DatasetRecord struct {
+	Target  string    `json:"target"`
+	Common  string    `json:"common,omitempty"` // newest common snapshot, name only
+	GUID    uint64    `json:"guid,string,omitempty"`
+	At      time.Time `json:"at,omitzero"` // when that snapshot became common
+	Action  Action    `json:"action"`      // of the last run
+	Error   string    `json:"error,omitempty"`
+	Partial bool      `json:"partial,omitempty"` // a stream broke off and can be resumed
+}
+
+// ReceivedRecord is what a standby remembers of what came.
+type ReceivedRecord struct {
+	From     string              `json:"from"`
+	At       time.Time           `json:"at"`
+	Datasets map[string]Received `json:"datasets"` // by name on the standby
+}
+
+// Received is the newest snapshot that came for one dataset.
+type Received struct {
+	Snapshot string    `json:"snapshot"`
+	GUID     uint64    `json:"guid,string"`
+	At       time.Time `json:"at"`
+}
+
+func (r *Record) standby(name string) *StandbyRecord {
+	if r.Standbys == nil {
+		r.Standbys = map[string]*StandbyRecord{}
+	}
+	if r.Standbys[name] == nil {
+		r.Standbys[name] = &StandbyRecord{}
+	}
+	if r.Standbys[name].Datasets == nil {
+		r.Standbys[name].Datasets = map[string]*DatasetRecord{}
+	}
+	return r.Standbys[name]
+}
+
+// protected are the guids that pruning on the source must leave: of each
+// dataset, the newest common snapshot with each of the standbys.
+func (r *Record) protected(standbys []string) map[string]map[uint64]bool {
+	guids := map[string]map[uint64]bool{}
+	for _, name := range standbys {
+		for source, d := range r.standby(name).Datasets {
+			if guids[source] == nil {
+				guids[source] = map[uint64]bool{}
+			}
+			guids[source][d.GUID] = true
+		}
+	}
+	return guids
+}

@@ -1,0 +1,107 @@
+package replicate
+
+import (
+	"errors"
+	"time"
+)
+
+// Result is what a run did. Sizes are bytes.
+type Result struct {
+	Node      string           `json:"node"`
+	Started   time.Time        `json:"started"`
+	Seconds   float64          `json:"seconds"`
+	DryRun    bool             `json:"dry_run,omitempty"`
+	Snapshot  SnapshotResult   `json:"snapshot"`
+	Standbys  []*StandbyResult `json:"standbys"`
+	Pruned    []Pruned         `json:"pruned,omitempty"` // here
+	Processes map[string]int   `json:"processes"`        // started here
+}
+
+// SnapshotResult is the snapshot of a run.
+type SnapshotResult struct {
+	Name     string   `json:"name,omitempty"` // after @; empty when none was taken
+	Datasets []string `json:"datasets,omitempty"`
+	Reason   string   `json:"reason"`
+}
+
+// StandbyResult is what a run did on one standby.
+type StandbyResult struct {
+	Node      string         `json:"node"`
+	Items     []*ItemResult  `json:"items"`
+	Pruned    []Pruned       `json:"pruned,omitempty"`
+	Bytes     int64          `json:"bytes"`
+	Seconds   float64        `json:"seconds"`
+	Processes map[string]int `json:"processes,omitempty"` // started there
+	Error     string         `json:"error,omitempty"`     // of the session as a whole
+	Hint      string         `json:"hint,omitempty"`
+	err       error
+}
+
+// ItemResult is what a run did with one dataset.
+type ItemResult struct {
+	*Item
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+	Partial bool    `json:"partial,omitempty"` // what came before the error is kept and resumed
+	err     error
+}
+
+// ok says whether the standby has what it should have of the dataset.
+func (i *ItemResult) ok() bool { return i.Error == "" && !i.Stuck() }
+
+// Counts counts the datasets of all standbys: those in order, and those that
+// failed or need a person.
+func (r *Result) Counts() (good, bad int) {
+	for _, s := range r.Standbys {
+		for _, item := range s.Items {
+			if item.ok() {
+				good++
+			} else {
+				bad++
+			}
+		}
+	}
+	return good, bad
+}
+
+// Err sums a run up: nil, or an error with the exit code of the run.
+func (r *Result) Err() error {
+	var firstErr error
+	refused, failed := 0, 0
+	for _, s := range r.Standbys {
+		if s.err != nil {
+			failed++
+			firstErr = errors.Join(firstErr, s.err)
+		}
+		for _, item := range s.Items {
+			switch {
+			case item.err != nil:
+				failed++
+			case item.Action == Conflict || item.Action == Refused:
+				refused++
+			case item.Stuck():
+				failed++
+			}
+		}
+	}
+	for _, p := range r.Pruned {
+		if p.Error != "" {
+			failed++
+		}
+	}
+	good, _ := r.Counts()
+	switch {
+	case failed+refused == 0:
+		return nil
+	case good > 0:
+		return &Summary{result: r, code: 3, cause: firstErr}
+	case failed == 0:
+		return &Summary{result: r, code: 76, cause: firstErr}
+	}
+	code := 1
+	if len(r.Standbys) == 1 && firstErr != nil {
+		code = codeOf(firstErr)
+	}
+	return &Summary{result: r, code: code, cause: firstErr}
+}

@@ -1,0 +1,109 @@
+package replicate
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// timeFormat is the second part of our snapshots' names, in UTC.
+const timeFormat = "20060102T150405Z"
+
+// snapshotName is the name of a snapshot of ours.
+func snapshotName(prefix string, at time.Time) string {
+	return prefix + "-" + at.UTC().Format(timeFormat)
+}
+
+// snapshotTime reads the time out of a snapshot's name, and says whether the
+// snapshot is one of ours. The name is used because asking ZFS for creation
+// times of thousands of snapshots is slow.
+func snapshotTime(prefix, name string) (time.Time, bool) {
+	stamp, ok := strings.CutPrefix(name, prefix+"-")
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(timeFormat, stamp)
+	return at, err == nil
+}
+
+// expired returns the snapshots that the retention gives up, oldest first.
+// Only snapshots of ours count; never given up are those that are protected
+// (by guid), the dataset's newest snapshot, and those that have clones.
+func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[uint64]bool) []zfs.Snap {
+	type dated struct {
+		zfs.Snap
+		at time.Time
+	}
+	var ours []dated // newest first
+	newest := -1
+	for i, snap := range slices.Backward(snaps) {
+		if snap.Bookmark {
+			continue
+		}
+		if newest < 0 {
+			newest = i
+		}
+		if at, ok := snapshotTime(prefix, snap.Name); ok {
+			ours = append(ours, dated{snap, at})
+		}
+	}
+	kept := map[uint64]bool{}
+	for i := range min(keep.Last, len(ours)) {
+		kept[ours[i].GUID] = true
+	}
+	for _, rule := range []struct {
+		count  int
+		period func(time.Time) string
+	}{
+		{keep.Hourly, func(t time.Time) string { return t.Format("2006010215") }},
+		{keep.Daily, func(t time.Time) string { return t.Format("20060102") }},
+		{keep.Weekly, func(t time.Time) string {
+			monday := t.AddDate(0, 0, -((int(t.Weekday()) + 6) % 7))
+			return monday.Format("20060102")
+		}},
+		{keep.Monthly, func(t time.Time) string { return t.Format("200601") }},
+	} {
+		last, periods := "", 0
+		for _, snap := range ours {
+			period := rule.period(snap.at)
+			if period == last {
+				continue
+			}
+			if periods++; periods > rule.count {
+				break
+			}
+			last = period
+			kept[snap.GUID] = true
+		}
+	}
+	var gone []zfs.Snap
+	for _, snap := range slices.Backward(ours) {
+		if kept[snap.GUID] || protected[snap.GUID] || snap.Clones > 0 || snap.GUID == snaps[newest].GUID {
+			continue
+		}
+		gone = append(gone, snap.Snap)
+	}
+	return gone
+}
+
+// keepBookmarks is how many bookmarks of ours are kept beyond those that are
+// the newest common point of a standby. They take no space.
+const keepBookmarks = 10
+
+// expiredBookmarks returns the bookmarks of ours that are not needed any more.
+func expiredBookmarks(snaps []zfs.Snap, prefix string, protected map[uint64]bool) []zfs.Snap {
+	var gone []zfs.Snap
+	count := 0
+	for _, snap := range slices.Backward(snaps) {
+		if !snap.Bookmark || !strings.HasPrefix(snap.Name, prefix+"-") {
+			continue
+		}
+		if count++; count > keepBookmarks && !protected[snap.GUID] {
+			gone = append(gone, snap)
+		}
+	}
+	return gone
+}

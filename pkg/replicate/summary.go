@@ -1,0 +1,80 @@
+package replicate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Summary is a run that was not done in full: what failed, in one line. Its
+// exit code is 3 when some of it was done, 76 when all was refused, else 1 or
+// that of the only standby's failure.
+type Summary struct {
+	result *Result
+	code   int
+	cause  error
+}
+
+func (s *Summary) Error() string {
+	var down []string
+	var bad []*ItemResult
+	total := 0
+	for _, standby := range s.result.Standbys {
+		if standby.Error != "" {
+			down = append(down, standby.Error)
+		}
+		for _, item := range standby.Items {
+			total++
+			if !item.ok() {
+				bad = append(bad, item)
+			}
+		}
+	}
+	var parts []string
+	parts = append(parts, down...)
+	switch {
+	case len(bad) == 1:
+		parts = append(parts, bad[0].problem())
+	case len(bad) > 1:
+		parts = append(parts, fmt.Sprintf("%d of %d datasets are not replicated; the first: %s", len(bad), total, bad[0].problem()))
+	}
+	for _, p := range s.result.Pruned {
+		if p.Error != "" {
+			parts = append(parts, fmt.Sprintf("prune %s: %s", p.Dataset, p.Error))
+			break
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// problem names the dataset and what is wrong with it.
+func (i *ItemResult) problem() string {
+	name := i.Source
+	if name == "" {
+		name = i.Target
+	}
+	if i.Error != "" {
+		return name + ": " + i.Error
+	}
+	return fmt.Sprintf("%s: %s: %s", name, i.Action, i.Reason)
+}
+
+// Unwrap gives the cause, for its type.
+func (s *Summary) Unwrap() error { return s.cause }
+
+// ExitCode is 3, 76, or that of the cause.
+func (s *Summary) ExitCode() int { return s.code }
+
+// Hint is that of the first failure that has one.
+func (s *Summary) Hint() string {
+	for _, standby := range s.result.Standbys {
+		if standby.Hint != "" {
+			return standby.Hint
+		}
+		for _, item := range standby.Items {
+			if !item.ok() && item.Hint != "" {
+				return item.Hint
+			}
+		}
+	}
+	return "'zfs-replicate status' shows each dataset"
+}

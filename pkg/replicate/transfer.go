@@ -1,0 +1,299 @@
+package replicate
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/time/rate"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// bufferSize is the unit in which streams are copied.
+const bufferSize = 256 << 10
+
+// bigStream is the size from which streams go one at a time when the number
+// of parallel ones was left to us: one of them fills the link by itself,
+// while small ones wait for round trips.
+const bigStream = 64 << 20
+
+// automaticParallel is how many datasets are under way when the config leaves
+// the number to us.
+const automaticParallel = 4
+
+// transfer carries out a plan on one standby.
+type transfer struct {
+	*Engine
+	session  *Session
+	progress Progress
+	limit    *rate.Limiter
+	big      chan struct{} // held while a big stream is sent; nil: no such care
+	sources  map[string]*zfs.Dataset
+	sizes    map[string]int64 // bytes of an item, as far as known
+}
+
+// run carries out the plan's items: those that wait for others after them,
+// as many at a time as parallel says. An item that fails stops only those
+// that need it.
+func (t *transfer) run(ctx context.Context, plan Plan, parallel int) []*ItemResult {
+	if parallel == 0 {
+		parallel = automaticParallel
+		t.big = make(chan struct{}, 1)
+	}
+	results := make([]*ItemResult, len(plan.Items))
+	done := map[string]chan struct{}{}
+	bySource := map[string]*ItemResult{}
+	for i, item := range plan.Items {
+		results[i] = &ItemResult{Item: item}
+		if item.Source != "" {
+			done[item.Source] = make(chan struct{})
+			bySource[item.Source] = results[i]
+		}
+	}
+	slots := make(chan struct{}, parallel)
+	var all sync.WaitGroup
+	for _, result := range results {
+		if result.Source == "" {
+			continue
+		}
+		all.Go(func() {
+			defer close(done[result.Source])
+			for _, need := range result.Needs {
+				<-done[need]
+				if other := bySource[need]; !other.ok() {
+					result.Action, result.Reason = Skipped, "it needs "+need+", which failed"
+					t.progress.Done(t.session.Node, result)
+					return
+				}
+			}
+			if result.Stuck() {
+				t.progress.Done(t.session.Node, result)
+				return
+			}
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			started := time.Now()
+			if err := t.item(ctx, result); err != nil {
+				result.err, result.Error = err, err.Error()
+				var hinted interface{ Hint() string }
+				if errors.As(err, &hinted) && result.Hint == "" {
+					result.Hint = hinted.Hint()
+				}
+			}
+			result.Seconds = time.Since(started).Seconds()
+			if result.Sends() || result.RenameFrom != "" || result.err != nil {
+				t.progress.Done(t.session.Node, result)
+			}
+		})
+	}
+	all.Wait()
+	return results
+}
+
+// item carries out one item.
+func (t *transfer) item(ctx context.Context, r *ItemResult) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if r.RenameFrom != "" {
+		if err := t.session.Rename(r.Type, r.RenameFrom, r.Target, r.RenameGUID); err != nil {
+			return err
+		}
+	}
+	if r.DropToken {
+		if err := t.session.Abort(r.Target); err != nil {
+			return err
+		}
+	}
+	if r.Contain != nil {
+		if err := t.session.Contain(zfs.Parent(r.Target), r.Contain); err != nil {
+			return err
+		}
+	}
+	if t.big != nil && t.sizes[r.Source] >= bigStream {
+		t.big <- struct{}{}
+		defer func() { <-t.big }()
+	}
+	for i := range r.Streams {
+		if err := t.stream(ctx, r, &r.Streams[i]); err != nil {
+			return err
+		}
+	}
+	if r.Goal != "" {
+		r.Common, r.CommonGUID = r.Goal, r.GoalGUID
+	}
+	return t.bookmark(ctx, r.Item)
+}
+
+// stream sends one stream and waits until it is received.
+func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
+	remote, err := t.session.mux.OpenStream()
+	if err != nil {
+		return t.session.lost(err)
+	}
+	defer remote.Close()
+	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
+		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
+	if r.Contain != nil {
+		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
+	}
+	if err := writeLine(remote, req); err != nil {
+		return t.session.lost(err)
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := watchIdle(t.Config.Replication.Timeouts.Stream, func(after time.Duration) {
+		cancel(fmt.Errorf("send %s to %s: no byte has moved for %s: its deadline has passed", s.To, t.session.Node, after))
+		_ = remote.SetDeadline(time.Now())
+	})
+	defer idle.stop()
+	sending, err := t.ZFS.Send(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: r.Flags, Raw: r.Raw, Token: s.Token})
+	if err != nil {
+		return err
+	}
+	// The reply may come in the middle, when the other end fails: then the
+	// rest of the stream must not wait for a window that never opens.
+	replied := make(chan error, 1)
+	go func() {
+		var reply ack
+		err := readLine(bufio.NewReader(remote), &reply)
+		if err == nil {
+			err = reply.err()
+		} else {
+			err = t.session.lost(fmt.Errorf("no answer about %s: %w", r.Target, err))
+		}
+		replied <- err
+		if err != nil {
+			sending.Kill()
+			_ = remote.SetWriteDeadline(time.Now())
+		}
+	}()
+
+	copied, copyErr := t.copy(ctx, remote, idle.reader(sending), r, req.Compress)
+	r.Bytes += copied
+	if copyErr != nil {
+		sending.Kill()
+	}
+	sendErr := sending.Finish()
+	remote.Close() // the end of the stream for the other side
+	replyErr := <-replied
+	r.Partial = copied > 0 && (replyErr != nil || sendErr != nil)
+
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case copyErr != nil && replyErr != nil, sendErr == nil && replyErr != nil:
+		return replyErr
+	case sendErr != nil && replyErr != nil && errors.Is(replyErr, zfs.Incomplete), sendErr != nil && replyErr == nil:
+		return fmt.Errorf("send %s: %w", s.To, sendErr)
+	case replyErr != nil:
+		return replyErr
+	case copyErr != nil:
+		return fmt.Errorf("send %s: %w", s.To, copyErr)
+	}
+	return nil
+}
+
+// copy moves the stream's bytes and counts them.
+func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *ItemResult, compress string) (int64, error) {
+	counted := &countingReader{Reader: from, count: func(n int) { t.progress.Sent(t.session.Node, r.Source, int64(n)) }}
+	var limited io.Reader = counted
+	if t.limit != nil {
+		limited = &limitedReader{Reader: counted, ctx: ctx, limit: t.limit}
+	}
+	if compress == "" {
+		_, err := io.CopyBuffer(to, limited, make([]byte, bufferSize))
+		return counted.n, err
+	}
+	encoder, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return 0, fmt.Errorf("compress the stream: %w", err)
+	}
+	_, err = io.CopyBuffer(encoder, limited, make([]byte, bufferSize))
+	if closeErr := encoder.Close(); err == nil {
+		err = closeErr
+	}
+	return counted.n, err
+}
+
+// compression is for streams that are not compressed on disk, or by
+// encryption made incompressible.
+func (t *transfer) compression(r *ItemResult) string {
+	if t.Config.Replication.Compress != "zstd" || r.Raw {
+		return ""
+	}
+	if s := t.sources[r.Source]; s == nil || s.Compression != "off" {
+		return ""
+	}
+	return "zstd"
+}
+
+// bookmark keeps the common snapshot usable as a base after the snapshot
+// itself is gone.
+func (t *transfer) bookmark(ctx context.Context, item *Item) error {
+	s := t.sources[item.Source]
+	if s == nil || item.CommonGUID == 0 || item.Action == Container {
+		return nil
+	}
+	taken := false
+	for _, snap := range s.Snapshots {
+		if snap.Bookmark && snap.GUID == item.CommonGUID {
+			return nil
+		}
+		taken = taken || snap.Bookmark && snap.Name == item.Common
+	}
+	name := item.Common
+	if _, ours := snapshotTime(t.Config.Replication.Prefix, name); !ours || taken {
+		name = fmt.Sprintf("%s-%016x", t.Config.Replication.Prefix, item.CommonGUID)
+	}
+	at := slices.IndexFunc(s.Snapshots, func(c zfs.Snap) bool { return c.GUID == item.CommonGUID && !c.Bookmark })
+	if at < 0 {
+		return nil
+	}
+	err := t.ZFS.Bookmark(ctx, s.Snapshots[at].Full(s.Name), s.Name+"#"+name)
+	if err != nil && !errors.Is(err, zfs.Exists) { // another standby's transfer made it
+		return fmt.Errorf("bookmark %s@%s: %w", s.Name, item.Common, err)
+	}
+	return nil
+}
+
+type countingReader struct {
+	io.Reader
+	n     int64
+	count func(int)
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	c.count(n)
+	return n, err
+}
+
+// limitedReader keeps to a number of bytes per second.
+type limitedReader struct {
+	io.Reader
+	ctx   context.Context
+	limit *rate.Limiter
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if burst := l.limit.Burst(); len(p) > burst {
+		p = p[:burst]
+	}
+	n, err := l.Reader.Read(p)
+	if n > 0 {
+		if waitErr := l.limit.WaitN(l.ctx, n); waitErr != nil {
+			return n, waitErr
+		}
+	}
+	return n, err
+}
