@@ -76,12 +76,15 @@ func kvmWorks(ctx context.Context, img image.Image) (bool, error) {
 	return works, nil
 }
 
-// simulator builds the stand-in for ZFS that namespace nodes have: pools are
-// the kernel's, so a node with the real programs would see the host's own.
-func simulator(ctx context.Context, dir string) ([]seedFile, error) {
-	program := filepath.Join(dir, "zfssim")
-	if err := goBuild(ctx, "./testdata/zfssim", program); err != nil {
-		return nil, err
+// simulated returns the stand-in for ZFS that namespace nodes have, built when
+// no program is given. Also where this machine has ZFS: pools are the
+// kernel's, so a node with the real programs would see the host's own.
+func simulated(ctx context.Context, dir, program string) ([]seedFile, error) {
+	if program == "" {
+		program = filepath.Join(dir, "zfssim")
+		if err := goBuild(ctx, "./testdata/zfssim", program); err != nil {
+			return nil, err
+		}
 	}
 	return []seedFile{
 		{path: "usr/sbin/zfs", host: program, mode: 0o755},

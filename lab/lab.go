@@ -38,6 +38,9 @@ type Options struct {
 	// HubProgram is a built lab/cmd/lab. When empty, it is built, which needs
 	// a working directory inside this module.
 	HubProgram string
+	// Simulator is a built testdata/zfssim, for nodes of kind NS. When empty,
+	// it is built likewise.
+	Simulator string
 	// Log gets progress; nil drops it.
 	Log io.Writer
 }
@@ -91,7 +94,7 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 			err = errors.Join(err, l.Down())
 		}
 	}()
-	if err := l.writeFiles(ctx); err != nil {
+	if err := l.writeFiles(ctx, o.Simulator); err != nil {
 		return nil, err
 	}
 	if err := l.startHub(ctx, o.HubProgram); err != nil {
@@ -167,14 +170,14 @@ func chooseImage(ctx context.Context, kind Kind, log io.Writer) (image.Image, er
 }
 
 // writeFiles makes all that the nodes are told at boot.
-func (l *Lab) writeFiles(ctx context.Context) error {
+func (l *Lab) writeFiles(ctx context.Context, simulator string) error {
 	k, err := makeKeys(ctx, l.spec)
 	if err != nil {
 		return err
 	}
 	var extra []seedFile
 	if l.spec.Kind == NS {
-		if extra, err = simulator(ctx, l.spec.RunDir); err != nil {
+		if extra, err = simulated(ctx, l.spec.RunDir, simulator); err != nil {
 			return err
 		}
 	}

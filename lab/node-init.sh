@@ -17,15 +17,15 @@ if [ "$KIND" = vm ]; then
 	mount -t tmpfs -o mode=1777 tmpfs /tmp
 	mount -t cgroup2 cgroup /sys/fs/cgroup
 	ln -sf /proc/self/fd /dev/fd
-	hostname "$NAME"
-	ip -batch - <<-END
-		link set lo up
-		address add $ADDRESS dev eth0
-		link set eth0 up
-		address add $MANAGEMENT dev eth1
-		link set eth1 up
-	END
 fi
+hostname "$NAME"
+ip -batch - <<END
+link set lo up
+address add $ADDRESS dev eth0
+link set eth0 up
+address add $MANAGEMENT dev eth1
+link set eth1 up
+END
 mkdir -p /run/sshd /run/lock
 
 # stop ends everything in the order a real shutdown does, then the machine.

@@ -177,7 +177,8 @@ func (l *Lab) Command(ctx context.Context, argv ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=/proc/self/fd/3", "--"}, argv...)...)
 	cmd.ExtraFiles = []*os.File{l.namespace}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = 2 * time.Second
+	// A shared connection keeps the output open after its client is gone.
+	cmd.WaitDelay = 500 * time.Millisecond
 	return cmd
 }
 

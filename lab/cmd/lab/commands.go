@@ -47,6 +47,7 @@ func newRoot() *cobra.Command {
 func newUp(name *string) *cobra.Command {
 	kind := cmp.Or(os.Getenv("LAB"), string(lab.NS))
 	nodes := []string{"a", "b"}
+	var simulator string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start a lab that stays until lab down",
@@ -59,7 +60,7 @@ func newUp(name *string) *cobra.Command {
 			began := time.Now()
 			l, err := lab.Up(cmd.Context(), lab.Options{
 				Kind: lab.Kind(kind), Nodes: nodes, Name: *name,
-				Detached: true, HubProgram: program, Log: cmd.ErrOrStderr(),
+				Detached: true, HubProgram: program, Simulator: simulator, Log: cmd.ErrOrStderr(),
 			})
 			if err != nil {
 				return err
@@ -74,6 +75,7 @@ func newUp(name *string) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&kind, "kind", kind, "ns: namespaces, ZFS simulated; vm: virtual machines, all real (default also from $LAB)")
 	cmd.Flags().StringSliceVar(&nodes, "nodes", nodes, "names of the nodes, at most three")
+	cmd.Flags().StringVar(&simulator, "simulator", "", "a built testdata/zfssim for ns nodes; built when empty")
 	return cmd
 }
 
