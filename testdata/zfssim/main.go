@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// version is the OpenZFS release whose behaviour is simulated.
+const version = "2.3.9"
+
+// app is one run of the program: its streams, its store and its faults.
+type app struct {
+	out    *bufio.Writer
+	err    io.Writer
+	in     io.Reader
+	store  *store
+	faults *faults
+	cmd    string // the command being run, for its usage text
+}
+
+// command is one subcommand; it returns the exit code.
+type command func(a *app, args []string) int
+
+func main() { os.Exit(run(os.Args)) }
+
+func run(argv []string) int {
+	a := &app{out: bufio.NewWriterSize(os.Stdout, 64<<10), err: os.Stderr, in: os.Stdin}
+	defer a.out.Flush()
+	name := filepath.Base(argv[0])
+	args := argv[1:]
+	if name != "zfs" && name != "zpool" { // zfssim zfs list …
+		if len(args) == 0 {
+			fmt.Fprintln(a.err, "zfssim: call it as zfs or zpool, or name one of them as the first argument")
+			return 2
+		}
+		name, args = args[0], args[1:]
+	}
+	table := zfsCommands()
+	if name == "zpool" {
+		table = zpoolCommands()
+	}
+	if len(args) == 0 {
+		fmt.Fprintf(a.err, "missing command\nusage: %s command args ...\n", name)
+		return 2
+	}
+	a.cmd = strings.TrimLeft(args[0], "-")
+	if a.cmd == "V" {
+		a.cmd = "version"
+	}
+	fn, ok := table[a.cmd]
+	if !ok {
+		fmt.Fprintf(a.err, "unrecognized command '%s'\nusage: %s command args ...\n", args[0], name)
+		return 2
+	}
+	st, err := newStore()
+	if err != nil {
+		fmt.Fprintf(a.err, "zfssim: %v\n", err)
+		return 1
+	}
+	a.store = st
+	defer st.end()
+	a.faults = loadFaults(st.root)
+	a.faults.before(a, a.cmd, strings.Join(args[1:], " "))
+	return fn(a, args[1:])
+}
+
+func zfsCommands() map[string]command {
+	return map[string]command{
+		"list": cmdList, "get": cmdGet, "set": cmdSet, "inherit": cmdInherit,
+		"create": cmdCreate, "destroy": cmdDestroy, "snapshot": cmdSnapshot, "snap": cmdSnapshot,
+		"bookmark": cmdBookmark, "hold": cmdHold, "release": cmdRelease, "holds": cmdHolds,
+		"clone": cmdClone, "promote": cmdPromote, "rename": cmdRename, "rollback": cmdRollback,
+		"send": cmdSend, "receive": cmdReceive, "recv": cmdReceive,
+		"mount": cmdMount, "unmount": cmdUnmount, "umount": cmdUnmount,
+		"load-key": cmdLoadKey, "unload-key": cmdUnloadKey, "change-key": cmdChangeKey,
+		"diff": cmdDiff, "version": cmdVersion, "allow": cmdNothing, "unallow": cmdNothing,
+	}
+}
+
+func cmdVersion(a *app, _ []string) int {
+	fmt.Fprintf(a.out, "zfs-%s-1\nzfs-kmod-%s-1\n", version, version)
+	return 0
+}
+
+// cmdNothing accepts a command whose effect the project never looks at.
+func cmdNothing(*app, []string) int { return 0 }
+
+// fail prints "what: why" on standard error, as libzfs does, and returns 1.
+func (a *app) fail(what, why string) int {
+	fmt.Fprintf(a.err, "%s: %s\n", what, why)
+	return 1
+}
+
+// failf prints a line on standard error and returns 1.
+func (a *app) failf(format string, args ...any) int {
+	fmt.Fprintf(a.err, format+"\n", args...)
+	return 1
+}
+
+// begin takes the store's lock, for writing or for reading only.
+func (a *app) begin(write bool) bool {
+	if err := a.store.begin(write); err != nil {
+		fmt.Fprintf(a.err, "zfssim: %v\n", err)
+		return false
+	}
+	return true
+}
+
+// commit makes what was changed under the lock durable and gives the lock back.
+func (a *app) commit() bool {
+	if err := a.store.commit(); err != nil {
+		fmt.Fprintf(a.err, "zfssim: %v\n", err)
+		return false
+	}
+	a.store.end()
+	return true
+}
