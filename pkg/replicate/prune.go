@@ -79,3 +79,31 @@ func (p pruner) prune(ctx context.Context, datasets []zfs.Dataset, protected map
 	}
 	return all
 }
+
+// Prune applies the retention on this node alone.
+func (e *Engine) Prune(ctx context.Context, dryRun bool) ([]Pruned, error) {
+	if !dryRun {
+		lock, err := e.State.Lock(lockName)
+		if err != nil {
+			return nil, err
+		}
+		defer lock.Unlock()
+	}
+	scope, err := e.scope("")
+	if err != nil {
+		return nil, err
+	}
+	source, err := e.sources(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	if dryRun {
+		return e.planPrune(ctx, source)
+	}
+	var record Record
+	if _, err := e.State.Read(recordName, &record); err != nil {
+		return nil, err
+	}
+	p := pruner{zfs: e.ZFS, prefix: e.Config.Replication.Prefix, keep: e.Config.Replication.Keep}
+	return p.prune(ctx, source, e.protect(&record)), nil
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,33 +143,29 @@ func (z *ZFS) Held(ctx context.Context, names []string) (map[string]bool, error)
 	return held, nil
 }
 
-// WrittenSince returns the bytes written to datasets since a snapshot of each
-// (dataset → snapshot's name after @), in one call. Datasets or snapshots that
-// are gone are left out.
+// WrittenSince returns the bytes written to datasets since a snapshot or
+// bookmark of each (dataset → "@snapshot" or "#bookmark"), in one call.
+// Datasets or snapshots that are gone are left out.
 func (z *ZFS) WrittenSince(ctx context.Context, since map[string]string) (map[string]int64, error) {
 	written := map[string]int64{}
-	var properties, names []string
-	seen := map[string]bool{}
-	for dataset, snap := range since {
-		names = append(names, dataset)
-		if property := "written@" + snap; !seen[property] {
-			seen[property] = true
-			properties = append(properties, property)
-		}
-	}
-	if len(names) == 0 {
+	if len(since) == 0 {
 		return written, nil
 	}
-	argv := append([]string{"zfs", "get", "-H", "-p", "-o", "name,property,value", strings.Join(properties, ",")}, names...)
-	rows, err := z.table(ctx, argv)
+	properties := map[string]bool{}
+	for _, mark := range since {
+		properties["written"+mark] = true
+	}
+	argv := []string{"zfs", "get", "-H", "-p", "-o", "name,property,value", strings.Join(slices.Sorted(maps.Keys(properties)), ",")}
+	rows, err := z.table(ctx, append(argv, slices.Sorted(maps.Keys(since))...))
 	if err != nil {
 		return nil, fmt.Errorf("ask for bytes written: %w", err)
 	}
 	for _, row := range rows {
-		if len(row) == 3 && row[1] == "written@"+since[row[0]] {
-			if n, err := strconv.ParseInt(row[2], 10, 64); err == nil {
-				written[row[0]] = n
-			}
+		if len(row) != 3 || row[1] != "written"+since[row[0]] {
+			continue
+		}
+		if n, err := strconv.ParseInt(row[2], 10, 64); err == nil {
+			written[row[0]] = n
 		}
 	}
 	return written, nil

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// New is zfs-replicate's root command.
+func New(p *cli.Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "zfs-replicate",
+		Short: "Replicate ZFS datasets to the standbys of a pair",
+		Long: `Replicate ZFS datasets from the active node to every standby.
+
+Each run takes one atomic snapshot of what was written, and sends over one ssh
+session per standby what that standby lacks. What is on a standby is never
+rolled back or destroyed by force: where both sides were written to, the
+dataset is left alone and named.`,
+	}
+	c.AddCommand(newRun(p), newPlan(p), newStatus(p), newPrune(p), newReceiver(p), cli.ConfigCommand(p))
+	return c
+}
+
+// output is the flag -o.
+type output struct {
+	format string
+	flag   *pflag.Flag
+}
+
+func (o *output) addTo(c *cobra.Command) {
+	c.Flags().StringVarP(&o.format, "output", "o", "text", "text or json (sizes in bytes, times in seconds)")
+	o.flag = c.Flags().Lookup("output")
+}
+
+func (o *output) check() error {
+	if o.format != "text" && o.format != "json" {
+		return cli.Usagef("--output %s: want text or json", o.format)
+	}
+	return nil
+}
+
+// newEngine loads the config and puts the sending side together.
+func newEngine(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) (*replicate.Engine, error) {
+	cfg, err := p.LoadConfig(flags)
+	if err != nil {
+		return nil, err
+	}
+	self, err := cfg.Self(ctx, config.LocalAddresses)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	runner := run.New(p.Log)
+	return &replicate.Engine{
+		Config: cfg, Self: self, Release: cli.Version(), State: dir,
+		ZFS: zfs.New(runner, cfg.Replication.Timeouts.ZFS), Runner: runner, Log: p.Log, Now: p.Now,
+	}, nil
+}
+
+// printed writes a result; that it can't be written is an error of its own.
+func printed(err error) error {
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}

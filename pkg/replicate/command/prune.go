@@ -1,0 +1,53 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+func newPrune(p *cli.Process) *cobra.Command {
+	var out output
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "prune",
+		Short: "Destroy snapshots of ours that the retention gives up, on this node",
+		Long: `Apply replication.keep to the snapshots of ours on this node; run does so too.
+
+Only snapshots named by replication.prefix count. Never destroyed are the newest
+one of a dataset, the newest one that a standby has too, and those with a hold
+or a clone.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			engine, err := newEngine(c.Context(), p, nil)
+			if err != nil {
+				return err
+			}
+			pruned, err := engine.Prune(c.Context(), dryRun)
+			if err != nil {
+				return err
+			}
+			if out.format == "json" {
+				err = printed(report.JSON(p.Stdout, pruned))
+			} else if p.StdoutTerminal || dryRun || out.flag.Changed {
+				err = printed(writePruned(p.Stdout, "", pruned, dryRun))
+			}
+			for _, one := range pruned {
+				if one.Error != "" {
+					err = errors.Join(err, fmt.Errorf("prune %s: %s", one.Dataset, one.Error))
+				}
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be destroyed; change nothing")
+	out.addTo(c)
+	return c
+}

@@ -1,0 +1,106 @@
+package command
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+type runFlags struct {
+	replicate.Options
+	output
+}
+
+func newRun(p *cli.Process) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Take a snapshot and bring every standby up to date",
+		Long: `Take a snapshot of what was written and bring every standby up to date.
+
+Meant for cron or a timer, every minute if you like, and for use by hand. It
+can be run twice and killed at any moment: the next run goes on where this one
+ended. Without a terminal it prints nothing when all went well.`,
+		Example: `  zfs-replicate run
+  zfs-replicate run --dataset tank/media --to secondary
+  zfs-replicate run --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, p) },
+	}
+	f.addTo(c, p)
+	c.Flags().BoolVarP(&f.DryRun, "dry-run", "n", false, "print what would be done and why; change nothing")
+	return c
+}
+
+func (f *runFlags) addTo(c *cobra.Command, _ *cli.Process) {
+	c.Flags().StringVar(&f.Dataset, "dataset", "", "only this dataset and those below it")
+	c.Flags().StringVar(&f.To, "to", "", "only this standby")
+	c.Flags().String("snapshot", "", "take a snapshot: changed (where something was written), always or never (default from the config: changed)")
+	f.output.addTo(c)
+}
+
+func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	engine, err := newEngine(c.Context(), p, map[string]*pflag.Flag{"replication.snapshot": c.Flags().Lookup("snapshot")})
+	if err != nil {
+		return err
+	}
+	bar := newProgress(p)
+	f.Progress = bar
+	result, err := engine.Run(c.Context(), f.Options)
+	bar.close()
+	if result == nil {
+		return err
+	}
+	if f.format == "json" {
+		return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+	}
+	if f.DryRun {
+		return errors.Join(err, printed(writePlan(p.Stdout, result)))
+	}
+	logTroubles(p, result)
+	if p.StdoutTerminal || f.flag.Changed {
+		return errors.Join(err, printed(writeResult(p.Stdout, result)))
+	}
+	return err
+}
+
+// logTroubles names each dataset that is not in order: the error at the end
+// has room for one of them.
+func logTroubles(p *cli.Process, result *replicate.Result) {
+	_, bad := result.Counts()
+	for _, standby := range result.Standbys {
+		for _, item := range standby.Items {
+			what := item.Error
+			switch {
+			case what != "" && bad > 1:
+			case item.Stuck() && bad > 1:
+				what = string(item.Action) + ": " + item.Reason
+			default:
+				continue
+			}
+			p.Log.Warn().Str("dataset", item.Source).Str("standby", standby.Node).Msg(what)
+		}
+	}
+}
+
+func newPlan(p *cli.Process) *cobra.Command {
+	f := runFlags{Options: replicate.Options{DryRun: true}}
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Print what run would do and why; change nothing",
+		Long: `Print what run would do on each standby and why, dataset by dataset. It looks at
+both sides and changes nothing on either.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, p) },
+	}
+	f.addTo(c, p)
+	return c
+}

@@ -1,0 +1,269 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// writePlan prints what run would do.
+func writePlan(w io.Writer, r *replicate.Result) error {
+	var b strings.Builder
+	if r.Snapshot.Name != "" {
+		fmt.Fprintf(&b, "snapshot  @%s of %s: %s\n", r.Snapshot.Name, counted(len(r.Snapshot.Datasets), "dataset"), r.Snapshot.Reason)
+	} else {
+		fmt.Fprintf(&b, "snapshot  none: %s\n", r.Snapshot.Reason)
+	}
+	for _, standby := range r.Standbys {
+		fmt.Fprintf(&b, "\n%s\n", standby.Node)
+		if standby.Error != "" {
+			fmt.Fprintf(&b, "  error   %s\n", standby.Error)
+		}
+		for _, item := range standby.Items {
+			planItem(&b, item.Item)
+		}
+		prunedLines(&b, "  ", standby.Pruned, true)
+	}
+	if len(r.Pruned) > 0 {
+		fmt.Fprintf(&b, "\n%s (here)\n", r.Node)
+		prunedLines(&b, "  ", r.Pruned, true)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// planItem prints one dataset: a line that says what happens, and one for each
+// step or reason.
+func planItem(b *strings.Builder, item *replicate.Item) {
+	name := item.Source
+	if name == "" {
+		name = item.Target
+	}
+	fmt.Fprintf(b, "  %-11s  %s", item.Action, name)
+	if item.Source != "" && item.Target != item.Source {
+		fmt.Fprintf(b, " → %s", item.Target)
+	}
+	if item.Action == replicate.Current {
+		fmt.Fprintf(b, " @%s", item.Goal)
+	}
+	b.WriteString("\n")
+	detail := func(format string, args ...any) { fmt.Fprintf(b, "               "+format+"\n", args...) }
+	if item.Reason != "" {
+		detail("%s", item.Reason)
+	}
+	if item.RenameFrom != "" {
+		detail("rename %s to %s: renamed on the source", item.RenameFrom, item.Target)
+	}
+	if item.DropToken {
+		detail("drop the partial receive there: it does not fit any more")
+	}
+	if item.Contain != nil {
+		detail("the standby's own root becomes a container and hands down its settings")
+	}
+	for _, s := range item.Streams {
+		detail("%s", streamText(s))
+	}
+	if item.Hint != "" {
+		detail("hint: %s", item.Hint)
+	}
+}
+
+func streamText(s replicate.Stream) string {
+	base := func(full string) string {
+		if i := strings.IndexAny(full, "@#"); i >= 0 {
+			return full[i:]
+		}
+		return full
+	}
+	size := ""
+	if s.Bytes > 0 {
+		size = ", about " + report.Bytes(s.Bytes)
+	}
+	switch {
+	case s.Token != "":
+		return fmt.Sprintf("resume %s after %s", base(s.To), report.Bytes(s.Received))
+	case s.Origin != "":
+		return fmt.Sprintf("send %s as a clone of %s%s", base(s.To), s.Origin, size)
+	case s.From == "":
+		return fmt.Sprintf("send %s in full%s", base(s.To), size)
+	case s.All:
+		return fmt.Sprintf("send %s to %s with all between%s", base(s.From), base(s.To), size)
+	}
+	return fmt.Sprintf("send %s to %s%s", base(s.From), base(s.To), size)
+}
+
+// writeResult prints what run did, in a few lines: datasets in order are
+// counted, the others are named.
+func writeResult(w io.Writer, r *replicate.Result) error {
+	var b strings.Builder
+	if r.Snapshot.Name != "" {
+		fmt.Fprintf(&b, "snapshot @%s of %s\n", r.Snapshot.Name, counted(len(r.Snapshot.Datasets), "dataset"))
+	} else {
+		fmt.Fprintf(&b, "no snapshot: %s\n", r.Snapshot.Reason)
+	}
+	for _, standby := range r.Standbys {
+		counts := map[replicate.Action]int{}
+		failed := 0
+		for _, item := range standby.Items {
+			if item.Error != "" {
+				failed++
+			} else {
+				counts[item.Action]++
+			}
+		}
+		var parts []string
+		for _, a := range []replicate.Action{replicate.Full, replicate.Incremental, replicate.Resume, replicate.Current, replicate.Conflict, replicate.Refused, replicate.Skipped, replicate.Orphan} {
+			if counts[a] > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", counts[a], a))
+			}
+		}
+		if failed > 0 {
+			parts = append(parts, fmt.Sprintf("%d failed", failed))
+		}
+		fmt.Fprintf(&b, "%s: %s; %s in %s\n", standby.Node, strings.Join(parts, ", "), report.Bytes(standby.Bytes), report.Seconds(standby.Seconds))
+		for _, item := range standby.Items {
+			if item.Action == replicate.Orphan {
+				fmt.Fprintf(&b, "  orphan  %s: %s\n", item.Target, item.Reason)
+			}
+		}
+		prunedLines(&b, "  ", standby.Pruned, false)
+	}
+	prunedLines(&b, r.Node+": ", r.Pruned, false)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func prunedLines(b *strings.Builder, indent string, pruned []replicate.Pruned, dry bool) {
+	verb := "pruned"
+	if dry {
+		verb = "prune"
+	}
+	snapshots, held, datasets := 0, 0, 0
+	for _, p := range pruned {
+		snapshots += len(p.Snapshots)
+		held += len(p.Held)
+		if len(p.Snapshots) > 0 {
+			datasets++
+		}
+		if p.Error != "" {
+			fmt.Fprintf(b, "%s%s %s: %s\n", indent, verb, p.Dataset, p.Error)
+		}
+	}
+	if snapshots > 0 {
+		fmt.Fprintf(b, "%s%s %s of %s\n", indent, verb, counted(snapshots, "snapshot"), counted(datasets, "dataset"))
+	}
+	if held > 0 {
+		fmt.Fprintf(b, "%skept %s beyond the retention: held\n", indent, counted(held, "snapshot"))
+	}
+}
+
+// writePruned names each snapshot.
+func writePruned(w io.Writer, indent string, pruned []replicate.Pruned, dry bool) error {
+	var b strings.Builder
+	verb := "destroyed"
+	if dry {
+		verb = "would destroy"
+	}
+	for _, p := range pruned {
+		for _, name := range p.Snapshots {
+			fmt.Fprintf(&b, "%s%s %s@%s\n", indent, verb, p.Dataset, name)
+		}
+		for _, name := range p.Bookmarks {
+			fmt.Fprintf(&b, "%s%s %s#%s\n", indent, verb, p.Dataset, name)
+		}
+		for _, name := range p.Held {
+			fmt.Fprintf(&b, "%skept %s@%s: held\n", indent, p.Dataset, name)
+		}
+	}
+	if b.Len() == 0 {
+		b.WriteString(indent + "nothing to prune\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeStatus prints a table per standby, and below it what is wrong.
+func writeStatus(w io.Writer, s *replicate.Status) error {
+	for i, standby := range s.Standbys {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s → %s   last run %s, last success %s\n", s.Node, standby.Node, ago(s.At, standby.LastRun), ago(s.At, standby.LastSuccess))
+		if standby.Error != "" {
+			fmt.Fprintf(w, "error: %s\n", standby.Error)
+		}
+		rows := [][]string{{"DATASET", "STATE", "COMMON SNAPSHOT", "AT RISK"}}
+		for _, d := range standby.Datasets {
+			rows = append(rows, []string{d.Dataset, stateText(d), commonText(s.At, d), riskText(d)})
+		}
+		if err := report.Table(w, rows); err != nil {
+			return err
+		}
+		for _, d := range standby.Datasets {
+			if d.Error != "" {
+				fmt.Fprintf(w, "%s: %s\n", d.Dataset, d.Error)
+			}
+		}
+	}
+	if s.Received != nil {
+		if len(s.Standbys) > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s receives from %s, last %s\n", s.Node, s.Received.From, ago(s.At, s.Received.At))
+		rows := [][]string{{"DATASET", "NEWEST RECEIVED", "WHEN"}}
+		var names []string
+		for name := range s.Received.Datasets {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			r := s.Received.Datasets[name]
+			rows = append(rows, []string{name, "@" + r.Snapshot, ago(s.At, r.At)})
+		}
+		return report.Table(w, rows)
+	}
+	return nil
+}
+
+func stateText(d replicate.DatasetStatus) string {
+	if d.Partial {
+		return d.State + ", resumable"
+	}
+	return d.State
+}
+
+func commonText(now time.Time, d replicate.DatasetStatus) string {
+	if d.Common == "" {
+		return "none"
+	}
+	return fmt.Sprintf("@%s (%s)", d.Common, ago(now, d.CommonAt))
+}
+
+func riskText(d replicate.DatasetStatus) string {
+	switch {
+	case d.ExposureSeconds < 0:
+		return "all: " + report.Bytes(d.ExposureBytes)
+	case d.ExposureBytes == 0:
+		return "nothing"
+	}
+	return fmt.Sprintf("%s, %s", report.Bytes(d.ExposureBytes), report.Seconds(float64(d.ExposureSeconds)))
+}
+
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return report.Duration(max(now.Sub(then), 0)) + " ago"
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

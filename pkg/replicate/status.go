@@ -1,0 +1,166 @@
+package replicate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// Status is what replication has reached, as this node knows it without
+// asking another one.
+type Status struct {
+	Node     string          `json:"node"`
+	At       time.Time       `json:"at"`
+	Standbys []StandbyStatus `json:"standbys,omitempty"` // where this node sends to
+	Received *ReceivedRecord `json:"received,omitempty"` // what came here
+}
+
+// StandbyStatus is one standby, as of the last run.
+type StandbyStatus struct {
+	Node        string          `json:"node"`
+	LastRun     time.Time       `json:"last_run,omitzero"`
+	LastSuccess time.Time       `json:"last_success,omitzero"`
+	Error       string          `json:"error,omitempty"`
+	Datasets    []DatasetStatus `json:"datasets"`
+}
+
+// DatasetStatus is one dataset on one standby. What would be lost now is
+// ExposureBytes, written within the last ExposureSeconds; both are 0 when
+// nothing was written since the newest common snapshot.
+type DatasetStatus struct {
+	Dataset         string    `json:"dataset"`
+	Target          string    `json:"target,omitempty"`
+	Common          string    `json:"common,omitempty"`
+	CommonGUID      uint64    `json:"common_guid,string,omitempty"`
+	CommonAt        time.Time `json:"common_at,omitzero"`
+	ExposureSeconds int64     `json:"exposure_seconds"`
+	ExposureBytes   int64     `json:"exposure_bytes"`
+	State           string    `json:"state"` // in sync, behind, never sent, or the last run's conflict, refused, skipped, failed
+	Error           string    `json:"error,omitempty"`
+	Partial         bool      `json:"partial,omitempty"`
+}
+
+// Status looks at the records and at the datasets of this node.
+func (e *Engine) Status(ctx context.Context) (*Status, error) {
+	status := &Status{Node: e.Self.Name, At: e.Now().UTC()}
+	var received ReceivedRecord
+	found, err := e.State.Read(receivedName, &received)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		status.Received = &received
+	}
+	var record Record
+	if _, err := e.State.Read(recordName, &record); err != nil {
+		return nil, err
+	}
+	scope := Scope(e.Config.Replication.Datasets)
+	datasets, err := e.ZFS.Datasets(ctx, scope.Sources())
+	if err != nil {
+		return nil, err
+	}
+	for _, node := range e.Config.Standbys(e.Self) {
+		known := record.standby(node.Name)
+		if found && known.LastRun.IsZero() { // this node only receives
+			continue
+		}
+		s := StandbyStatus{Node: node.Name, LastRun: known.LastRun, LastSuccess: known.LastSuccess, Error: known.Error}
+		written, err := e.writtenSince(ctx, datasets, known)
+		if err != nil {
+			return nil, err
+		}
+		for i := range datasets {
+			if _, ok := scope.Target(datasets[i].Name); ok && !datasets[i].Container {
+				s.Datasets = append(s.Datasets, e.datasetStatus(&datasets[i], known.Datasets[datasets[i].Name], written))
+			}
+		}
+		status.Standbys = append(status.Standbys, s)
+	}
+	return status, nil
+}
+
+// writtenSince asks how much was written since each common snapshot that is
+// not the dataset's newest one; for the others the listing has told.
+func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known *StandbyRecord) (map[string]int64, error) {
+	since := map[string]string{}
+	written := map[string]int64{}
+	for i := range datasets {
+		d := &datasets[i]
+		r := known.Datasets[d.Name]
+		if r == nil {
+			continue
+		}
+		newest, any := newestSnapshot(d)
+		switch {
+		case any && newest.GUID == r.GUID:
+			written[d.Name] = d.Written
+		default:
+			at := slices.IndexFunc(d.Snapshots, func(s zfs.Snap) bool { return s.GUID == r.GUID })
+			if at >= 0 {
+				since[d.Name] = strings.TrimPrefix(d.Snapshots[at].Full(d.Name), d.Name)
+			}
+		}
+	}
+	more, err := e.ZFS.WrittenSince(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	for name, bytes := range more {
+		written[name] = bytes
+	}
+	return written, nil
+}
+
+func (e *Engine) datasetStatus(d *zfs.Dataset, r *DatasetRecord, written map[string]int64) DatasetStatus {
+	s := DatasetStatus{Dataset: d.Name, State: "never sent", ExposureBytes: d.Referenced, ExposureSeconds: -1}
+	if r == nil {
+		return s
+	}
+	s.Target, s.Common, s.CommonGUID, s.Error, s.Partial = r.Target, r.Common, r.GUID, r.Error, r.Partial
+	if r.GUID == 0 {
+		s.State = failedState(r, "never sent")
+		return s
+	}
+	s.ExposureBytes, s.ExposureSeconds = written[d.Name], 0
+	s.CommonAt = r.At
+	if at, ok := snapshotTime(e.Config.Replication.Prefix, r.Common); ok {
+		s.CommonAt = at
+	}
+	s.State = "in sync"
+	if s.ExposureBytes > 0 {
+		s.State = "behind"
+		s.ExposureSeconds = max(0, int64(e.Now().Sub(s.CommonAt).Seconds()))
+	}
+	s.State = failedState(r, s.State)
+	return s
+}
+
+// failedState is what the last run made of a dataset, where that was no good.
+func failedState(r *DatasetRecord, otherwise string) string {
+	switch {
+	case r.Action == Conflict, r.Action == Refused, r.Action == Skipped:
+		return string(r.Action)
+	case r.Error != "":
+		return "failed"
+	}
+	return otherwise
+}
+
+// Worst says whether a dataset or standby needs attention.
+func (s *Status) Worst() (problems []string) {
+	for _, standby := range s.Standbys {
+		if standby.Error != "" {
+			problems = append(problems, standby.Node+": "+standby.Error)
+		}
+		for _, d := range standby.Datasets {
+			if d.Error != "" && !strings.HasPrefix(standby.Error, d.Error) {
+				problems = append(problems, d.Dataset+": "+d.Error)
+			}
+		}
+	}
+	return problems
+}
