@@ -68,7 +68,7 @@ type SSH struct {
 
 // Replication says what is sent to the standbys and what is kept.
 type Replication struct {
-	// The datasets to replicate.
+	// The datasets to replicate, each by itself or with all below it.
 	Datasets []Dataset `yaml:"datasets"`
 	// First part of the names of our snapshots, PREFIX-YYYYMMDDTHHMMSSZ.
 	// Snapshots with other names are never destroyed.
@@ -81,9 +81,10 @@ type Replication struct {
 	RequireRole bool `yaml:"require_role" default:"true"`
 	// How many datasets are sent at the same time to one standby; 0 chooses.
 	Parallel int `yaml:"parallel" default:"0"`
-	// Snapshots to keep on the active node.
+	// Snapshots to keep on the active node: the newest ones, and of older ones
+	// the last of each hour, day, week and month.
 	Keep Keep `yaml:"keep"`
-	// Snapshots to keep on a standby.
+	// Snapshots to keep on a standby, likewise.
 	KeepOnStandby Keep `yaml:"keep_on_standby" given:"replication.keep"`
 	// Most bytes per second to send to one standby; 0 is unlimited.
 	Bandwidth Size `yaml:"bandwidth" default:"0"`

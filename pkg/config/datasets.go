@@ -19,7 +19,7 @@ func (k checker) replication() {
 	if r.Keep.Last < 1 {
 		k.bad("replication.keep.last", "must be at least 1: the newest snapshot is what the next run starts from")
 	}
-	if r.KeepOnStandby.Last < 1 {
+	if _, given := k.config.sources["replication.keep_on_standby.last"]; given && r.KeepOnStandby.Last < 1 {
 		k.bad("replication.keep_on_standby.last", "must be at least 1: the newest snapshot is what the next run starts from")
 	}
 	k.hook("replication.pre_snapshot", r.PreSnapshot)

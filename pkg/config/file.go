@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -22,6 +24,7 @@ type reader struct {
 	file     string
 	problems *problems
 	sources  sources
+	broken   bool // the file is no YAML, so nothing can be said of its values
 }
 
 // readFile returns the bytes of the configuration file. Since the file names
@@ -90,10 +93,14 @@ func (r *reader) read(data []byte, root key) map[string]any {
 }
 
 func (r *reader) syntax(err error) {
+	r.broken = true
 	at, text := source{where: r.file}, err.Error()
 	if m := syntaxError.FindStringSubmatch(text); m != nil {
 		text = m[2]
-		if line, err := strconv.Atoi(m[1]); err == nil {
+		if line, err := strconv.Atoi(cmp.Or(m[1], "0")); err == nil {
+			if m[1] == "" || strings.HasPrefix(text, "did not find expected") {
+				line++ // the parser's own errors count from 0, the scanner's from 1
+			}
 			at = source{where: fmt.Sprintf("%s:%d", r.file, line), line: line}
 		}
 	}

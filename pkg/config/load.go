@@ -48,6 +48,9 @@ func Load(o LoadOptions) (*Config, error) {
 	if err := v.MergeConfigMap(r.read(data, root)); err != nil {
 		return nil, fmt.Errorf("merge config %s: %w", file, err)
 	}
+	if r.broken {
+		return nil, found.err()
+	}
 	if err := v.MergeConfigMap(fromEnv(o.Env, root, found, given)); err != nil {
 		return nil, fmt.Errorf("merge environment: %w", err)
 	}

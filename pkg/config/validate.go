@@ -176,6 +176,7 @@ func (k checker) durations() {
 		{"replication.timeouts.zfs", c.Replication.Timeouts.ZFS},
 		{"replication.timeouts.snapshot", c.Replication.Timeouts.Snapshot},
 		{"replication.timeouts.stall", c.Replication.Timeouts.Stall},
+		{"replication.timeouts.stream", c.Replication.Timeouts.Stream},
 		{"replication.pre_snapshot.timeout", c.Replication.PreSnapshot.Timeout},
 		{"replication.post_snapshot.timeout", c.Replication.PostSnapshot.Timeout},
 	} {
