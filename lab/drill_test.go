@@ -296,6 +296,8 @@ func testStop(t *testing.T, ctx context.Context, a, b lab.Node) {
 	if err := a.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
+	// Neighbours remember an address for a while: it has to be the same one.
+	run(t, ctx, b, "ping", "-q", "-c", "1", "-W", "1", a.Address())
 	if got := run(t, ctx, a, "cat", "/root/before-stop"); got != "unsynced" {
 		t.Errorf("what was written before the stop: %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,9 @@ import (
 func checkHost(kind Kind) error {
 	if os.Geteuid() != 0 {
 		return errors.New("a lab needs root, for its namespaces and network; run it with sudo")
+	}
+	if kind == VM && runtime.GOARCH != "amd64" {
+		return fmt.Errorf("a lab of kind %s needs an amd64 machine, this one is %s; use kind %s", VM, runtime.GOARCH, NS)
 	}
 	needs := []string{"ip", "nsenter", "unshare", "ssh", "ssh-keygen", "tar"}
 	if kind == VM {

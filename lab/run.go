@@ -143,18 +143,20 @@ func (m *machine) openMaster(ctx context.Context) error {
 func (m *machine) closeMaster() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.master != nil {
-		_ = m.master.Process.Kill()
-		m.master = nil
+	if m.master == nil {
+		return
 	}
-	// ssh takes a socket file without a master for a broken one, and says so.
+	_ = m.master.Process.Kill()
+	m.master = nil
+	// ssh complains about a socket without a master.
 	_ = os.Remove(m.controlPath())
 }
 
 func (m *machine) destination() string { return "root@" + host(m.spec.Management) }
 
+// controlPath is this process's own: others may be attached to the same lab.
 func (m *machine) controlPath() string {
-	return filepath.Join(m.lab.spec.RunDir, "ssh-"+m.Name())
+	return filepath.Join(m.lab.spec.RunDir, fmt.Sprintf("ssh-%s-%d", m.Name(), os.Getpid()))
 }
 
 // ssh prepares an ssh client inside the lab's network.

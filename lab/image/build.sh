@@ -18,6 +18,8 @@ work=$out.partial
 log=$work/build.log
 suite=trixie
 mirror=${LAB_MIRROR:-http://deb.debian.org/debian}
+# Named, since other distributions' apt does not trust Debian's keys by itself.
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 packages=(
 	iproute2 iputils-ping procps util-linux kmod ca-certificates netbase curl
@@ -37,6 +39,9 @@ if [ "$stage" = full ]; then
 fi
 
 say() { printf 'image %s: %3ds  %s\n' "$stage" "$SECONDS" "$*" >&2; }
+
+[ -e "$keyring" ] || { echo "image $stage: $keyring is missing; run make setup" >&2; exit 1; }
+[ ! -e "$out" ] || { say "$out exists"; exit 1; }
 
 # On any end but a good one, the half-made image goes away.
 cleanup() {
@@ -61,7 +66,6 @@ heartbeat() {
 	done
 }
 
-[ ! -e "$out" ] || { say "$out exists"; exit 1; }
 rm -rf --one-file-system "$work"
 mkdir -p "$work"
 
@@ -72,7 +76,7 @@ include=$(IFS=,; echo "${packages[*]}")
 # MODULES=list: the initrd that the kernel's package makes is not used, so it
 # may as well be small. The real one is made in customize.sh.
 # shellcheck disable=SC2016 # $1 is for mmdebstrap's shell
-mmdebstrap --mode=root --variant=apt --components=main,contrib \
+mmdebstrap --mode=root --variant=apt --keyring="$keyring" --components=main,contrib \
 	--aptopt='APT::Install-Recommends "false"' \
 	--aptopt='Acquire::Retries "3"' \
 	--dpkgopt='force-unsafe-io' \

@@ -12,4 +12,4 @@ disk=${2:?usage: disk.sh ROOTFS DISK}
 
 rm -f "$disk"
 truncate -s 24G "$disk"
-mkfs.ext4 -q -F -m 0 -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum -d "$root" "$disk"
+mkfs.ext4 -q -F -m 0 -i 65536 -E lazy_itable_init=1,lazy_journal_init=1 -O ^metadata_csum -d "$root" "$disk"

@@ -81,7 +81,8 @@ func Find(stage Stage) (Image, bool, error) {
 
 // Ensure returns the image of the current recipe, making it first when it is
 // not in the cache. Of several callers one makes it and the others wait.
-// Progress goes to log. Images of older recipes that nobody uses are removed.
+// Progress goes to log. Images of older recipes are removed, but for those on
+// whose folder somebody holds a shared flock(2), as running labs do.
 func Ensure(ctx context.Context, stage Stage, log io.Writer) (Image, error) {
 	if stage != Base && stage != Full {
 		return Image{}, fmt.Errorf("image stage %q: want %s or %s", stage, Base, Full)
@@ -106,20 +107,6 @@ func Ensure(ctx context.Context, stage Stage, log io.Writer) (Image, error) {
 		return img, err
 	}
 	return img, prune(img)
-}
-
-// Use marks the image as used until the returned file is closed or the
-// process ends, so that nobody prunes it.
-func (i Image) Use() (io.Closer, error) {
-	dir, err := os.Open(i.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("use the %s image: %w", i.Stage, err)
-	}
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
-		dir.Close()
-		return nil, fmt.Errorf("use the %s image %s: it is being removed: %w; try again", i.Stage, i.Dir, err)
-	}
-	return dir, nil
 }
 
 // recipeHash identifies the recipe: the first digits of the SHA-256 over its

@@ -50,11 +50,17 @@ func (n *network) addTaps(ctx context.Context, node string) error {
 
 // addPairs gives a node, whose first process is pid, eth0 and eth1 in its
 // network namespace; they go when that namespace does.
-func (n *network) addPairs(ctx context.Context, node string, pid int) error {
-	lan, management := port(node)
-	return n.attach(ctx, node, fmt.Sprintf(
-		"link add %s type veth peer name eth0 netns %d\nlink add %s type veth peer name eth1 netns %d\n",
-		lan, pid, management, pid))
+func (n *network) addPairs(ctx context.Context, node NodeSpec, pid int) error {
+	lan, management := port(node.Name)
+	return n.attach(ctx, node.Name, fmt.Sprintf(
+		"link add %s type veth peer name eth0 address %s netns %d\nlink add %s type veth peer name eth1 address %s netns %d\n",
+		lan, hardwareAddress(node, 0), pid, management, hardwareAddress(node, 1), pid))
+}
+
+// hardwareAddress of a node's interface eth0 or eth1. It is the same after
+// each boot, as a real machine's is: neighbours remember it.
+func hardwareAddress(node NodeSpec, eth int) string {
+	return fmt.Sprintf("52:54:00:%02x:00:%02x", 0x77+eth, 0x11+node.Index)
 }
 
 func (n *network) attach(ctx context.Context, node, create string) error {

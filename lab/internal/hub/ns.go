@@ -98,7 +98,7 @@ func (n *ns) start(ctx context.Context, node NodeSpec, console *os.File) (_ *exe
 		return nil, fmt.Errorf("make its namespaces: %w", err)
 	}
 	// It waits for its input, so until then nobody misses the links.
-	err = n.network.addPairs(ctx, node.Name, cmd.Process.Pid)
+	err = n.network.addPairs(ctx, node, cmd.Process.Pid)
 	if err == nil {
 		_, err = stdin.Write(input)
 	}

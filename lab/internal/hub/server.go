@@ -20,9 +20,8 @@ import (
 // cleanupTime bounds what a hub does when it ends; then the kernel does the rest.
 const cleanupTime = 20 * time.Second
 
-// Main is the hub process: it serves the lab whose run folder that is until
-// it is told to stop, or its standard input ends when it is owned. Program is
-// how errors call it.
+// Main is the hub process: it serves the lab of that run folder until it is
+// told to stop, or its standard input ends when it is owned.
 func Main(runDir string) error {
 	spec, err := ReadSpec(runDir)
 	if err != nil {
@@ -142,7 +141,10 @@ func (h *server) close() {
 	}
 	wait.Wait()
 	if h.ns != nil {
-		removeCgroups(filepath.Join(h.ns.cgroups, "understudy-lab", h.spec.Name))
+		labs := filepath.Join(h.ns.cgroups, "understudy-lab")
+		removeCgroups(filepath.Join(labs, h.spec.Name))
+		// Refused while there are other labs.
+		_ = unix.Rmdir(labs)
 		_ = unix.Unmount(h.ns.cgroups, unix.MNT_DETACH)
 		_ = unix.Unmount(h.ns.memory, unix.MNT_DETACH)
 	}

@@ -46,7 +46,7 @@ func (v *vm) start(_ context.Context, node NodeSpec, console *os.File) (*exec.Cm
 	for i, tap := range []string{lan, management} {
 		argv = append(argv,
 			"-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i, tap),
-			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,romfile=,mac=52:54:00:%02x:00:%02x", i, 0x77+i, 0x11+node.Index))
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,romfile=,mac=%s", i, hardwareAddress(node, i)))
 	}
 	// Not bound to the request's context: it runs until it is killed.
 	cmd := exec.Command("qemu-system-x86_64", argv...)
