@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -69,20 +70,17 @@ func Main(newCommand NewCommand) {
 }
 
 // completePath adds the folders in which zfs, keepalived and their like live:
-// the search paths of cron and of an ordinary login lack them.
+// the search paths of cron and of an ordinary login lack them. Parts that are
+// not absolute go, since they depend on where the program was started.
 func completePath() error {
-	path := os.Getenv("PATH")
-	have := filepath.SplitList(path)
-	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
-		found := false
-		for _, h := range have {
-			found = found || h == dir
-		}
-		if !found {
-			have = append(have, dir)
+	var path []string
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")),
+		"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin") {
+		if filepath.IsAbs(dir) && !slices.Contains(path, dir) {
+			path = append(path, dir)
 		}
 	}
-	if err := os.Setenv("PATH", strings.Join(have, string(os.PathListSeparator))); err != nil {
+	if err := os.Setenv("PATH", strings.Join(path, string(os.PathListSeparator))); err != nil {
 		return fmt.Errorf("complete PATH: %w", err)
 	}
 	return nil

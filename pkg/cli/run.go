@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/config"
 )
 
 // Run runs a program with the given arguments (without its name) and returns
@@ -58,6 +61,12 @@ func (p *Process) complete() {
 	if p.Stdin == nil {
 		p.Stdin = strings.NewReader("")
 	}
+	if p.Stdout == nil {
+		p.Stdout = io.Discard
+	}
+	if p.Stderr == nil {
+		p.Stderr = io.Discard
+	}
 	if p.Getenv == nil {
 		p.Getenv = func(string) string { return "" }
 	}
@@ -80,7 +89,7 @@ func (p *Process) prepare(root *cobra.Command, log *logFlags, ran *bool) {
 	root.SetHelpFunc(help)
 
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.ConfigFile, "config", "", "configuration `file` (default /etc/understudy/config.yaml, or $UNDERSTUDY_CONFIG)")
+	flags.StringVar(&p.ConfigFile, "config", "", "configuration `file` (default "+config.DefaultFile+"; $UNDERSTUDY_CONFIG)")
 	log.add(flags)
 	// Defined here, cobra does not claim -v for it.
 	root.Flags().Bool("version", false, "print the version and exit")

@@ -10,22 +10,14 @@ import (
 // ever assigns it.
 var version string
 
-// Version returns the program's version, with the commit it was built from
-// where that is known, and its platform.
+// Version returns the program's version and its platform.
 func Version() string {
-	v, commit := version, ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v == "" {
-			v = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				commit = ", commit " + s.Value[:12]
-			}
-		}
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version // that of "go install …@v1.2.3"
 	}
 	if v == "" {
 		v = "(devel)"
 	}
-	return fmt.Sprintf("%s (%s %s/%s%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH, commit)
+	return fmt.Sprintf("%s (%s %s/%s)", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -1,0 +1,98 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+)
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestConfigCheck(t *testing.T) {
+	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}, {name: b, local: true}]\n"+
+		"replication: {datasets: [{name: tank, target: copy}, {name: x, recursive: false, target: y}]}\n")
+	want := result{0, file + ": good\nnodes: a (127.0.0.1), b (local)\nthis machine: a\ndatasets: tank and below, x\n", ""}
+	if got := run(t, &cli.Process{}, fails(nil), "config", "check", "--config", file); got != want {
+		t.Errorf("have %+v\nwant %+v", got, want)
+	}
+	inEnvironment := func(name string) string {
+		return map[string]string{"UNDERSTUDY_CONFIG": file}[name]
+	}
+	if got := run(t, &cli.Process{Getenv: inEnvironment}, fails(nil), "config", "check"); got != want {
+		t.Errorf("from the environment: have %+v", got)
+	}
+}
+
+func TestConfigCheckNamesErrors(t *testing.T) {
+	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\nssh: {prot: 1}\n")
+	want := result{78, "", "tool: error: config: " + file + ":2: ssh.prot: unknown key; did you mean \"port\"?\n" +
+		"hint: correct what is named above; the command `config check` looks again and does nothing else\n"}
+	if got := run(t, &cli.Process{}, fails(nil), "config", "check", "--config", file); got != want {
+		t.Errorf("have %+v\nwant %+v", got, want)
+	}
+}
+
+func TestConfigShow(t *testing.T) {
+	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\n")
+	got := run(t, &cli.Process{}, fails(nil), "config", "show", "--config", file)
+	if got.code != 0 || !strings.Contains(got.stdout, "address: 127.0.0.1 # "+file+":1\n") || !strings.Contains(got.stdout, "port: 22 # default\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestManPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man8")
+	epoch := func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "1000000000"}[name] }
+	p := &cli.Process{Getenv: epoch, Now: time.Now}
+	if got := run(t, p, fails(nil), "man", dir); got != (result{}) {
+		t.Fatalf("%+v", got)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := "tool-config-check.8 tool-config-show.8 tool-config.8 tool-group-member.8 tool-group.8 tool-must.8 tool-work.8 tool.8"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("pages %s, want %s", got, want)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "tool-work.8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"TOOL-WORK" "8" "Sep 2001" "Understudy"`, ".SH EXIT STATUS", "another run holds the lock"} {
+		if !strings.Contains(string(page), part) {
+			t.Errorf("%q is missing in\n%s", part, page)
+		}
+	}
+	bad := &cli.Process{}
+	bad.Getenv = func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "soon"}[name] }
+	if got := run(t, bad, fails(nil), "man", dir); got.code != cli.Usage || !strings.Contains(got.stderr, `SOURCE_DATE_EPOCH "soon"`) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	got := run(t, &cli.Process{}, fails(nil), "completion", "bash")
+	if got.code != 0 || !strings.Contains(got.stdout, "__start_tool") {
+		t.Errorf("code %d, stderr %q", got.code, got.stderr)
+	}
+	got = run(t, &cli.Process{}, fails(nil), "__complete", "wo")
+	if got.code != 0 || !strings.Contains(got.stdout, "work\tWork on it") {
+		t.Errorf("%+v", got)
+	}
+}
