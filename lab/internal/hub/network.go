@@ -107,26 +107,33 @@ func (n *network) restore(ctx context.Context, node string) error {
 
 // apply replaces all rules at once by what is cut now.
 func (n *network) apply(ctx context.Context) error {
-	ports := func(nodes map[string]bool) string {
-		var quoted []string
-		for node := range nodes {
-			lan, _ := port(node)
-			quoted = append(quoted, `"`+lan+`"`)
-		}
-		slices.Sort(quoted)
-		return strings.Join(quoted, ", ")
-	}
-	var rules strings.Builder
-	rules.WriteString("table bridge lab\ndelete table bridge lab\ntable bridge lab {\n")
-	if len(n.out) > 0 {
-		fmt.Fprintf(&rules, "chain out { type filter hook prerouting priority 0; iifname { %s } drop; }\n", ports(n.out))
-	}
-	if len(n.in) > 0 {
-		fmt.Fprintf(&rules, "chain in { type filter hook postrouting priority 0; oifname { %s } drop; }\n", ports(n.in))
-	}
-	rules.WriteString("}\n")
-	if err := command(ctx, n.rootfs, rules.String(), "/usr/sbin/nft", "-f", "-"); err != nil {
+	if err := command(ctx, n.rootfs, n.rules(), "/usr/sbin/nft", "-f", "-"); err != nil {
 		return fmt.Errorf("cut the lab's network: %w", err)
 	}
 	return nil
+}
+
+// rules are nft's input. Making the table before it is deleted makes the
+// deletion work the first time too.
+func (n *network) rules() string {
+	var rules strings.Builder
+	rules.WriteString("table bridge lab\ndelete table bridge lab\ntable bridge lab {\n")
+	if len(n.out) > 0 {
+		fmt.Fprintf(&rules, "chain out { type filter hook prerouting priority 0; iifname { %s } drop; }\n", quotePorts(n.out))
+	}
+	if len(n.in) > 0 {
+		fmt.Fprintf(&rules, "chain in { type filter hook postrouting priority 0; oifname { %s } drop; }\n", quotePorts(n.in))
+	}
+	rules.WriteString("}\n")
+	return rules.String()
+}
+
+func quotePorts(nodes map[string]bool) string {
+	var quoted []string
+	for node := range nodes {
+		lan, _ := port(node)
+		quoted = append(quoted, `"`+lan+`"`)
+	}
+	slices.Sort(quoted)
+	return strings.Join(quoted, ", ")
 }

@@ -41,10 +41,17 @@ func Main(runDir string) error {
 	if err == nil {
 		err = h.serve(ctx)
 	}
-	// Should cleaning up hang, the kernel ends what is left.
-	time.AfterFunc(cleanupTime, func() { os.Exit(1) })
-	h.close()
-	return err
+	cleaned := make(chan struct{})
+	go func() {
+		defer close(cleaned)
+		h.close()
+	}()
+	select {
+	case <-cleaned:
+		return err
+	case <-time.After(cleanupTime):
+		return errors.Join(err, fmt.Errorf("clean up after lab %s: not done after %s", spec.Name, cleanupTime))
+	}
 }
 
 // server answers the lab's requests.
