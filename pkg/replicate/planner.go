@@ -76,6 +76,7 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 	}
 	goal, ok := newestSnapshot(s)
 	if !ok {
+		p.byTarget[item.Target] = item
 		item.Action = Skipped
 		item.Reason = "it has no snapshot"
 		item.Hint = "take one, or run with --snapshot changed"
@@ -213,6 +214,24 @@ func (p *planner) parentFits(item *Item) bool {
 	return true // whether a parent outside the scope exists, the standby will say
 }
 
+// ancestorsMove sees to it that a dataset which gets its name by the rename of
+// one above it waits for that rename.
+func (p *planner) ancestorsMove(item *Item) bool {
+	for above := zfs.Parent(item.Target); above != ""; above = zfs.Parent(above) {
+		other := p.byTarget[above]
+		if other == nil || other.RenameFrom == "" {
+			continue
+		}
+		if other.Stuck() {
+			item.refuse(Skipped, other.Source+" above it is not renamed on the standby: "+other.Reason, "")
+			return false
+		}
+		item.Needs = append(item.Needs, other.Source)
+		return true
+	}
+	return true
+}
+
 // origin finds a clone's origin on the standby: there already, or sent earlier
 // in this run.
 func (p *planner) origin(full string) (name, needs string, ok bool) {
@@ -240,7 +259,7 @@ func (p *planner) origin(full string) (name, needs string, ok bool) {
 
 // update plans a target that exists.
 func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
-	if item.RenameFrom != "" && !p.parentFits(item) {
+	if item.RenameFrom != "" && !p.parentFits(item) || !p.ancestorsMove(item) {
 		return
 	}
 	base := p.common(s, t)
