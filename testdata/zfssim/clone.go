@@ -138,6 +138,13 @@ func cmdPromote(a *app, args []string) int {
 	for _, s := range moved {
 		s.ds = d
 	}
+	for _, b := range old.Marks {
+		if b.TXG <= origin.TXG {
+			b.ds = d
+			d.Marks = append(d.Marks, b)
+		}
+	}
+	old.Marks = slices.DeleteFunc(old.Marks, func(b *Bookmark) bool { return b.ds == d })
 	d.pool.origins = nil
 	a.store.touch(d.pool)
 	if !a.commit() {

@@ -188,14 +188,13 @@ func cmdCreate(a *app, args []string) int {
 		if b, ok := checked["volblocksize"]; ok {
 			block, _ = strconv.ParseUint(b, 10, 64)
 		}
-		if size == 0 || size%block != 0 {
-			return a.fail(what, fmt.Sprintf("volume size must be a multiple of volume block size"))
-		}
+		size = (size + block - 1) / block * block
+		checked["volsize"] = strconv.FormatUint(size, 10)
 		if !sparse {
 			if newView(a).available(parent) < size {
 				return a.fail(what, "out of space")
 			}
-			checked["refreservation"] = strconv.FormatUint(size+size/32, 10)
+			checked["refreservation"] = strconv.FormatUint(volumeReserve(size), 10)
 		}
 	}
 	d := a.store.newDataset(parent.pool, name, volume)
@@ -213,6 +212,10 @@ func cmdCreate(a *app, args []string) int {
 	}
 	return code
 }
+
+// volumeReserve is what a volume reserves: its size and a part for what
+// describes the blocks.
+func volumeReserve(size uint64) uint64 { return size + size/32 + 1<<20 }
 
 // checkProperties checks the properties of a dataset about to be made.
 func (a *app) checkProperties(what string, props map[string]string, kind int) (map[string]string, bool) {

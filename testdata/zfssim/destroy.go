@@ -200,6 +200,10 @@ func (x *destruction) pick(d *Dataset, spec string) (picked []*Snapshot, failed 
 		return picked, false
 	}
 	for _, s := range picked {
+		if x.a.store.receiveBase(s) {
+			fmt.Fprintf(x.a.err, "cannot destroy '%s': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n%s/%%recv\n", s.full(), d.Name)
+			return nil, true
+		}
 		if cl := s.clones(); len(cl) > 0 {
 			x.dependants(s.full(), "snapshot", cl)
 			return nil, true
@@ -409,6 +413,16 @@ func (s *store) forget(d *Dataset) error {
 		return os.RemoveAll(s.data(d.pool, "ds", d.ID))
 	})
 	return nil
+}
+
+// receiveBase says whether a partial receive builds on the snapshot.
+func (s *store) receiveBase(sn *Snapshot) bool {
+	d := sn.ds
+	if d.Stage == "" || d.Partial || sn != d.latest() {
+		return false
+	}
+	st, err := readStageHead(s.data(d.pool, "recv", d.Stage))
+	return err == nil && (st.head.Resumable || s.receiving(d))
 }
 
 // sending says whether a live process is sending the snapshot.

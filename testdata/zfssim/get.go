@@ -102,6 +102,9 @@ func cmdGet(a *app, args []string) int {
 				}
 				val, src = "-", source{kind: "-"}
 			}
+			if all && val == "-" && skippedWhenUnset(n) {
+				continue
+			}
 			if !sources[src.kind] {
 				continue
 			}
@@ -152,16 +155,23 @@ func (v *view) received(o object, name string, literal bool) string {
 	return val
 }
 
+// skippedWhenUnset tells the properties that "get all" leaves out when there
+// is nothing to say.
+func skippedWhenUnset(n string) bool {
+	return n == "origin" || n == "encryptionroot" || n == "keystatus"
+}
+
 // allProperties are the properties that "get all" shows of an object.
 func (v *view) allProperties(o object) []string {
 	order := strings.Fields("type creation used available referenced compressratio mounted origin quota reservation " +
 		"volsize volblocksize recordsize mountpoint sharenfs checksum compression atime devices exec setuid readonly zoned " +
 		"snapdir aclmode aclinherit createtxg canmount xattr copies version utf8only normalization casesensitivity vscan " +
 		"nbmand sharesmb refquota refreservation guid primarycache secondarycache usedbysnapshots usedbydataset " +
-		"usedbychildren usedbyrefreservation logbias objsetid dedup mlslabel sync dnodesize refcompressratio written " +
-		"logicalused logicalreferenced volmode filesystem_limit snapshot_limit snapdev acltype relatime redundant_metadata " +
-		"overlay encryption keylocation keyformat pbkdf2iters encryptionroot keystatus special_small_blocks prefetch direct " +
-		"defer_destroy userrefs clones")
+		"usedbychildren usedbyrefreservation defer_destroy userrefs logbias objsetid dedup mlslabel sync dnodesize " +
+		"refcompressratio written logicalused logicalreferenced volmode filesystem_limit snapshot_limit filesystem_count " +
+		"snapshot_count snapdev acltype context fscontext defcontext rootcontext relatime redundant_metadata overlay " +
+		"encryption keylocation keyformat pbkdf2iters encryptionroot keystatus special_small_blocks snapshots_changed " +
+		"prefetch volthreading direct longname")
 	if o.ds != nil && v.a.store.resumeToken(o.ds) != "" {
 		order = append(order, "receive_resume_token")
 	}

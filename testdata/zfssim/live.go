@@ -54,7 +54,10 @@ func (s *store) changed(d *Dataset) (uint64, error) {
 				continue
 			}
 		}
-		n += 512 + uint64(e.Size)
+		if d.Base == "" && e.folder() && len(e.Path) == 0 || d.Volume && e.Held == 0 && k == nil {
+			continue // an empty dataset counts for itself
+		}
+		n += 512 + uint64(e.Held)
 	}
 	if n == 0 && seen < len(known) {
 		n = 512 // something was removed

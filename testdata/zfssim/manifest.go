@@ -37,6 +37,7 @@ type entry struct {
 	// state of the live file when it was saved, in an index only
 	Ino   uint64 `json:"i,omitempty"`
 	CTime int64  `json:"x,omitempty"`
+	Held  int64  `json:"-"` // bytes allocated
 }
 
 func (e *entry) regular() bool { return e.Mode&syscall.S_IFMT == syscall.S_IFREG }
@@ -195,7 +196,7 @@ func statEntry(dir, path string) (*entry, error) {
 		MTime: st.Mtim.Nano(), Ino: st.Ino, CTime: st.Ctim.Nano()}
 	switch st.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
-		e.Size = st.Size
+		e.Size, e.Held = st.Size, min(st.Size, st.Blocks*512)
 	case syscall.S_IFLNK:
 		t, err := os.Readlink(path)
 		if err != nil {

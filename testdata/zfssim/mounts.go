@@ -173,7 +173,7 @@ func (a *app) tryMount(d *Dataset, explicit bool) bool {
 	what := fmt.Sprintf("cannot mount '%s'", d.Name)
 	if d.Partial {
 		if explicit {
-			a.fail(what, "Unable to access partially-received state") // kept by receive -s
+			a.fail(what, `Contains partially-completed state from "zfs receive -s", which can be resumed with "zfs send -t"`)
 		}
 		return !explicit
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // receiveFlags are the flags of zfs receive.
@@ -20,6 +21,10 @@ type receiveFlags struct {
 	origin                           string
 	target                           string
 }
+
+// realBegin is the size of the first record of a real stream: what is shorter
+// is not even looked at.
+const realBegin = 312
 
 // recvError is a refusal: what could not be done and why.
 type recvError struct{ what, why string }
@@ -50,7 +55,7 @@ func cmdReceive(a *app, args []string) int {
 			f.set[n] = v
 		case 'x':
 			if strings.Contains(o.arg, "=") {
-				return a.usageError("invalid property name for -x: '%s'", o.arg)
+				return a.usageError("invalid character '=' in property argument")
 			}
 			if _, twice := f.set[o.arg]; twice || f.exclude[o.arg] {
 				return a.usageError("property '%s' specified multiple times", o.arg)
@@ -142,7 +147,8 @@ func (a *app) receive(f receiveFlags) int {
 	}
 	r := newRecordReader(a.in)
 	if err := r.start(); err != nil {
-		if errors.Is(err, errMagic) {
+		short, _ := r.r.Peek(realBegin - len(streamMagic))
+		if errors.Is(err, errMagic) && len(short) == realBegin-len(streamMagic) {
 			return a.fail("cannot receive", "invalid stream (bad magic number)")
 		}
 		return a.fail("cannot receive", "failed to read from stream")
@@ -237,7 +243,7 @@ func checkReceiveProps(f receiveFlags) string {
 		case isUserProperty(n):
 		case c == "encryption" || c == "keyformat" || c == "keylocation" || c == "pbkdf2iters":
 		case !native, p.once, c == "version", c == "volsize":
-			return "invalid property value"
+			return fmt.Sprintf("cannot receive: invalid property '%s'", n)
 		}
 	}
 	return ""
@@ -300,8 +306,9 @@ func (a *app) receiveOne(r *recordReader, b beginRecord, f receiveFlags, sendFS 
 	}
 	a.store.end()
 	defer t.stage.close()
+	started := time.Now()
 	rerr := t.read(a, r, b)
-	if !a.begin2(t) {
+	if !a.begin(true) {
 		return "", errors.New("no store")
 	}
 	if rerr == nil {
@@ -314,14 +321,16 @@ func (a *app) receiveOne(r *recordReader, b beginRecord, f receiveFlags, sendFS 
 		return "", err
 	}
 	a.store.end()
+	if f.verbose {
+		took := time.Since(started).Seconds()
+		fmt.Fprintf(a.out, "received %s stream in %.2f seconds (%s/sec)\n", niceBytes(t.stage.bytes), took,
+			niceBytes(uint64(float64(t.stage.bytes)/took)))
+	}
 	if t.newFS {
 		return ds, nil
 	}
 	return "", nil
 }
-
-// begin2 takes the lock again after the stream has been read.
-func (a *app) begin2(t *target) bool { return a.begin(true) }
 
 func skipStream(r *recordReader) error {
 	for {
@@ -550,6 +559,9 @@ func (a *app) prepareResume(t *target, d *Dataset, b beginRecord, f receiveFlags
 
 // prepareNew makes the dataset that a full stream or a clone goes to.
 func (a *app) prepareNew(t *target, parent *Dataset, origin *Snapshot, b beginRecord, f receiveFlags, ds string) error {
+	if origin != nil && b.FromGUID != 0 && origin.GUID != b.FromGUID {
+		return &recvError{t.what, fmt.Sprintf("most recent snapshot of %s does not\nmatch incremental source", ds)}
+	}
 	d := a.store.newDataset(parent.pool, ds, b.Volume)
 	d.Partial = true
 	if origin != nil {
@@ -593,6 +605,7 @@ func (a *app) prepareNew(t *target, parent *Dataset, origin *Snapshot, b beginRe
 			return &recvError{t.what, "inherited key must be loaded"}
 		}
 	}
+	a.override(d, f)
 	return a.openStage(t, d, b, f)
 }
 
@@ -708,7 +721,7 @@ func (a *app) finishReceive(t *target, b beginRecord, f receiveFlags, ds, snap s
 	d.Stored += added
 	if b.Volume {
 		d.Local["volsize"] = b.VolSize
-		if b.VolBlock != "" {
+		if b.VolBlock != "" && b.VolBlock != settable()["volblocksize"].def {
 			d.Local["volblocksize"] = b.VolBlock
 		}
 	}
@@ -750,8 +763,7 @@ func (a *app) receiveFailed(t *target, cause error, ds string) error {
 	s := a.store
 	s.dirty, s.after = map[string]bool{}, nil
 	a.store.end()
-	t.stage.close()
-	if !a.begin(true) {
+	if !a.begin(true) { // the stage stays locked, or it would be cleared away here
 		return cause
 	}
 	defer a.store.end()
@@ -760,7 +772,7 @@ func (a *app) receiveFailed(t *target, cause error, ds string) error {
 		return cause
 	}
 	d := o.ds
-	keep := t.stage.head.Resumable
+	keep := t.stage.head.Resumable && len(t.stage.entries) > 0
 	if !keep {
 		p, fam := d.pool, d.Family
 		if err := s.abandon(d); err != nil {

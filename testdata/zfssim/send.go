@@ -7,8 +7,8 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -242,17 +242,19 @@ func (a *app) planAll(f sendFlags, name string) ([]*sendStep, int) {
 		start = slices.IndexFunc(d.Snaps, func(s *Snapshot) bool { return s.Name == from }) + 1
 		base = pointOf(object{ds: d, snap: d.Snaps[start-1]})
 	}
-	if d.snapshot(to) == nil {
-		if f.props {
-			a.open(name, kindSnapshot)
-			return nil, 1
-		}
-		fmt.Fprintf(a.err, "WARNING: could not send %s: does not exist\n", name)
+	if _, ok := a.open(name, kindSnapshot); !ok {
 		return nil, 1
 	}
 	end := slices.IndexFunc(d.Snaps, func(s *Snapshot) bool { return s.Name == to })
 	if end < start {
-		fmt.Fprintf(a.err, "WARNING: could not send %s:\nincremental source (%s@%s) is not earlier than it\n", name, dsName, from)
+		if f.dry && f.parsable {
+			fmt.Fprintf(a.out, "size\t0\n")
+		}
+		why := "does not exist" // so libzfs says, for it looks only up to the target
+		if end == start-1 {
+			why = "is not earlier than it"
+		}
+		fmt.Fprintf(a.err, "WARNING: could not send %s:\nincremental source (%s@%s) %s\n", name, dsName, from, why)
 		return nil, 1
 	}
 	var steps []*sendStep
@@ -414,7 +416,8 @@ func (a *app) plan(s *Snapshot, base *point, f sendFlags, what string) (*sendSte
 	}
 	step := &sendStep{name: s.full(), chunks: a.store.chunks(d, key)}
 	step.begin = beginRecord{ToName: s.full(), ToGUID: s.GUID, Creation: s.Creation, Volume: d.Volume, VolSize: s.VolSize,
-		Refer: s.Refer, Raw: f.raw && d.Crypt != nil, Compress: f.compress, Large: f.large, Embed: f.embed}
+		Refer: s.Refer, Raw: f.raw && d.Crypt != nil, Compress: f.compress, Embed: f.embed,
+		Large: f.large && hasLargeBlocks(d)}
 	if d.Volume {
 		step.begin.VolBlock = d.prop("volblocksize")
 	}
@@ -448,6 +451,12 @@ func (a *app) plan(s *Snapshot, base *point, f sendFlags, what string) (*sendSte
 		return nil, a.failf("zfssim: %v", err)
 	}
 	return step, 0
+}
+
+// hasLargeBlocks says whether a stream can contain blocks of more than 128 KiB.
+func hasLargeBlocks(d *Dataset) bool {
+	n, err := strconv.ParseUint(d.prop("recordsize"), 10, 64)
+	return err == nil && n > 128<<10 && !d.Volume
 }
 
 // sentProperties are the properties that go with a stream.
@@ -544,7 +553,6 @@ func (d *dyingWriter) Write(b []byte) (int, error) {
 
 // stream writes the planned streams to standard output.
 func (a *app) stream(steps []*sendStep, f sendFlags) int {
-	signal.Ignore(syscall.SIGPIPE) // so that EPIPE is reported like libzfs does
 	last := steps[len(steps)-1]
 	var out io.Writer = os.Stdout
 	if n := a.faults.bytes("send", "die-after", last.name); n >= 0 {
@@ -569,8 +577,6 @@ func (a *app) stream(steps []*sendStep, f sendFlags) int {
 	case errors.Is(err, errDie):
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		return 1
-	case errors.Is(err, syscall.EPIPE):
-		a.fail(what, "Broken pipe")
 	default:
 		a.fail(what, strerror(err))
 	}

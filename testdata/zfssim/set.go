@@ -109,7 +109,7 @@ func cmdSet(a *app, args []string) int {
 			continue
 		}
 		if !a.setOn(o, props, noMount) {
-			code = 1
+			code = 255
 		}
 	}
 	if !a.commit() {
@@ -136,6 +136,10 @@ func (a *app) setOn(o object, props map[string]string, noMount bool) bool {
 		}
 		if c == "keylocation" && (o.ds.Crypt == nil || o.ds.Crypt.Root != o.ds.ID) {
 			a.fail(what, "'keylocation' can only be set on encryption roots")
+			return false
+		}
+		if q, err := strconv.ParseUint(val, 10, 64); c == "quota" && err == nil && q > 0 && q < newView(a).used(o.ds) {
+			a.fail(what, "size is less than current used or reserved space")
 			return false
 		}
 		checked[c] = val
@@ -248,9 +252,9 @@ func cmdInherit(a *app, args []string) int {
 	if native && !p.inherit && !received {
 		switch name {
 		case "quota", "refquota":
-			fmt.Fprintf(a.err, "'%s' property cannot be inherited\nuse 'zfs set %s=none' to clear\n", name, name)
+			fmt.Fprintf(a.err, "'%s' property cannot be inherited\nuse 'zfs set %s=none' to clear\nuse 'zfs inherit -S %s' to revert to received value\n", name, name, name)
 			return 1
-		case "volsize", "keylocation", "version":
+		default:
 			fmt.Fprintf(a.err, "'%s' property cannot be inherited\n", name)
 			return 1
 		}

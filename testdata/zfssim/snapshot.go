@@ -48,7 +48,7 @@ func cmdSnapshot(a *app, args []string) int {
 			all = o.ds.below()
 		}
 		for _, d := range all {
-			if !d.Partial && !slices.Contains(names, d.Name+"@"+snap) {
+			if (!d.Partial || d == o.ds) && !slices.Contains(names, d.Name+"@"+snap) {
 				names = append(names, d.Name+"@"+snap)
 			}
 		}
@@ -89,7 +89,7 @@ func (a *app) takeSnapshots(names []string, props map[string]string) int {
 		ds, snap, _ := strings.Cut(n, "@")
 		p, _, _ := strings.Cut(ds, "/")
 		if pool != "" && p != pool {
-			return a.fail("cannot create snapshots ", "operation crosses datasets or pools")
+			return a.fail("cannot create snapshots ", "multiple snapshots of same fs not allowed")
 		}
 		pool = p
 		if seen[ds] {
@@ -101,7 +101,7 @@ func (a *app) takeSnapshots(names []string, props map[string]string) int {
 		case d.snapshot(snap) != nil:
 			a.fail(fmt.Sprintf("cannot create snapshot '%s'", n), "dataset already exists")
 			failed = true
-		case a.faults.match("snapshot", "busy", ds) != nil:
+		case d.Partial, a.faults.match("snapshot", "busy", ds) != nil:
 			a.fail(fmt.Sprintf("cannot create snapshot '%s'", n), "dataset is busy")
 			failed = true
 		case a.faults.match("snapshot", "nospace", ds) != nil:
@@ -111,6 +111,10 @@ func (a *app) takeSnapshots(names []string, props map[string]string) int {
 	}
 	if failed || pool == "" {
 		return 1
+	}
+	root := a.store.pools[pool].Datasets[pool]
+	if newView(a).available(root) == 0 {
+		return a.fail("cannot create snapshots ", "out of space")
 	}
 	txg, now := a.store.pools[pool].nextTXG(), time.Now().Unix()
 	for _, n := range names {
@@ -135,9 +139,9 @@ func (s *store) takeSnapshot(d *Dataset, name string, txg uint64, now int64, pro
 	d.Base = id
 	d.Stored += added
 	sn := &Snapshot{Name: name, GUID: newGUID(), TXG: txg, Creation: now, Obj: d.pool.nextObj(), Manifest: id,
-		Refer: refer, Written: ch, ds: d}
-	if len(d.Snaps) == 0 && ch < refer {
-		sn.Written = refer
+		Refer: max(refer, emptyOf(d)), Written: ch, ds: d}
+	if len(d.Snaps) == 0 && d.Origin == 0 {
+		sn.Written = sn.Refer
 	}
 	if len(props) > 0 {
 		sn.Local = maps.Clone(props)

@@ -258,22 +258,17 @@ func (st *stage) moveChunks(family chunkStore) (added uint64, err error) {
 	return added, err
 }
 
-// stagedBytes is what partial receives take of a pool.
-func (s *store) stagedBytes(p *Pool) uint64 {
+// stagedOf is what a partial receive of a dataset takes.
+func (s *store) stagedOf(d *Dataset) uint64 {
 	n := uint64(0)
-	for _, d := range p.Datasets {
-		if d.Stage == "" {
-			continue
-		}
-		filepath.WalkDir(s.data(p, "recv", d.Stage, "chunks"), func(_ string, e fs.DirEntry, err error) error {
-			if err == nil && !e.IsDir() {
-				if info, err := e.Info(); err == nil {
-					n += uint64(info.Size())
-				}
+	filepath.WalkDir(s.data(d.pool, "recv", d.Stage, "chunks"), func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			if info, err := e.Info(); err == nil {
+				n += uint64(info.Size())
 			}
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 	return n
 }
 

@@ -98,6 +98,9 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 		if o.snap != nil {
 			return size(o.snap.Written)
 		}
+		if d.latest() == nil && d.Origin == 0 {
+			return size(v.space(d).refer)
+		}
 		return size(v.changed(d))
 	case "inconsistent":
 		return exact(boolNumber(isDS && d.Partial))
@@ -173,6 +176,9 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 	if native && p.kinds&k == 0 {
 		return no()
 	}
+	if fixedAtCreation(name) {
+		return text(d.prop(name))
+	}
 	val, src, ok := d.stored(v.table, name)
 	if !ok {
 		return no()
@@ -181,6 +187,16 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 		val = showNumber(name, val, literal)
 	}
 	return val, src, true
+}
+
+// fixedAtCreation tells the properties of a file system's format, which have
+// no source.
+func fixedAtCreation(name string) bool {
+	switch name {
+	case "version", "utf8only", "normalization", "casesensitivity":
+		return true
+	}
+	return false
 }
 
 // showNumber prints a stored number the way its property is printed.
@@ -254,7 +270,7 @@ func (v *view) snapValue(o object, name string, literal bool) (string, source, b
 		if !o.ds.Volume {
 			return "", none, false
 		}
-		return showNumber(name, s.VolSize, literal), none, true
+		return showNumber(name, s.VolSize, literal), source{kind: "local"}, true
 	}
 	p, native := v.table[name]
 	if native {
@@ -263,6 +279,9 @@ func (v *view) snapValue(o object, name string, literal bool) (string, source, b
 		}
 	} else if !isUserProperty(name) {
 		return "", none, false
+	}
+	if fixedAtCreation(name) {
+		return o.ds.prop(name), none, true
 	}
 	if val, ok := s.Local[name]; ok {
 		return val, source{kind: "local"}, true
@@ -323,8 +342,16 @@ func (v *view) changed(d *Dataset) uint64 {
 	return n
 }
 
-// emptyRefer is what a dataset with nothing in it refers to.
+// emptyRefer is what a filesystem with nothing in it refers to.
 const emptyRefer = 24 << 10
+
+// emptyOf is what a dataset with nothing in it refers to.
+func emptyOf(d *Dataset) uint64 {
+	if d.Volume {
+		return emptyRefer / 2
+	}
+	return emptyRefer
+}
 
 func (v *view) space(d *Dataset) space {
 	if s, ok := v.own[d]; ok {
@@ -337,9 +364,17 @@ func (v *view) space(d *Dataset) space {
 		last = o.Refer
 	}
 	ch := v.changed(d)
-	s := space{refer: max(last, emptyRefer) + ch}
+	s := space{refer: max(last, emptyOf(d)) + ch}
+	if d.Stage != "" {
+		staged := v.a.store.stagedOf(d)
+		if d.Partial {
+			s.refer += staged
+		} else {
+			s.snaps += staged // a real one counts it for a hidden child
+		}
+	}
 	if d.Stored > last {
-		s.snaps = d.Stored - last
+		s.snaps += d.Stored - last
 	}
 	if d.Volume {
 		want, _ := strconv.ParseUint(d.prop("refreservation"), 10, 64)
@@ -379,7 +414,7 @@ func (v *view) snapUsed(s *Snapshot) uint64 {
 // available is what may still be written below a dataset.
 func (v *view) available(d *Dataset) uint64 {
 	root := d.pool.Datasets[d.pool.Name]
-	used := v.used(root) + v.a.store.stagedBytes(d.pool)
+	used := v.used(root)
 	free := uint64(0)
 	if total := d.pool.usable(); total > used {
 		free = total - used

@@ -32,11 +32,14 @@ func (p *Pool) size() uint64 {
 	return (p.Size - 5<<20) / slab * slab
 }
 
+// poolOverhead is what a pool with nothing in it has allocated.
+const poolOverhead = 112 << 10
+
 // usable is what datasets can take: some space is kept back.
 func (p *Pool) usable() uint64 {
 	size := p.size()
 	slop := max(size/32, min(size/2, 128<<20))
-	return size - slop
+	return size - slop - poolOverhead
 }
 
 func zpoolCreate(a *app, args []string) int {
@@ -332,7 +335,7 @@ func (a *app) poolValue(p *Pool, name string, literal bool) (val, src string, ok
 		return nice(n), "-", true
 	}
 	used := func() uint64 {
-		return v.used(p.Datasets[p.Name]) + a.store.stagedBytes(p)
+		return v.used(p.Datasets[p.Name]) + poolOverhead
 	}
 	switch name {
 	case "name":
