@@ -113,13 +113,19 @@ func goBuild(ctx context.Context, pkg, out string) error {
 	return nil
 }
 
+// alive tells a process from one that has ended, waited for or not yet.
+func alive(pid int) bool {
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && len(cmdline) > 0
+}
+
 // removeStale removes what labs have left whose hub was killed outright.
 func removeStale(log io.Writer) {
 	left, _ := filepath.Glob(filepath.Join(RunRoot, "*", "pid"))
 	for _, path := range left {
 		runDir := filepath.Dir(path)
 		pid, err := readPID(runDir)
-		if err != nil || isHub(pid, runDir) || syscall.Kill(pid, 0) == nil {
+		if err != nil || alive(pid) {
 			continue
 		}
 		fmt.Fprintf(log, "lab: removing what lab %s has left\n", filepath.Base(runDir))

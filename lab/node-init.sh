@@ -60,9 +60,9 @@ stop() {
 }
 trap stop TERM
 
+# sshd does not wait for the pools: the two start side by side.
+/usr/sbin/sshd -e &
 if [ "$KIND" = vm ]; then
-	# sshd does not wait for the pools: the two start side by side.
-	/usr/sbin/sshd -e &
 	if modprobe zfs; then
 		if [ -s /etc/zfs/zpool.cache ]; then
 			zpool import -c /etc/zfs/zpool.cache -a -N
@@ -71,10 +71,18 @@ if [ "$KIND" = vm ]; then
 	else
 		echo "lab-init: the zfs module does not load"
 	fi
-else
-	/usr/sbin/sshd -e
 fi
-echo "lab-init: ready"
+# listening tells whether somebody listens on port 22 (0x16), in state LISTEN.
+listening() { grep -q '^ *[0-9]*: 00000000:0016 00000000:0000 0A' /proc/net/tcp; }
+for _ in $(seq 500); do
+	listening && break
+	sleep 0.02
+done
+if listening; then
+	echo "lab-init: ready"
+else
+	echo "lab-init: sshd does not listen"
+fi
 
 # Bash reaps orphans by itself; the traps need it to be waiting.
 while :; do

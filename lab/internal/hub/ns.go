@@ -33,7 +33,8 @@ func (n *ns) cgroup(node NodeSpec) string {
 	return filepath.Join(n.cgroups, "understudy-lab", n.spec.Name, node.Name)
 }
 
-// mount makes what all nodes share.
+// mount makes what all nodes share, and removes the control groups of labs
+// whose hub was killed.
 func (n *ns) mount() error {
 	for _, m := range []struct{ path, fstype, data string }{
 		{n.memory, "tmpfs", "mode=0755"},
@@ -44,6 +45,17 @@ func (n *ns) mount() error {
 		}
 		if err := unix.Mount("lab", m.path, m.fstype, 0, m.data); err != nil {
 			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.path, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(n.cgroups, "understudy-lab", "*", "cgroup.procs"))
+	if err != nil {
+		return fmt.Errorf("look for control groups that other labs left: %w", err)
+	}
+	for _, path := range left {
+		group := filepath.Dir(path)
+		run := filepath.Join(filepath.Dir(n.spec.RunDir), filepath.Base(group))
+		if _, err := os.Stat(run); errors.Is(err, fs.ErrNotExist) {
+			removeCgroups(group)
 		}
 	}
 	return nil
