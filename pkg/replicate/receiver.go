@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +54,7 @@ type serving struct {
 
 	mu        sync.Mutex
 	inventory []zfs.Dataset // as last listed
+	listed    []zfs.Root    // what was listed
 	stale     bool          // something was received since
 	received  map[string]Received
 	fatal     error // why the session was ended from here
@@ -255,7 +258,7 @@ func (s *serving) list(ctx context.Context, stream io.Writer, req request) error
 		return s.reply(stream, inventoryLine{ack: ack{remote(s.Node, err)}})
 	}
 	s.mu.Lock()
-	s.inventory, s.stale = datasets, false
+	s.inventory, s.listed, s.stale = datasets, req.Roots, false
 	s.mu.Unlock()
 	for i := range datasets {
 		snaps := datasets[i].Snapshots
@@ -444,7 +447,7 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.inventory, s.stale = datasets, false
+		s.inventory, s.listed, s.stale = datasets, s.scope.Targets(), false
 	}
 	protect := map[string]map[uint64]bool{}
 	for dataset, guid := range req.Protect {
@@ -483,6 +486,12 @@ func (s *serving) remember() error {
 	}
 	if sender := s.sender.Load(); sender != nil {
 		record.From = sender.Node
+	}
+	if !s.stale { // renamed or destroyed ones are forgotten
+		maps.DeleteFunc(record.Datasets, func(name string, _ Received) bool {
+			looked := slices.ContainsFunc(s.listed, func(root zfs.Root) bool { return root.Recursive && zfs.Within(name, root.Name) })
+			return looked && !slices.ContainsFunc(s.inventory, func(d zfs.Dataset) bool { return d.Name == name })
+		})
 	}
 	record.At = s.Now().UTC()
 	return s.State.Write(receivedName, record)

@@ -12,9 +12,11 @@ type Result struct {
 	Seconds   float64          `json:"seconds"`
 	DryRun    bool             `json:"dry_run,omitempty"`
 	Snapshot  SnapshotResult   `json:"snapshot"`
+	Missing   string           `json:"missing,omitempty"` // datasets of the config that are not here
 	Standbys  []*StandbyResult `json:"standbys"`
 	Pruned    []Pruned         `json:"pruned,omitempty"` // here
 	Processes map[string]int   `json:"processes"`        // started here
+	missing   error
 }
 
 // SnapshotResult is the snapshot of a run.
@@ -22,6 +24,13 @@ type SnapshotResult struct {
 	Name     string   `json:"name,omitempty"` // after @; empty when none was taken
 	Datasets []string `json:"datasets,omitempty"`
 	Reason   string   `json:"reason"`
+	Error    string   `json:"error,omitempty"` // it could not be taken
+	err      error
+}
+
+func (s *SnapshotResult) fail(err error) {
+	s.Name, s.Datasets = "", nil
+	s.err, s.Error = err, err.Error()
 }
 
 // StandbyResult is what a run did on one standby.
@@ -69,6 +78,12 @@ func (r *Result) Counts() (good, bad int) {
 func (r *Result) Err() error {
 	var firstErr error
 	refused, failed := 0, 0
+	for _, err := range []error{r.missing, r.Snapshot.err} {
+		if err != nil {
+			failed++
+			firstErr = errors.Join(firstErr, err)
+		}
+	}
 	for _, s := range r.Standbys {
 		if s.err != nil {
 			failed++

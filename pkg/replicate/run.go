@@ -95,6 +95,9 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return result, err
 	}
+	if result.missing = missing(scope, source); result.missing != nil {
+		result.Missing = result.missing.Error()
+	}
 	roots := e.rootProperties(ctx, source)
 
 	var all sync.WaitGroup

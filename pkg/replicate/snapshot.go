@@ -2,8 +2,10 @@ package replicate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -13,7 +15,8 @@ import (
 const maxSnapshotArgs = 128 << 10
 
 // takeSnapshot takes the run's snapshot and returns the source's inventory
-// after it.
+// after it. A snapshot that can't be taken is part of the result, not an
+// error: what older snapshots hold is sent all the same.
 //
 // In mode "changed" the datasets that were written to since their newest
 // snapshot get one, all in the same transaction group. That the others still
@@ -23,7 +26,7 @@ const maxSnapshotArgs = 128 << 10
 func (e *Engine) takeSnapshot(ctx context.Context, scope Scope, mode string, dryRun bool) (SnapshotResult, []zfs.Dataset, error) {
 	if mode == "changed" && !dryRun {
 		for _, pool := range poolsOf(scope) {
-			if err := e.ZFS.SyncPool(ctx, pool); err != nil {
+			if err := e.ZFS.SyncPool(ctx, pool); err != nil && !errors.Is(err, zfs.Missing) {
 				return SnapshotResult{}, nil, fmt.Errorf("write out pool %s: %w", pool, err)
 			}
 		}
@@ -39,41 +42,69 @@ func (e *Engine) takeSnapshot(ctx context.Context, scope Scope, mode string, dry
 	if len(wanted) == 0 {
 		return SnapshotResult{Reason: "nothing was written since the newest snapshots"}, before, nil
 	}
-	result := SnapshotResult{Name: snapshotName(e.Config.Replication.Prefix, e.Now()), Datasets: wanted, Reason: reason}
+	result := SnapshotResult{Name: e.freeName(before), Datasets: wanted, Reason: reason}
 	if dryRun {
 		return result, pretend(before, wanted, result.Name), nil
 	}
 	if err := e.hook(ctx, "pre_snapshot", e.Config.Replication.PreSnapshot, result.Name); err != nil {
 		return SnapshotResult{}, nil, err
 	}
-	err = e.snapshot(ctx, scope, before, wanted, result.Name)
-	if hookErr := e.hook(ctx, "post_snapshot", e.Config.Replication.PostSnapshot, result.Name); err == nil && hookErr != nil {
+	after, err := e.snapshotAndList(ctx, scope, before, &result, mode)
+	if hookErr := e.hook(ctx, "post_snapshot", e.Config.Replication.PostSnapshot, result.Name); hookErr != nil {
 		return result, nil, hookErr
 	}
-	if err != nil {
-		return SnapshotResult{}, nil, fmt.Errorf("take snapshot @%s: %w", result.Name, err)
-	}
-	after, err := e.sources(ctx, scope)
-	if err != nil {
-		return result, nil, err
-	}
-	if late := lateWrites(after, wanted); len(late) > 0 {
-		e.Log.Info().Strs("datasets", late).Msg("written to during the snapshot: taking one of all")
-		second := SnapshotResult{Name: snapshotName(e.Config.Replication.Prefix, e.Now()), Datasets: names(after), Reason: reason}
-		if second.Name == result.Name { // the same second: the name of the first would be taken
-			second.Name = snapshotName(e.Config.Replication.Prefix, e.Now().Add(1e9))
-		}
-		if err := e.snapshot(ctx, scope, after, second.Datasets, second.Name); err != nil {
-			return result, nil, fmt.Errorf("take snapshot @%s: %w", second.Name, err)
-		}
-		after, err = e.sources(ctx, scope)
-		return second, after, err
-	}
-	return result, after, nil
+	return result, after, err
 }
 
-// sources lists the datasets to replicate. One that the config names but that
-// is not there is an error: it may be a typing error, and data unprotected.
+// snapshotTries is how often a snapshot is tried anew because a dataset was
+// destroyed since the listing, or written to during it.
+const snapshotTries = 3
+
+// snapshotAndList takes the snapshot and lists the datasets again.
+func (e *Engine) snapshotAndList(ctx context.Context, scope Scope, all []zfs.Dataset, result *SnapshotResult, mode string) ([]zfs.Dataset, error) {
+	for try := 1; ; try++ {
+		err := e.snapshot(ctx, scope, all, result.Datasets, result.Name)
+		if err != nil && (try == snapshotTries || !errors.Is(err, zfs.Missing)) {
+			result.fail(fmt.Errorf("take snapshot @%s: %w", result.Name, err))
+		}
+		listed, listErr := e.sources(ctx, scope)
+		if listErr != nil {
+			return nil, listErr
+		}
+		all = listed
+		late := lateWrites(all, result.Datasets)
+		switch {
+		case result.Error != "" || err == nil && len(late) == 0 || try == snapshotTries:
+			return all, nil
+		case err != nil:
+			e.Log.Info().Err(err).Msg("a dataset is gone: taking the snapshot of the others")
+			if result.Datasets, result.Reason = want(all, mode); len(result.Datasets) == 0 {
+				*result = SnapshotResult{Reason: "nothing was written since the newest snapshots"}
+				return all, nil
+			}
+		default:
+			e.Log.Info().Strs("datasets", late).Msg("written to during the snapshot: taking one of all")
+			result.Datasets = names(all)
+		}
+		result.Name = e.freeName(all)
+	}
+}
+
+// freeName is the name of a snapshot now, or in the next second that none of
+// the datasets has a snapshot of.
+func (e *Engine) freeName(datasets []zfs.Dataset) string {
+	for at := e.Now(); ; at = at.Add(time.Second) {
+		name := snapshotName(e.Config.Replication.Prefix, at)
+		taken := slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
+			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })
+		})
+		if !taken {
+			return name
+		}
+	}
+}
+
+// sources lists the datasets to replicate.
 func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error) {
 	all, err := e.ZFS.Datasets(ctx, scope.Sources())
 	if err != nil {
@@ -85,12 +116,19 @@ func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error
 			datasets = append(datasets, d)
 		}
 	}
+	return datasets, nil
+}
+
+// missing are the datasets of the config that are not there: a typing error
+// may leave data unprotected, and so may a pool that is not imported.
+func missing(scope Scope, datasets []zfs.Dataset) error {
+	var errs []error
 	for _, root := range scope {
 		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool { return d.Name == root.Name }) {
-			return nil, &MissingDataset{Name: root.Name}
+			errs = append(errs, &MissingDataset{Name: root.Name})
 		}
 	}
-	return datasets, nil
+	return errors.Join(errs...)
 }
 
 // MissingDataset is a dataset of the config that this node does not have.

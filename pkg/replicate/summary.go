@@ -30,6 +30,11 @@ func (s *Summary) Error() string {
 		}
 	}
 	var parts []string
+	for _, err := range []error{s.result.missing, s.result.Snapshot.err} {
+		if err != nil {
+			parts = append(parts, strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
 	parts = append(parts, down...)
 	switch {
 	case len(bad) == 1:
