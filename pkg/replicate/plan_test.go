@@ -225,11 +225,7 @@ func TestPlan(t *testing.T) {
 			if scope == nil {
 				scope = tank
 			}
-			target := c.target
-			if scope[0].Name == "tank/data" && scope[0].Target == "" {
-				target = append(list{dataset("tank", "")}, target...)
-			}
-			plan := MakePlan(PlanInput{Scope: scope, Source: c.source, Target: target, Tokens: c.tokens})
+			plan := MakePlan(PlanInput{Scope: scope, Source: c.source, Target: c.target, Tokens: c.tokens})
 			var lines []string
 			for _, item := range plan.Items {
 				lines = append(lines, line(item))
@@ -254,7 +250,7 @@ func TestPlanKeepsFlags(t *testing.T) {
 	if got := plan.Items[0].Flags; got != "L" {
 		t.Errorf("flags are %q, want those that the replica was made with, L", got)
 	}
-	plan = MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: []zfs.Dataset{dataset("tank", "")}})
+	plan = MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: nil})
 	if got := plan.Items[0].Flags; got != "ce" {
 		t.Errorf("flags are %q, want those that the source was made with when it was a replica, ce", got)
 	}
@@ -313,7 +309,7 @@ func TestPlanProperty(t *testing.T) {
 					diverged = true
 				}
 			case "run":
-				targets := []zfs.Dataset{dataset("tank", "")}
+				var targets []zfs.Dataset
 				if target != nil {
 					targets = append(targets, *target)
 				}
@@ -404,7 +400,6 @@ func BenchmarkPlan(b *testing.B) {
 			const datasets = 100
 			var source, target []zfs.Dataset
 			r := rand.New(rand.NewPCG(1, 2))
-			target = append(target, dataset("tank", ""))
 			for i := range datasets {
 				d := zfs.Dataset{Name: fmt.Sprintf("tank/data/%03d", i), Type: zfs.Filesystem}
 				for j := range total / datasets {

@@ -204,7 +204,7 @@ func (p *planner) parentFits(item *Item) bool {
 		return false
 	case other != nil && (there == nil || len(there.Snapshots) == 0 || other.RenameFrom != ""):
 		item.Needs = append(item.Needs, other.Source)
-	case there == nil && zfs.Parent(parent) == "":
+	case there == nil && zfs.Parent(parent) == "" && p.in.Scope.Allows(parent):
 		item.refuse(Refused, "the standby has no pool "+parent, "create the pool there, or give the dataset a target in another one")
 		return false
 	case there == nil && other == nil && p.in.Scope.Allows(parent):
@@ -305,8 +305,12 @@ func noBaseHint(item *Item) string {
 
 func conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
-	return fmt.Sprintf("see on the standby what changed ('zfs diff %s %s'), copy what matters, then 'zfs rollback -r %s' there; or set it aside with 'zfs rename'",
-		there.Full(item.Target), item.Target, there.Full(item.Target))
+	common := there.Full(item.Target)
+	look := fmt.Sprintf("see on the standby what changed ('zfs diff %s %s'), copy what matters", common, item.Target)
+	if item.Type == zfs.Volume {
+		look = "copy on the standby what matters"
+	}
+	return fmt.Sprintf("%s, then 'zfs rollback -r %s' there; or set it aside with 'zfs rename'", look, common)
 }
 
 // divergence says what the target has that the source has not, or "".
