@@ -12,6 +12,9 @@ import (
 type Refusal struct {
 	What   string
 	Advice string
+	// Standby: this node is a standby, so there is nothing to do for it. A
+	// schedule that is the same on all nodes meets this each time.
+	Standby bool
 }
 
 func (r *Refusal) Error() string { return r.What }
@@ -66,8 +69,9 @@ func mayRun(role state.RoleFile, self string) error {
 		}
 	}
 	return &Refusal{
-		What:   fmt.Sprintf("%s is %s, not active: only the active node replicates", self, role.Role),
-		Advice: "run it on the active node; on a standby there is nothing to do",
+		What:    fmt.Sprintf("%s is %s, not active: only the active node replicates", self, role.Role),
+		Advice:  "run it on the active node; on a standby there is nothing to do",
+		Standby: role.Role == state.RoleStandby,
 	}
 }
 

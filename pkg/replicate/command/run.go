@@ -9,11 +9,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
 	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 type runFlags struct {
 	replicate.Options
 	output
+	scheduled bool
 }
 
 func newRun(p *cli.Process) *cobra.Command {
@@ -34,6 +36,7 @@ ended. Without a terminal it prints nothing when all went well.`,
 	}
 	f.addTo(c, p)
 	c.Flags().BoolVarP(&f.DryRun, "dry-run", "n", false, "print what would be done and why; change nothing")
+	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error on a standby, or while another run is at work")
 	return c
 }
 
@@ -56,6 +59,10 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	f.Progress = bar
 	result, err := engine.Run(c.Context(), f.Options)
 	bar.close()
+	if f.scheduled && idle(err) {
+		p.Log.Info().Err(err).Msg("nothing to do")
+		return nil
+	}
 	if result == nil {
 		return err
 	}
@@ -70,6 +77,16 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 		return errors.Join(err, printed(writeResult(p.Stdout, result)))
 	}
 	return err
+}
+
+// idle says whether a run did not begin for a reason that a schedule meets
+// every day.
+func idle(err error) bool {
+	if _, locked := errors.AsType[*state.LockedError](err); locked {
+		return true
+	}
+	refusal, refused := errors.AsType[*replicate.Refusal](err)
+	return refused && refusal.Standby
 }
 
 // logTroubles names each dataset that is not in order: the error at the end
