@@ -59,7 +59,7 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	f.Progress = bar
 	result, err := engine.Run(c.Context(), f.Options)
 	bar.close()
-	if f.scheduled && idle(err) {
+	if f.scheduled && result == nil && idle(err) {
 		p.Log.Info().Err(err).Msg("nothing to do")
 		return nil
 	}
