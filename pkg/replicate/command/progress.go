@@ -76,8 +76,9 @@ func (b *progress) Planned(node string, plan replicate.Plan, bytes int64) {
 		b.bar = progressbar.NewOptions64(b.total,
 			progressbar.OptionSetWriter(b.process.Stderr),
 			progressbar.OptionShowBytes(true),
+			progressbar.OptionShowCount(),
 			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionSetWidth(12),
+			progressbar.OptionSetWidth(10),
 			progressbar.OptionThrottle(200*time.Millisecond),
 			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionClearOnFinish(),
@@ -101,7 +102,7 @@ func (b *progress) Sent(node, source string, n int64) {
 		b.total = b.sent + 1
 		b.bar.ChangeMax64(b.total)
 	}
-	b.bar.Describe(fmt.Sprintf("%-24s %4s", tail(source, 24), percent(b.got[key], b.sizes[key])))
+	b.bar.Describe(fmt.Sprintf("%-18s %4s", tail(source, 18), percent(b.got[key], b.sizes[key])))
 	_ = b.bar.Add64(n)
 }
 
