@@ -1,0 +1,132 @@
+package drill
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+)
+
+//go:embed contents.sh
+var contents string
+
+// Row compares one dataset of the sender with its replica.
+type Row struct {
+	Source, Target string
+	Snapshot       string // the newest on the sender, after @
+	SourceGUID     string
+	TargetGUID     string // of the replica's snapshot of that name; empty when it has none
+	// Checksums of all files, or of a volume's blocks, as they are in the
+	// snapshots; empty where they were not asked for or there is none.
+	SourceSum, TargetSum string
+}
+
+// Equal says whether the replica has the newest snapshot, with the same
+// content.
+func (r Row) Equal() bool {
+	return r.SourceGUID != "" && r.SourceGUID == r.TargetGUID && r.SourceSum == r.TargetSum
+}
+
+func (r Row) String() string {
+	return fmt.Sprintf("%s@%s: guid %s, content %.12s; on the other side %s: guid %s, content %.12s",
+		r.Source, r.Snapshot, r.SourceGUID, r.SourceSum, r.Target, r.TargetGUID, r.TargetSum)
+}
+
+// Compare compares every dataset in the pool of from with its replica on to:
+// the guids of its newest snapshot there, and what is in them.
+func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
+	rows, err := CompareGUIDs(ctx, from, to)
+	if err != nil {
+		return rows, err
+	}
+	var sources, targets []string
+	for _, r := range rows {
+		if r.SourceGUID != "" && r.TargetGUID != "" {
+			sources = append(sources, r.Source+"@"+r.Snapshot)
+			targets = append(targets, r.Target+"@"+r.Snapshot)
+		}
+	}
+	sums := map[string]string{}
+	for _, side := range []struct {
+		node      lab.Node
+		key       string
+		snapshots []string
+	}{{from, "source ", sources}, {to, "target ", targets}} {
+		if len(side.snapshots) == 0 {
+			continue
+		}
+		text, err := Shell(ctx, side.node, contents, side.snapshots...)
+		if err != nil {
+			return rows, fmt.Errorf("read the content of the snapshots on %s: %w", side.node.Name(), err)
+		}
+		for line := range strings.Lines(text) {
+			sum, snapshot, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			sums[side.key+snapshot] = sum
+		}
+	}
+	for i, r := range rows {
+		rows[i].SourceSum = sums["source "+r.Source+"@"+r.Snapshot]
+		rows[i].TargetSum = sums["target "+r.Target+"@"+r.Snapshot]
+	}
+	return rows, nil
+}
+
+// CompareGUIDs is Compare without the content.
+func CompareGUIDs(ctx context.Context, from, to lab.Node) ([]Row, error) {
+	source, err := listSnapshots(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	target, err := listSnapshots(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	datasets, err := Run(ctx, from, "zfs", "list", "-H", "-o", "name", "-r", Pool)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for dataset := range strings.SplitSeq(datasets, "\n") {
+		r := Row{Source: dataset, Target: TargetOf(dataset)}
+		if all := source[dataset]; len(all) > 0 {
+			newest := all[len(all)-1]
+			r.Snapshot, r.SourceGUID = newest.name, newest.guid
+			if i := slices.IndexFunc(target[r.Target], func(s snapshot) bool { return s.name == newest.name }); i >= 0 {
+				r.TargetGUID = target[r.Target][i].guid
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// TargetOf is what a dataset is called on the other node.
+func TargetOf(source string) string {
+	if source == Pool {
+		return Pool + "/understudy-root"
+	}
+	target, _ := replicate.Scope{config.Dataset{Name: Pool, Recursive: true}}.Target(source)
+	return target
+}
+
+type snapshot struct{ name, guid string }
+
+// listSnapshots lists the snapshots of a node's pool by dataset, oldest first.
+func listSnapshots(ctx context.Context, n lab.Node) (map[string][]snapshot, error) {
+	text, err := Run(ctx, n, "zfs", "list", "-H", "-p", "-t", "snapshot", "-o", "name,guid", "-s", "createtxg", "-r", Pool)
+	if err != nil {
+		return nil, fmt.Errorf("list the snapshots of %s: %w", n.Name(), err)
+	}
+	all := map[string][]snapshot{}
+	for line := range strings.Lines(text) {
+		full, guid, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		dataset, name, _ := strings.Cut(full, "@")
+		all[dataset] = append(all[dataset], snapshot{name, guid})
+	}
+	return all, nil
+}
