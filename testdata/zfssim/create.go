@@ -257,7 +257,7 @@ func (a *app) setupCrypt(d, parent *Dataset, props map[string]string, what strin
 	}
 	if suite == "" || suite == "on" {
 		if suite == "" && (parent == nil || parent.Crypt == nil) {
-			a.fail(what, "Encryption must be turned on to set key properties.")
+			a.fail(what, "Encryption must be turned on to set encryption properties.")
 			return false
 		}
 		suite = "aes-256-gcm"
@@ -296,7 +296,7 @@ func (a *app) inheritCrypt(d, parent *Dataset) bool {
 	}
 	user, err := a.store.userKey(parent.Crypt.Root)
 	if err != nil {
-		a.fail(fmt.Sprintf("cannot create '%s'", d.Name), "Parent key must be loaded.")
+		a.fail(fmt.Sprintf("cannot create '%s'", d.Name), "encryption root's key is not loaded or provided")
 		return false
 	}
 	master := make([]byte, 32)

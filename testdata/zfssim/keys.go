@@ -98,7 +98,7 @@ func cmdLoadKey(a *app, args []string) int {
 			done++
 		}
 	}
-	if all || recurse {
+	if all || recurse || dry {
 		fmt.Fprintf(a.out, "%d / %d key(s) successfully %s\n", done, len(targets), map[bool]string{true: "verified", false: "loaded"}[dry])
 	}
 	if !a.commit() {

@@ -134,7 +134,7 @@ func (a *app) collect(args []string, sel selection) (objs []object, ok bool) {
 		if strings.HasPrefix(arg, "/") {
 			d := a.datasetAt(arg)
 			if d == nil {
-				a.failf("%s: not a ZFS filesystem", arg)
+				a.failf("'%s': not a ZFS filesystem", arg)
 				ok = false
 				continue
 			}

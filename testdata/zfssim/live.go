@@ -84,8 +84,13 @@ func (s *store) save(d *Dataset) (id string, refer, added uint64, indexed func()
 		return "", 0, 0, nil, err
 	}
 	key, err := s.masterKey(d)
-	if err != nil && d.Crypt != nil {
-		return "", 0, 0, nil, err
+	if err != nil {
+		// Without the key nothing can have been written but before it was
+		// unloaded, and that would have to be encrypted now.
+		if n, cerr := s.changed(d); cerr != nil || n > 0 && d.Base != "" {
+			return "", 0, 0, nil, err
+		}
+		return d.Base, live.size(), 0, func() error { return nil }, nil
 	}
 	cs := s.chunks(d, key)
 	fresh := idx == nil || len(live) != len(idx)
@@ -295,13 +300,6 @@ func (s *store) linkVolume(d *Dataset) error {
 		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 			return err
 		}
-	}
-	mode := os.FileMode(0o600)
-	if d.prop("readonly") == "on" {
-		mode = 0o400
-	}
-	if err := os.Chmod(file, mode); err != nil {
-		return err
 	}
 	link := filepath.Join(s.zvols, d.Name)
 	if have, err := os.Readlink(link); err == nil && have == file {

@@ -205,6 +205,9 @@ func (a *app) tryMount(d *Dataset, explicit bool) bool {
 		return true
 	}
 	if d.Crypt != nil && !a.store.keyLoaded(d) {
+		if !explicit {
+			what = fmt.Sprintf("cannot mount '%s'", mp)
+		}
 		a.fail(what, "encryption key not loaded")
 		return false
 	}

@@ -26,6 +26,8 @@ type receiveFlags struct {
 // is not even looked at.
 const realBegin = 312
 
+const embedRefused = "incompatible embedded data stream feature with encrypted receive."
+
 // recvError is a refusal: what could not be done and why.
 type recvError struct{ what, why string }
 
@@ -494,6 +496,9 @@ func (a *app) prepareExisting(t *target, d *Dataset, b beginRecord, f receiveFla
 	if b.Resuming {
 		return a.prepareResume(t, d, b, f)
 	}
+	if d.Crypt != nil && b.Embed && !b.Raw {
+		return refuse(embedRefused)
+	}
 	if have := d.snapshot(snap); have != nil {
 		for _, s := range d.Snaps {
 			if s.GUID == b.ToGUID {
@@ -604,6 +609,9 @@ func (a *app) prepareNew(t *target, parent *Dataset, origin *Snapshot, b beginRe
 		if t.key, err = a.store.masterKey(d); err != nil {
 			return &recvError{t.what, "inherited key must be loaded"}
 		}
+	}
+	if d.Crypt != nil && b.Embed && !b.Raw {
+		return &recvError{t.what, embedRefused}
 	}
 	a.override(d, f)
 	return a.openStage(t, d, b, f)
@@ -717,6 +725,12 @@ func (a *app) finishReceive(t *target, b beginRecord, f receiveFlags, ds, snap s
 	}
 	d.Snaps = append(d.Snaps, sn)
 	d.pool.origins = nil
+	if loc := b.Props["keylocation"]; loc != "" {
+		delete(d.Received, "keylocation")
+		if d.Crypt != nil && d.Crypt.Root == d.ID {
+			d.Local["keylocation"] = loc
+		}
+	}
 	d.Base, d.Live, d.Partial = id, false, false
 	d.Stored += added
 	if b.Volume {

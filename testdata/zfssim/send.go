@@ -400,7 +400,7 @@ func (a *app) plan(s *Snapshot, base *point, f sendFlags, what string) (*sendSte
 			fmt.Fprintf(a.err, "cannot send %s: encrypted dataset %s may not be sent with properties without the raw flag\n", s.full(), d.Name)
 			return nil, a.fail(what, "backup failed")
 		}
-		if !a.store.keyLoaded(d) {
+		if !a.store.keyLoaded(d) && !f.dry {
 			return nil, a.fail(what, "dataset key must be loaded")
 		}
 	}
@@ -408,7 +408,7 @@ func (a *app) plan(s *Snapshot, base *point, f sendFlags, what string) (*sendSte
 		return nil, a.fail(what, "dataset is busy")
 	}
 	var key []byte
-	if !f.raw {
+	if !f.raw && !f.dry {
 		var err error
 		if key, err = a.store.masterKey(d); err != nil {
 			return nil, a.fail(what, err.Error())
@@ -469,7 +469,7 @@ func sentProperties(d *Dataset) map[string]string {
 		}
 	}
 	for n, v := range d.Local {
-		if table[n].once || n == "keylocation" || n == "volsize" || n == "version" {
+		if table[n].once || n == "volsize" || n == "version" {
 			continue
 		}
 		m[n] = v

@@ -135,7 +135,7 @@ func (a *app) setOn(o object, props map[string]string, noMount bool) bool {
 			return false
 		}
 		if c == "keylocation" && (o.ds.Crypt == nil || o.ds.Crypt.Root != o.ds.ID) {
-			a.fail(what, "'keylocation' can only be set on encryption roots")
+			a.fail(what, "keylocation may only be set on encryption roots")
 			return false
 		}
 		if q, err := strconv.ParseUint(val, 10, 64); c == "quota" && err == nil && q > 0 && q < newView(a).used(o.ds) {

@@ -318,6 +318,24 @@ func (s *store) recover() error {
 	return nil
 }
 
+// hideDead forgets, for a reader, what recover would undo for a writer.
+func (s *store) hideDead() {
+	for _, p := range s.pools {
+		for name, d := range p.Datasets {
+			if d.Stage == "" || s.receiving(d) {
+				continue
+			}
+			if st, err := readStageHead(s.data(p, "recv", d.Stage)); err == nil && st.head.Resumable {
+				continue
+			}
+			d.Stage = ""
+			if d.Partial {
+				delete(p.Datasets, name)
+			}
+		}
+	}
+}
+
 // abandon drops a partial receive, and the dataset if it was its first.
 func (s *store) abandon(d *Dataset) error {
 	dir := s.data(d.pool, "recv", d.Stage)

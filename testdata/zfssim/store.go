@@ -90,6 +90,7 @@ func (s *store) begin(write bool) error {
 	if write {
 		return s.recover()
 	}
+	s.hideDead()
 	return nil
 }
 

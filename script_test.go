@@ -1,0 +1,202 @@
+// Package understudy_test runs the scripts of testdata/script: by default on
+// the simulator of testdata/zfssim, with UNDERSTUDY_ZFS=real on the zfs and
+// zpool of the machine, as root. The simulator is held to what OpenZFS does
+// because both run the same scripts.
+package understudy_test
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	replicate "github.com/understudy-ha/understudy/pkg/replicate/command"
+)
+
+// programs are the project's programs as the scripts call them.
+func programs() map[string]func() {
+	return map[string]func(){
+		"zfs-replicate": func() { cli.Main(replicate.New) },
+	}
+}
+
+// inNamespace marks the process that runs in a mount namespace of its own.
+const inNamespace = "UNDERSTUDY_SCRIPT_NAMESPACE"
+
+func TestMain(m *testing.M) {
+	_, program := programs()[filepath.Base(os.Args[0])]
+	if !program && !onReal() && os.Getenv(inNamespace) == "" {
+		os.Exit(enterNamespace())
+	}
+	testscript.Main(m, programs())
+}
+
+func onReal() bool { return os.Getenv("UNDERSTUDY_ZFS") == "real" }
+
+// enterNamespace runs this program again in a mount namespace, so that what
+// the simulator mounts goes with it, even when it is killed. Without root a
+// user namespace gives the right to mount.
+func enterNamespace() int {
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	runtime.LockOSThread() // the death signal is tied to the thread that starts the child
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = attr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if exit.ExitCode() < 0 {
+			return 1
+		}
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "the scripts need a mount namespace of their own, and it can't be made: %v\n"+
+			"run the tests as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)\n", err)
+		return 1
+	}
+	return 0
+}
+
+func TestScripts(t *testing.T) {
+	var sim string
+	if onReal() {
+		requireReal(t)
+	} else {
+		if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+			t.Fatalf("make the mounts of the test private: %v", err)
+		}
+		sim = buildSimulator(t)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               func(env *testscript.Env) error { return setup(env, sim) },
+		Cmds:                commands(),
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "sim":
+				return !onReal(), nil
+			case "real":
+				return onReal(), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+	})
+}
+
+// requireReal fails unless the machine has ZFS and lets us use it.
+func requireReal(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("UNDERSTUDY_ZFS=real needs root: run the test as root")
+	}
+	if out, err := exec.Command("zfs", "version").CombinedOutput(); err != nil {
+		t.Fatalf("UNDERSTUDY_ZFS=real needs a working zfs: %v\n%s", err, out)
+	}
+}
+
+// buildSimulator makes the simulator and returns the folder to put on PATH.
+func buildSimulator(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "zfs"), "./testdata/zfssim")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the simulator: %v\n%s", err, out)
+	}
+	if err := os.Symlink("zfs", filepath.Join(dir, "zpool")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// script is what the commands of one script share.
+type script struct {
+	names []string // environment to hand on
+	pools []string
+}
+
+type scriptKey struct{}
+
+// setup gives a script its pools' names and its own simulator store.
+func setup(env *testscript.Env, sim string) error {
+	h := fnv.New32a()
+	h.Write([]byte(env.WorkDir))
+	name := fmt.Sprintf("us%08x", h.Sum32())
+	env.Setenv("POOL", name)
+	env.Setenv("POOL2", name+"b")
+	env.Setenv("MNT", filepath.Join(env.WorkDir, "mnt"))
+	env.Setenv("ZVOL", "/dev/zvol")
+	env.Setenv("TZ", "UTC")
+	env.Setenv("LC_ALL", "C")
+	env.Setenv("ZFSSIM_FAULT", "")
+	if sim != "" {
+		env.Setenv("PATH", sim+":"+env.Getenv("PATH"))
+		env.Setenv("ZFSSIM_ROOT", filepath.Join(env.WorkDir, ".store"))
+		env.Setenv("ZVOL", filepath.Join(env.WorkDir, ".zvol"))
+		env.Setenv("ZFSSIM_ZVOL_DIR", env.Getenv("ZVOL"))
+	} else {
+		env.Setenv("PATH", env.Getenv("PATH")+":/usr/sbin:/sbin")
+	}
+	s := &script{}
+	for _, v := range env.Vars {
+		n, _, _ := strings.Cut(v, "=")
+		if !slices.Contains(s.names, n) {
+			s.names = append(s.names, n)
+		}
+	}
+	env.Values[scriptKey{}] = s
+	work, path := env.WorkDir, env.Getenv("PATH")
+	env.Defer(func() { cleanup(s, work, path) })
+	return nil
+}
+
+// cleanup takes a script's pools and mounts away, however the script ended.
+func cleanup(s *script, work, path string) {
+	if onReal() {
+		for _, p := range s.pools {
+			cmd := exec.Command("zpool", "destroy", "-f", p)
+			cmd.Env = []string{"PATH=" + path}
+			cmd.Run() // an exported pool is not there, which is as good
+		}
+	}
+	for _, mp := range mountsBelow(work) {
+		syscall.Unmount(mp, syscall.MNT_DETACH)
+	}
+}
+
+// mountsBelow lists the mount points below a folder, innermost first.
+func mountsBelow(dir string) []string {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+			found = append(found, strings.ReplaceAll(f[4], `\040`, " "))
+		}
+	}
+	slices.Reverse(found)
+	return found
+}
