@@ -102,6 +102,7 @@ type byeReply struct {
 // ack is in every reply: what went wrong, or nothing.
 type ack struct {
 	Failure *RemoteError `json:"failure,omitempty"`
+	Warning string       `json:"warning,omitempty"` // done, but not all of it as wanted
 }
 
 func (a ack) err() error {

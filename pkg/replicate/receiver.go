@@ -205,7 +205,8 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 	case opInventory:
 		return s.list(ctx, stream, req)
 	case opReceive:
-		return answer(s.receive(ctx, reader, req))
+		warning, err := s.receive(ctx, reader, req)
+		return s.reply(stream, ack{Failure: remote(s.Node, err), Warning: warning})
 	case opRename:
 		return answer(s.rename(ctx, req))
 	case opAbort:
@@ -214,7 +215,7 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		return answer(s.contain(ctx, req))
 	case opPrune:
 		pruned, err := s.prune(ctx, req)
-		return s.reply(stream, pruneReply{ack{remote(s.Node, err)}, pruned})
+		return s.reply(stream, pruneReply{ack{Failure: remote(s.Node, err)}, pruned})
 	case opBye:
 		return s.reply(stream, byeReply{Processes: s.Runner.Counts()})
 	}
@@ -250,12 +251,12 @@ func (s *serving) hello(ctx context.Context, stream io.Writer, req request) erro
 func (s *serving) list(ctx context.Context, stream io.Writer, req request) error {
 	for _, root := range req.Roots {
 		if !s.scope.lists(root.Name) {
-			return s.reply(stream, inventoryLine{ack: ack{remote(s.Node, s.notMine(root.Name))}})
+			return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, s.notMine(root.Name))}})
 		}
 	}
 	datasets, err := s.ZFS.Datasets(ctx, req.Roots)
 	if err != nil {
-		return s.reply(stream, inventoryLine{ack: ack{remote(s.Node, err)}})
+		return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, err)}})
 	}
 	s.mu.Lock()
 	s.inventory, s.listed, s.stale = datasets, req.Roots, false
@@ -287,9 +288,9 @@ func (s *serving) notMine(dataset string) error {
 }
 
 // receive feeds one stream to "zfs receive".
-func (s *serving) receive(ctx context.Context, stream io.Reader, req request) error {
+func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (warning string, err error) {
 	if err := s.mayReceiveInto(req); err != nil {
-		return err
+		return "", err
 	}
 	s.mu.Lock()
 	s.stale = true
@@ -297,7 +298,7 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) er
 	if req.Compress == "zstd" {
 		decoder, err := zstd.NewReader(stream, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
 		if err != nil {
-			return fmt.Errorf("decompress the stream: %w", err)
+			return "", fmt.Errorf("decompress the stream: %w", err)
 		}
 		defer decoder.Close()
 		stream = decoder
@@ -310,22 +311,22 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) er
 	defer idle.stop()
 	into, err := s.ZFS.Receive(ctx, zfs.Receive{Dataset: req.Dataset, Type: req.Type, Origin: req.Origin, Flags: req.Flags, Set: req.Set})
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, copyErr := io.CopyBuffer(onlyWriter{into}, idle.reader(stream), make([]byte, bufferSize))
 	if err := into.Finish(); err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return "", context.Cause(ctx)
 		}
-		return fmt.Errorf("receive into %s: %w%s", req.Dataset, err, s.space(err, req.Dataset))
+		return "", fmt.Errorf("receive into %s: %w%s", req.Dataset, err, s.space(err, req.Dataset))
 	}
 	if copyErr != nil {
-		return fmt.Errorf("receive into %s: %w", req.Dataset, copyErr)
+		return "", fmt.Errorf("receive into %s: %w", req.Dataset, copyErr)
 	}
 	s.mu.Lock()
 	s.received[req.Dataset] = Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC()}
 	s.mu.Unlock()
-	return nil
+	return into.Warnings(), nil
 }
 
 // onlyWriter hides the file's ReadFrom, so that the buffer given is used.

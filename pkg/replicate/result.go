@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,7 @@ type ItemResult struct {
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
 	Partial bool    `json:"partial,omitempty"` // what came before the error is kept and resumed
+	Warning string  `json:"warning,omitempty"` // done, but zfs receive complained
 	err     error
 }
 
@@ -100,7 +102,7 @@ func (r *Result) Err() error {
 			}
 		}
 	}
-	for _, p := range r.Pruned {
+	for _, p := range r.pruned() {
 		if p.Error != "" {
 			failed++
 		}
@@ -119,4 +121,13 @@ func (r *Result) Err() error {
 		code = codeOf(firstErr)
 	}
 	return &Summary{result: r, code: code, cause: firstErr}
+}
+
+// pruned is what retention did on all nodes.
+func (r *Result) pruned() []Pruned {
+	all := slices.Clone(r.Pruned)
+	for _, s := range r.Standbys {
+		all = append(all, s.Pruned...)
+	}
+	return all
 }

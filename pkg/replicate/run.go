@@ -76,15 +76,17 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 
 	// The connections are made while the snapshot is taken.
 	hello := request{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term}
+	linked, unlink := context.WithCancel(ctx)
 	links := make([]*link, len(standbys))
 	for i, node := range standbys {
-		links[i] = e.connect(ctx, node, scope, hello)
+		links[i] = e.connect(linked, node, scope, hello)
 		result.Standbys = append(result.Standbys, &StandbyResult{Node: node.Name})
 	}
 	defer func() {
 		for _, l := range links {
 			l.close()
 		}
+		unlink()
 	}()
 	mode := o.Snapshot
 	if mode == "" {
@@ -93,6 +95,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	snapshot, source, err := e.takeSnapshot(ctx, scope, mode, o.DryRun)
 	result.Snapshot = snapshot
 	if err != nil {
+		unlink() // nobody waits for connections that are still being made
 		return result, err
 	}
 	if result.missing = missing(scope, source); result.missing != nil {

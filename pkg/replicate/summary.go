@@ -42,7 +42,7 @@ func (s *Summary) Error() string {
 	case len(bad) > 1:
 		parts = append(parts, fmt.Sprintf("%d of %d datasets are not replicated; the first: %s", len(bad), total, bad[0].problem()))
 	}
-	for _, p := range s.result.Pruned {
+	for _, p := range s.result.pruned() {
 		if p.Error != "" {
 			parts = append(parts, fmt.Sprintf("prune %s: %s", p.Dataset, p.Error))
 			break

@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,8 +163,8 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	// The reply may come in the middle, when the other end fails: then the
 	// rest of the stream must not wait for a window that never opens.
 	replied := make(chan error, 1)
+	var reply ack
 	go func() {
-		var reply ack
 		err := readLine(bufio.NewReader(remote), &reply)
 		if err == nil {
 			err = reply.err()
@@ -185,6 +186,7 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	sendErr := sending.Finish()
 	remote.Close() // the end of the stream for the other side
 	replyErr := <-replied
+	r.Warning = cmp.Or(reply.Warning, r.Warning)
 	r.Partial = copied > 0 && (replyErr != nil || sendErr != nil)
 
 	switch {

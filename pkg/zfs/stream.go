@@ -149,6 +149,10 @@ func (s *Stream) Finish() error {
 	return explain(s.process.Wait())
 }
 
+// Warnings is what the process has printed though it succeeded, such as
+// properties that could not be set.
+func (s *Stream) Warnings() string { return oneLine(s.process.Stderr()) }
+
 // Kill ends the process; Finish still must be called.
 func (s *Stream) Kill() { s.process.Kill() }
 

@@ -96,6 +96,9 @@ func logTroubles(p *cli.Process, result *replicate.Result) {
 	for _, standby := range result.Standbys {
 		for _, item := range standby.Items {
 			what := item.Error
+			if item.Warning != "" {
+				p.Log.Warn().Str("dataset", item.Source).Str("standby", standby.Node).Msg(item.Warning)
+			}
 			switch {
 			case what != "" && bad > 1:
 			case item.Stuck() && bad > 1:

@@ -100,6 +100,9 @@ func streamText(s replicate.Stream) string {
 // writeResult prints what run did, in a few lines: datasets in order are
 // counted, the others are named.
 func writeResult(w io.Writer, r *replicate.Result) error {
+	if r.Snapshot.Reason == "" { // it ended before there was anything to tell
+		return nil
+	}
 	var b strings.Builder
 	if r.Snapshot.Name != "" {
 		fmt.Fprintf(&b, "snapshot @%s of %s\n", r.Snapshot.Name, counted(len(r.Snapshot.Datasets), "dataset"))
@@ -107,6 +110,10 @@ func writeResult(w io.Writer, r *replicate.Result) error {
 		fmt.Fprintf(&b, "no snapshot: %s\n", r.Snapshot.Reason)
 	}
 	for _, standby := range r.Standbys {
+		if standby.Error != "" && len(standby.Items) == 0 {
+			fmt.Fprintf(&b, "%s: failed: %s\n", standby.Node, standby.Error)
+			continue
+		}
 		counts := map[replicate.Action]int{}
 		failed := 0
 		for _, item := range standby.Items {
