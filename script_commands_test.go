@@ -44,6 +44,7 @@ const patience = 5 * time.Minute
 //	waitfor DURATION CMD...        repeat a command until it succeeds
 //	fault LINE...                  set the simulator's faults
 //	omitted TEXT                   say that a section is not run here
+//	fill FILE...                   replace $VAR in files of the script
 //
 // In TEXT, $VAR is replaced also within quotes, and \n and \t are a new line
 // and a tab.
@@ -52,6 +53,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"pool": cmdPool, "prints": cmdPrints, "fails": cmdFails, "prop": cmdProp, "same": cmdSame, "differ": cmdDiffer,
 		"pipe": cmdPipe, "feed": cmdFeed, "data": cmdData, "append": cmdAppend, "samedata": cmdSameData,
 		"zvolwrite": cmdZvolWrite, "zvolread": cmdZvolRead, "waitfor": cmdWaitFor, "fault": cmdFault, "omitted": cmdOmitted,
+		"fill": cmdFill,
 	}
 }
 
@@ -85,10 +87,19 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 	for _, n := range ts.Value(scriptKey{}).(*script).names {
 		cmd.Env = append(cmd.Env, n+"="+ts.Getenv(n))
 	}
+	for _, n := range laterNames() {
+		if v := ts.Getenv(n); v != "" {
+			cmd.Env = append(cmd.Env, n+"="+v)
+		}
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
+
+// laterNames are variables that scripts set themselves with env: testscript
+// does not tell which there are.
+func laterNames() []string { return []string{"UNDERSTUDY_CONFIG", "UNDERSTUDY_NODE"} }
 
 // run starts a program and returns what it printed and its exit code.
 func run(ts *testscript.TestScript, args []string) (stdout, stderr string, code int) {
@@ -434,6 +445,16 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 func cmdOmitted(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "omitted TEXT")
 	ts.Logf("NOT RUN HERE: %s", args[0])
+}
+
+func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 0, "fill FILE...")
+	for _, name := range args {
+		file := ts.MkAbs(name)
+		data, err := os.ReadFile(file)
+		ts.Check(err)
+		ts.Check(os.WriteFile(file, []byte(expand(ts, string(data))), 0o644))
+	}
 }
 
 // volumeName asks a device which volume it is; empty if it is none.
