@@ -2,11 +2,8 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // destruction is one run of zfs destroy.
@@ -133,7 +130,7 @@ func (x *destruction) snapshots(arg string) int {
 		if x.verbose {
 			for _, s := range picked {
 				x.say(s.full())
-				x.reclaim += 0
+				x.reclaim += newView(a).snapUsed(s)
 			}
 		}
 		victims = append(victims, picked...)
@@ -275,188 +272,4 @@ func (x *destruction) touched(d *Dataset) {
 		x.families[d.pool.Name] = map[string]bool{}
 	}
 	x.families[d.pool.Name][d.Family] = true
-}
-
-func (x *destruction) dataset(name string) int {
-	a := x.a
-	kinds := kindDataset
-	if x.deferred {
-		kinds = kindSnapshot
-	}
-	o, ok := a.open(name, kinds)
-	if !ok {
-		return 1
-	}
-	d := o.ds
-	if d.parent() == nil && !x.recurse {
-		fmt.Fprintf(a.err, "cannot destroy '%s': operation does not apply to pools\n", name)
-		fmt.Fprintf(a.err, "use 'zfs destroy -r %s' to destroy all datasets in the pool\n", name)
-		fmt.Fprintf(a.err, "use 'zpool destroy %s' to destroy the pool itself\n", name)
-		return 1
-	}
-	if !x.recurse && !x.clones {
-		var names []string
-		for _, e := range dependents(d) {
-			names = append(names, e)
-		}
-		if len(names) > 0 {
-			fmt.Fprintf(a.err, "cannot destroy '%s': %s has children\n", name, o.kindName())
-			fmt.Fprintln(a.err, "use '-r' to destroy the following datasets:")
-			for _, n := range names {
-				fmt.Fprintln(a.err, n)
-			}
-			return 1
-		}
-	}
-	if !x.clones {
-		var outside []*Dataset
-		for _, e := range d.below() {
-			for _, s := range e.Snaps {
-				for _, c := range s.clones() {
-					if c != d && !strings.HasPrefix(c.Name, d.Name+"/") {
-						outside = append(outside, c)
-					}
-				}
-			}
-		}
-		if len(outside) > 0 {
-			x.dependants(name, o.kindName(), outside)
-			return 1
-		}
-	}
-	return x.tree(d)
-}
-
-// dependents lists what lies below a dataset, innermost first.
-func dependents(d *Dataset) []string {
-	var names []string
-	for _, e := range d.below() {
-		if parentName(e.Name) == d.Name {
-			names = append(names, dependents(e)...)
-			names = append(names, e.Name)
-		}
-	}
-	for _, s := range d.Snaps {
-		names = append(names, s.full())
-	}
-	return names
-}
-
-// tree destroys a dataset with everything below it and the clones of its
-// snapshots.
-func (x *destruction) tree(d *Dataset) int {
-	a := x.a
-	if a.store.pools[d.pool.Name].Datasets[d.Name] != d {
-		return 0 // gone already, as a clone of something else
-	}
-	code := 0
-	for _, e := range slices.Backward(d.below()) {
-		if e != d {
-			code = max(code, x.tree(e))
-		}
-	}
-	var held []string
-	for _, s := range d.Snaps {
-		for _, c := range s.clones() {
-			code = max(code, x.tree(c))
-		}
-		if len(s.Holds) > 0 {
-			held = append(held, s.full())
-		}
-		x.say(s.full())
-	}
-	for _, h := range held {
-		a.fail(fmt.Sprintf("cannot destroy snapshot %s", h), fmt.Sprintf("it's being held. Run 'zfs holds -r %s' to see holders.", h))
-	}
-	x.say(d.Name)
-	if x.dry {
-		return code
-	}
-	if len(held) > 0 || code != 0 {
-		return 1
-	}
-	if a.faults.match("destroy", "busy", d.Name) != nil || a.store.receiving(d) {
-		return a.fail(fmt.Sprintf("cannot destroy '%s'", d.Name), "dataset is busy")
-	}
-	if path, err := a.store.unmount(d, x.force); err != nil {
-		a.unmountFailed(path, err)
-		return 1
-	}
-	if d.parent() == nil {
-		d.Snaps, d.Marks = nil, nil // the root dataset itself stays
-		x.touched(d)
-		return code
-	}
-	if err := a.store.forget(d); err != nil {
-		return a.failf("zfssim: %v", err)
-	}
-	x.touched(d)
-	return code
-}
-
-// forget takes a dataset out of its pool; its folders go once that is
-// committed.
-func (s *store) forget(d *Dataset) error {
-	delete(d.pool.Datasets, d.Name)
-	d.pool.origins = nil
-	s.touch(d.pool)
-	os.Remove(s.keyFile(d.ID))
-	if d.Volume {
-		if err := s.removeVolumeLink(d); err != nil {
-			return err
-		}
-	}
-	s.later(func() error {
-		if d.Stage != "" {
-			os.RemoveAll(s.data(d.pool, "recv", d.Stage))
-		}
-		return os.RemoveAll(s.data(d.pool, "ds", d.ID))
-	})
-	return nil
-}
-
-// receiveBase says whether a partial receive builds on the snapshot.
-func (s *store) receiveBase(sn *Snapshot) bool {
-	d := sn.ds
-	if d.Stage == "" || d.Partial || sn != d.latest() {
-		return false
-	}
-	st, err := readStageHead(s.data(d.pool, "recv", d.Stage))
-	return err == nil && (st.head.Resumable || s.receiving(d))
-}
-
-// sending says whether a live process is sending the snapshot.
-func (s *store) sending(sn *Snapshot) bool {
-	files, _ := filepath.Glob(s.data(sn.ds.pool, "send", fmt.Sprintf("%d.*", sn.Obj)))
-	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
-			continue
-		}
-		free := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
-		f.Close()
-		if !free {
-			return true
-		}
-		os.Remove(file)
-	}
-	return false
-}
-
-// markSending notes that this process sends the snapshot; the note dies with
-// the process because it is a lock.
-func (s *store) markSending(sn *Snapshot) (release func(), err error) {
-	dir := s.data(sn.ds.pool, "send")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, fmt.Sprintf("%d.%s", sn.Obj, newID()))
-	f, err := os.Create(file)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, err
-	}
-	return func() { os.Remove(file); f.Close() }, nil
 }

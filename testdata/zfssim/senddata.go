@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// compare lists what differs between the base and the snapshot. Of a file
+// with new contents only the chunks that differ go.
+func (s *sendStep) compare() {
+	s.size = 624
+	base := s.base.byPath()
+	kept := map[string]bool{}
+	for _, e := range s.to {
+		old := base[string(e.Path)]
+		kept[string(e.Path)] = true
+		if old != nil && old.same(e) {
+			continue
+		}
+		bare := *e
+		bare.Chunks = nil
+		f := fileRecord{Object: uint64(len(s.files) + 1), Entry: &bare, Chunks: len(e.Chunks)}
+		for i, c := range e.Chunks {
+			switch {
+			case c == hole:
+				f.Holes = addRange(f.Holes, i)
+			case old != nil && i < len(old.Chunks) && old.Chunks[i] == c && chunkLen(e, i) == chunkLen(old, i):
+				f.Keep = addRange(f.Keep, i)
+			default:
+				s.size += uint64(chunkLen(e, i)) + 312
+			}
+		}
+		s.size += 312
+		s.files = append(s.files, f)
+	}
+	for _, e := range s.base {
+		if !kept[string(e.Path)] {
+			s.removed = append(s.removed, e.Path)
+			s.size += 312
+		}
+	}
+}
+
+func chunkLen(e *entry, i int) int { return int(min(chunkSize, e.Size-int64(i)*chunkSize)) }
+
+func addRange(r [][2]int, i int) [][2]int {
+	if n := len(r); n > 0 && r[n-1][1] == i {
+		r[n-1][1]++
+		return r
+	}
+	return append(r, [2]int{i, i + 1})
+}
+
+func inRange(r [][2]int, i int) bool {
+	for _, x := range r {
+		if i >= x[0] && i < x[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// errDie ends the process as a kill would.
+var errDie = errors.New("killed by a fault")
+
+// dyingWriter passes n bytes on and fails then.
+type dyingWriter struct {
+	w    io.Writer
+	left int64
+}
+
+func (d *dyingWriter) Write(b []byte) (int, error) {
+	if int64(len(b)) > d.left {
+		n, _ := d.w.Write(b[:d.left])
+		d.left = 0
+		return n, errDie
+	}
+	d.left -= int64(len(b))
+	return d.w.Write(b)
+}
+
+// stream writes the planned streams to standard output.
+func (a *app) stream(steps []*sendStep, f sendFlags) int {
+	last := steps[len(steps)-1]
+	var out io.Writer = os.Stdout
+	if n := a.faults.bytes("send", "die-after", last.name); n >= 0 {
+		out = &dyingWriter{out, n}
+	}
+	vanish := a.faults.match("send", "vanish", last.name)
+	if vanish != nil {
+		out = &dyingWriter{out, int64(last.size / 2)}
+	}
+	w := &recordWriter{w: bufio.NewWriterSize(out, 256<<10)}
+	err := a.writeSteps(w, steps, f)
+	if err == nil {
+		err = w.w.Flush()
+	}
+	what := fmt.Sprintf("warning: cannot send '%s'", last.name)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errDie) && vanish != nil:
+		a.vanish(last.name)
+		return a.fail(what, "dataset does not exist")
+	case errors.Is(err, errDie):
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		return 1
+	default:
+		a.fail(what, strerror(err))
+	}
+	if f.token != "" {
+		return 255
+	}
+	return 1
+}
+
+// vanish removes a snapshot behind the sender's back.
+func (a *app) vanish(name string) {
+	if !a.begin(true) {
+		return
+	}
+	if o, ok := a.store.find(name); ok && o.snap != nil {
+		o.snap.drop()
+		a.store.touch(o.ds.pool)
+		a.commit()
+	}
+}
+
+func (a *app) writeSteps(w *recordWriter, steps []*sendStep, f sendFlags) error {
+	if _, err := w.w.WriteString(streamMagic); err != nil {
+		return err
+	}
+	wrapped := f.all || f.props
+	if wrapped {
+		if err := w.writeJSON(recPackage, packageRecord{ToName: steps[len(steps)-1].name, Many: len(steps) > 1}); err != nil {
+			return err
+		}
+	}
+	for _, s := range steps {
+		if err := s.write(w); err != nil {
+			return err
+		}
+	}
+	if wrapped {
+		return w.write(recClose, nil)
+	}
+	return nil
+}
+
+// write sends one snapshot, from the resume point on if there is one.
+func (s *sendStep) write(w *recordWriter) error {
+	if err := w.writeJSON(recBegin, s.begin); err != nil {
+		return err
+	}
+	if !s.begin.Resuming || s.begin.Object == 0 {
+		for _, path := range s.removed {
+			if err := w.write(recRemove, path); err != nil {
+				return err
+			}
+		}
+	}
+	entries := s.to.byPath()
+	for _, f := range s.files {
+		if s.begin.Resuming && f.Object < s.begin.Object {
+			continue
+		}
+		first := 0
+		if s.begin.Resuming && f.Object == s.begin.Object {
+			f.Offset = s.begin.Offset
+			first = int(s.begin.Offset / chunkSize)
+		}
+		if err := w.writeJSON(recFile, f); err != nil {
+			return err
+		}
+		e := entries[string(f.Entry.Path)]
+		for i := first; i < len(e.Chunks); i++ {
+			if inRange(f.Keep, i) || inRange(f.Holes, i) {
+				continue
+			}
+			if err := s.writeChunk(w, e, i); err != nil {
+				return err
+			}
+		}
+	}
+	return w.write(recEnd, nil)
+}
+
+func (s *sendStep) writeChunk(w *recordWriter, e *entry, i int) error {
+	id := ""
+	var data []byte
+	var err error
+	if s.begin.Raw {
+		id = e.Chunks[i]
+		data, err = s.chunks.getRaw(id)
+	} else {
+		data, err = s.chunks.get(e.Chunks[i], chunkLen(e, i))
+	}
+	if err != nil {
+		return err
+	}
+	return w.write(recData, dataRecord(i, id, data))
+}
