@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// row is one line of the table.
+type row struct {
+	what  string
+	ours  string
+	other string // what it is compared with, and that one's figure
+	ratio string
+	goal  string
+	how   string // measured or counted
+
+	judged, met bool
+}
+
+// atMost is a row in which ours may take at most that part of the other's
+// seconds.
+func atMost(what, other string, ours, theirs, limit float64, how string) row {
+	return row{
+		what: what, ours: seconds(ours), other: "`" + other + "`: " + seconds(theirs),
+		ratio: fmt.Sprintf("%.4f of its time", ours/theirs), goal: fmt.Sprintf("at most %.2f", limit),
+		judged: true, met: ours/theirs <= limit, how: how,
+	}
+}
+
+func (r row) verdict() string {
+	switch {
+	case !r.judged:
+		return "—"
+	case r.met:
+		return "met"
+	}
+	return "**missed**"
+}
+
+func (b *bench) add(r row) {
+	b.rows = append(b.rows, r)
+	b.say("%s: %s %s %s: %s", r.what, r.ours, r.other, r.ratio, r.verdict())
+}
+
+func (b *bench) missed() bool {
+	return slices.ContainsFunc(b.rows, func(r row) bool { return r.judged && !r.met })
+}
+
+// table is the rows in Markdown.
+func (b *bench) table() string {
+	var text strings.Builder
+	text.WriteString("| what | zfs-replicate | compared with | ratio | goal | verdict | measured how |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range b.rows {
+		cells := []string{r.what, r.ours, r.other, r.ratio, r.goal, r.verdict(), r.how}
+		for i, cell := range cells {
+			if cell == "" {
+				cells[i] = "—"
+			}
+		}
+		fmt.Fprintf(&text, "| %s |\n", strings.Join(cells, " | "))
+	}
+	return text.String()
+}
+
+// writePage writes docs/benchmarks.md.
+func (b *bench) writePage(path string) error {
+	page := fmt.Sprintf(`# Benchmarks
+
+Made by %s on %s; it took %s. Ratios are what counts: all that is compared ran in turns on the same two nodes, and the seconds are those of this machine.
+
+%s
+- **Nodes:** %s
+- **Host:** %s
+- **How busy:** load average of the host, one minute, before and after each part: %s (the two nodes themselves make up to 2 of it).
+- **Versions:** %s
+
+syncoid and the old script are called as from cron, over ssh with the same key. "The old script" is the one of a dozen lines that zfs-replicate replaces: one recursive snapshot, one increment of the pool's root, pruning by name; drill/bench/script.go has it. A row without a goal is there to be known.
+`, "`sudo make bench`", b.began.UTC().Format("2006-01-02"), time.Since(b.began).Round(time.Minute), b.table(), b.about.nodes, b.about.host, b.loadText(), b.about.versions)
+	if err := renameio.WriteFile(path, []byte(page), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func (b *bench) loadText() string {
+	if len(b.loads) == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.1f to %.1f", slices.Min(b.loads), slices.Max(b.loads))
+}
+
+func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }
+
+func speed(bytes int64, seconds float64) string {
+	return fmt.Sprintf("%.1f MiB/s", float64(bytes)/(1<<20)/seconds)
+}
