@@ -26,9 +26,7 @@ func (x *destruction) dataset(name string) int {
 	}
 	if !x.recurse && !x.clones {
 		var names []string
-		for _, e := range dependents(d) {
-			names = append(names, e)
-		}
+		names = append(names, dependents(d)...)
 		if len(names) > 0 {
 			fmt.Fprintf(a.err, "cannot destroy '%s': %s has children\n", name, o.kindName())
 			fmt.Fprintln(a.err, "use '-r' to destroy the following datasets:")

@@ -72,7 +72,6 @@ type selection struct {
 	kinds   int
 	recurse bool
 	depth   int // -1: no limit
-	snaps   bool
 }
 
 // collect gathers the objects that the arguments stand for, each once.

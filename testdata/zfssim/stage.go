@@ -30,7 +30,6 @@ type stage struct {
 	object  uint64
 	offset  uint64
 	bytes   uint64
-	stored  uint64
 }
 
 // stageHead is what does not change during a receive.
