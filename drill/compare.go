@@ -60,7 +60,7 @@ func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
 		if len(side.snapshots) == 0 {
 			continue
 		}
-		text, err := Shell(ctx, side.node, contents, side.snapshots...)
+		text, err := Shell(ctx, side.node, DeviceScript+contents, side.snapshots...)
 		if err != nil {
 			return rows, fmt.Errorf("read the content of the snapshots on %s: %w", side.node.Name(), err)
 		}

@@ -200,7 +200,12 @@ func Run(ctx context.Context, n lab.Node, argv ...string) (string, error) {
 
 // Shell runs a fixed script on a node, with args as its $1, $2, …
 func Shell(ctx context.Context, n lab.Node, script string, args ...string) (string, error) {
-	return Run(ctx, n, append([]string{"bash", "-euo", "pipefail", "-c", script, "drill"}, args...)...)
+	text, err := Run(ctx, n, append([]string{"bash", "-euo", "pipefail", "-c", script, "drill"}, args...)...)
+	if exit, ok := errors.AsType[*lab.ExitError](err); ok {
+		// Which script it was, the caller knows better.
+		return text, fmt.Errorf("on node %s: exit code %d: %s", n.Name(), exit.Code, strings.TrimSpace(exit.Stderr))
+	}
+	return text, err
 }
 
 // WriteFile writes a small file on a node, whole or not at all.

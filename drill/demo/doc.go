@@ -1,0 +1,7 @@
+// Command demo shows in a few numbered steps what the project does: two nodes
+// come up, a pool is replicated, changed and replicated again, a stream is cut
+// and resumed, and both sides are compared. Everything it prints is what
+// happened; it fails when the two sides differ.
+//
+// Run it as root, by make demo. LAB=vm makes everything real.
+package main

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/drill"
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// run runs zfs-replicate on a, which must succeed.
+func (d *demo) run(ctx context.Context) (drill.Outcome, error) {
+	d.command("a", "zfs-replicate run")
+	o, err := drill.StartRun(ctx, d.pair.A).Wait()
+	if err == nil && (o.Code != 0 || o.Result == nil) {
+		err = fmt.Errorf("zfs-replicate run ended with code %d:\n%s", o.Code, o.Stderr)
+	}
+	return o, err
+}
+
+// count counts the datasets with which a run did something.
+func count(o drill.Outcome, action replicate.Action) int {
+	n := 0
+	for _, standby := range o.Result.Standbys {
+		for _, item := range standby.Items {
+			if item.Action == action {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// sum says in one line what a run did.
+func sum(o drill.Outcome) string {
+	var parts []string
+	for _, a := range []replicate.Action{replicate.Full, replicate.Resume, replicate.Incremental, replicate.Current} {
+		if n := count(o, a); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, a))
+		}
+	}
+	return fmt.Sprintf("%s; %s in %s, %d ssh session", strings.Join(parts, ", "), report.Bytes(o.Bytes()), report.Seconds(o.Result.Seconds), o.Result.Processes["ssh"])
+}
+
+// hex is a guid in a form that fits twice into a line.
+func hex(guid string) string {
+	n, err := strconv.ParseUint(guid, 10, 64)
+	if err != nil {
+		return "none"
+	}
+	return fmt.Sprintf("%016x", n)
+}
+
+// lines prints a long line of another program in as many as it takes.
+func (d *demo) lines(text string) {
+	for len(text) > 0 {
+		part := text
+		if len(part) > width-6 {
+			part = part[:width-6]
+			if i := strings.LastIndex(part, " "); i > 0 {
+				part = part[:i]
+			}
+		}
+		d.say("  %s", d.styled(dim, part))
+		text = strings.TrimPrefix(text[len(part):], " ")
+	}
+}
+
+// explain says what was real, and what to try next.
+func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) error {
+	version, err := drill.Run(ctx, d.pair.A, "zfs", "version")
+	if err != nil {
+		return fmt.Errorf("ask for the version of zfs: %w", err)
+	}
+	version, _, _ = strings.Cut(version, "\n")
+	d.line("")
+	if kind == lab.VM {
+		d.field("Real", "everything: two virtual machines with their own kernel,")
+		d.field("", version+", ssh and sshd, a network between them")
+	} else {
+		d.field("Real", "two nodes with their own processes, files and network;")
+		d.field("", "ssh and sshd, zfs-replicate, every byte compared")
+		d.field("Simulated", "zfs and zpool, by a program that keeps datasets as folders;")
+		d.field("", "its commands answer as OpenZFS 2.3 does")
+	}
+	d.field("Took", report.Duration(time.Since(began)))
+	d.line("")
+	if kind != lab.VM {
+		d.field("Next", "LAB=vm make demo     the same with real OpenZFS, in two machines")
+		d.field("", "make lab-up          two nodes to play with; make lab-ssh NODE=a")
+	} else {
+		d.field("Next", "make lab-up LAB=vm   two nodes to play with; make lab-ssh NODE=a")
+	}
+	d.field("", "make test            all tests that need no nodes")
+	d.field("", "make drill           everything that can break, broken")
+	return nil
+}
+
+func (d *demo) field(name, text string) {
+	d.line("    " + d.styled(bold, pad(name, 11)) + text)
+}
