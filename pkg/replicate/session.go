@@ -26,7 +26,7 @@ type Session struct {
 
 	mux    *yamux.Session
 	log    *lastLine
-	closer func() error // ends the other end, and says how it ended
+	closer func(lost bool) error // ends the other end, and says how it ended
 	once   sync.Once
 	ended  error
 }
@@ -55,11 +55,15 @@ func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand stri
 		stdout.Close()
 		return nil, err
 	}
-	closer := func() error {
+	closer := func(lost bool) error {
 		stdin.Close()
 		defer stdout.Close()
 		// ssh ends when the receiver has; a dead link would keep it.
-		timer := time.AfterFunc(10*time.Second, process.Kill)
+		grace := 10 * time.Second
+		if lost {
+			grace = 500 * time.Millisecond
+		}
+		timer := time.AfterFunc(grace, process.Kill)
 		defer timer.Stop()
 		err := process.Wait()
 		if explained := how.Explain(process.Stderr(), remoteCommand, err); explained != nil && err != nil {
@@ -83,7 +87,7 @@ func DialLocal(ctx context.Context, receiver *Receiver, stall time.Duration, hel
 	here, there := net.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- receiver.Serve(ctx, there) }()
-	closer := func() error {
+	closer := func(bool) error {
 		here.Close()
 		return <-served
 	}
@@ -104,7 +108,7 @@ type bufferedConn struct {
 	io.WriteCloser
 }
 
-func open(conn io.ReadWriteCloser, stall, connect time.Duration, hello request, node string, closer func() error) (*Session, error) {
+func open(conn io.ReadWriteCloser, stall, connect time.Duration, hello request, node string, closer func(lost bool) error) (*Session, error) {
 	s := &Session{Node: node, closer: closer, log: &lastLine{}}
 	// Nothing below reads with a deadline of its own until the session is up.
 	timer := time.AfterFunc(connect+helloTimeout, func() { conn.Close() })
@@ -150,15 +154,18 @@ func (s *Session) Close() error {
 		if s.mux != nil {
 			s.mux.Close()
 		}
-		s.ended = s.closer()
+		s.ended = s.closer(s.silent())
 	})
 	return s.ended
 }
 
+// silent says whether the session ended because the other end did not answer.
+func (s *Session) silent() bool { return strings.Contains(s.log.String(), "keepalive failed") }
+
 // lost explains a call that broke off.
 func (s *Session) lost(err error) error {
 	if s.mux.IsClosed() {
-		if said := s.log.String(); strings.Contains(said, "keepalive failed") {
+		if s.silent() {
 			return &LostError{Node: s.Node, Cause: errors.New("no answer to pings")}
 		}
 		return &LostError{Node: s.Node, Cause: err}
