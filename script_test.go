@@ -149,6 +149,8 @@ func setup(env *testscript.Env, sim string) error {
 	env.Setenv("TZ", "UTC")
 	env.Setenv("LC_ALL", "C")
 	env.Setenv("ZFSSIM_FAULT", "")
+	env.Setenv("UNDERSTUDY_CONFIG", filepath.Join(env.WorkDir, "c.yaml"))
+	env.Setenv("UNDERSTUDY_NODE", "here")
 	if sim != "" {
 		env.Setenv("PATH", sim+":"+env.Getenv("PATH"))
 		env.Setenv("ZFSSIM_ROOT", filepath.Join(env.WorkDir, ".store"))

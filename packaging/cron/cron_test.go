@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // job returns the user and the command of the only job in the file.
@@ -42,19 +40,12 @@ func TestJob(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		program string // what zfs-replicate does; empty: it is not installed
-		role    state.Role
 		want    string // what cron would mail
 	}{
-		{"not installed", "", "", ""},
-		{"done", "exit 0", state.RoleActive, ""},
-		{"failed", "echo 'zfs-replicate: error: broke' >&2; exit 1", state.RoleActive, "zfs-replicate: error: broke\n"},
-		{"done in part", "echo 'zfs-replicate: error: one of two' >&2; exit 3", state.RoleActive, "zfs-replicate: error: one of two\n"},
-		{"a warning", "echo careful >&2", state.RoleActive, "careful\n"},
-		{"still at work", "echo 'zfs-replicate: error: locked' >&2; exit 75", state.RoleActive, ""},
-		{"on a standby", "echo ran", state.RoleStandby, ""},
-		{"without a role", "echo ran", "", "ran\n"},
-		{"in fault", "echo ran", state.RoleFault, "ran\n"},
-		{"not called as run", `[ "$*" = run ] || echo "called as $*"`, "", ""},
+		{"not installed", "", ""},
+		{"done", "exit 0", ""},
+		{"failed", "echo 'zfs-replicate: error: broke' >&2; exit 1", "zfs-replicate: error: broke\n"},
+		{"as a schedule calls it", `[ "$*" = "run --scheduled" ] || echo "called as $*"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -64,28 +55,12 @@ func TestJob(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if c.role != "" {
-				d, err := state.Open(dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := d.SetRole(state.RoleFile{Role: c.role}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			// Nothing else is on the path: a program that is installed on this
-			// machine must not be run.
-			grep, err := exec.LookPath("grep")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(grep, filepath.Join(dir, "grep")); err != nil {
-				t.Fatal(err)
-			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			sh := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-			sh.Env = []string{"PATH=" + dir, "UNDERSTUDY_STATE_DIR=" + dir}
+			// Nothing else is on the path: a program that is installed on this
+			// machine must not be run.
+			sh.Env = []string{"PATH=" + dir}
 			var mail bytes.Buffer
 			sh.Stdout, sh.Stderr = &mail, &mail
 			_ = sh.Run() // cron mails what is printed and ignores the code

@@ -40,8 +40,12 @@ func (u *Usage) Hint() string { return u.Advice }
 func (u *Usage) ExitCode() int { return 64 }
 
 // codeOf is the exit code of an error that stands for a whole session: 76 for
-// a refusal, here or there, what the other end exited with, and else 1.
+// a refusal and 75 for a lock, here or there, what the other end exited with,
+// and else 1.
 func codeOf(err error) int {
+	if locked, ok := errors.AsType[*state.LockedError](err); ok {
+		return locked.ExitCode()
+	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		return refusal.ExitCode()
 	}

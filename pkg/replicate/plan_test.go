@@ -92,12 +92,16 @@ func TestPlan(t *testing.T) {
 	}{
 		{name: "current", source: list{dataset("tank/data", "a:1 b:2")}, target: list{dataset("tank/data", "a:1 b:2")},
 			want: "current tank/data"},
+		{name: "a volume", source: list{dataset("tank/data", "a:1 b:2", volume)}, target: list{dataset("tank/data", "a:1", volume)},
+			want: "incremental tank/data; @a+@b"},
 		{name: "names do not matter, guids do", source: list{dataset("tank/data", "a:1 b:2")}, target: list{dataset("tank/data", "x:1 y:2")},
 			want: "current tank/data"},
 		{name: "same name, another guid", source: list{dataset("tank/data", "a:1 b:2")}, target: list{dataset("tank/data", "a:1 b:3")},
 			want: "conflict tank/data"},
 		{name: "one increment", source: list{dataset("tank/data", "a:1 b:2")}, target: list{dataset("tank/data", "a:1")},
 			want: "incremental tank/data; @a+@b"},
+		{name: "the newest here is older than what is there", source: list{dataset("tank/data", "a:1 #b:2")}, target: list{dataset("tank/data", "a:1 b:2")},
+			want: "current tank/data"},
 		{name: "several increments", source: list{dataset("tank/data", "a:1 b:2 c:3 d:4")}, target: list{dataset("tank/data", "a:1 b:2")},
 			want: "incremental tank/data; @b..@d"},
 		{name: "from a bookmark", source: list{dataset("tank/data", "#a:1 b:2")}, target: list{dataset("tank/data", "a:1")},
@@ -149,7 +153,7 @@ func TestPlan(t *testing.T) {
 			want:   "current tank/data | orphan -> tank/data/gone"},
 		{name: "child of a parent that is refused", source: list{dataset("tank/data", "a:1"), dataset("tank/data/p", "a:2"), dataset("tank/data/p/x", "a:3"), dataset("tank/data/p/y", "a:4 b:5")},
 			target: list{dataset("tank/data", "a:1"), dataset("tank/data/p", "z:9"), dataset("tank/data/p/y", "a:4")},
-			want:   "current tank/data | refused tank/data/p | full tank/data/p/x; full @a | incremental tank/data/p/y; @a+@b"},
+			want:   "current tank/data | refused tank/data/p | skipped tank/data/p/x | incremental tank/data/p/y; @a+@b"},
 		{name: "child of a parent without snapshots", source: list{dataset("tank/data", ""), dataset("tank/data/x", "a:3")},
 			want: "skipped tank/data | skipped tank/data/x"},
 		{name: "excluded", scope: Scope{{Name: "tank/data", Recursive: true, Exclude: []string{"tank/data/tmp"}}},
@@ -329,7 +333,7 @@ func TestPlanProperty(t *testing.T) {
 					apply(t, &source, &target, s, receive)
 				}
 				newest, _ := newestSnapshot(target)
-				if newest.GUID != goal.GUID {
+				if newest.GUID != goal.GUID && !(item.Action == Current && newest.GUID == item.CommonGUID) {
 					t.Fatalf("%s leaves the standby at %d, want %d", item.Action, newest.GUID, goal.GUID)
 				}
 			}

@@ -199,7 +199,7 @@ func (p *planner) parentFits(item *Item) bool {
 	parent := zfs.Parent(item.Target)
 	other, there := p.byTarget[parent], p.targets[parent]
 	switch {
-	case other != nil && other.Stuck() && (there == nil || other.RenameFrom != ""):
+	case other != nil && other.Stuck():
 		item.refuse(Skipped, "its parent "+other.Source+" is not sent: "+other.Reason, "")
 		return false
 	case other != nil && (there == nil || len(there.Snapshots) == 0 || other.RenameFrom != ""):
@@ -289,7 +289,7 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 		item.refuse(Conflict, reason, conflictHint(item, t, base))
 		return
 	}
-	if base.GUID == goal.GUID {
+	if base.CreateTXG >= goal.CreateTXG { // newer: a bookmark, whose snapshot is gone here
 		item.Action = Current
 		item.DropToken = t.ResumeToken != ""
 		return

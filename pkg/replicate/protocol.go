@@ -67,7 +67,14 @@ type request struct {
 
 	// prune: dataset → guid of the newest common snapshot
 	Protect map[string]string `json:"protect,omitempty"`
-	DryRun  bool              `json:"dry_run,omitempty"`
+
+	// hello: nothing is going to be changed; prune: nothing may be
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// harmless says whether a call changes nothing.
+func (r request) harmless() bool {
+	return r.Op == opInventory || r.Op == opBye || r.Op == opPrune && r.DryRun
 }
 
 type helloReply struct {

@@ -57,20 +57,13 @@ type serving struct {
 	listed    []zfs.Root    // what was listed
 	stale     bool          // something was received since
 	received  map[string]Received
+	lock      *state.Lock
 	fatal     error // why the session was ended from here
 }
 
-// Serve speaks the session protocol on conn until the sender is done. Another
-// session that is under way is waited for as long as it takes to notice that
-// its link is dead.
+// Serve speaks the session protocol on conn until the sender is done.
 func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	stall := r.Config.Replication.Timeouts.Stall
-	lock, err := r.lock(ctx, "receiver-"+r.Node, stall+5*time.Second)
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-
 	if _, err := fmt.Fprintf(conn, "%s%d\n", preamble, protocolVersion); err != nil {
 		return fmt.Errorf("say the first line: %w", err)
 	}
@@ -112,6 +105,9 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.lock != nil {
+		defer s.lock.Unlock()
+	}
 	err = errors.Join(ctx.Err(), s.remember())
 	if s.fatal != nil {
 		return s.fatal
@@ -119,11 +115,12 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	return err
 }
 
-// lock waits for a lock until patience has run out.
-func (r *Receiver) lock(ctx context.Context, name string, patience time.Duration) (*state.Lock, error) {
-	deadline := time.Now().Add(patience)
+// waitForLock keeps sessions that change something apart. Another one is waited
+// for as long as it takes to notice that its link is dead.
+func (r *Receiver) waitForLock(ctx context.Context) (*state.Lock, error) {
+	deadline := time.Now().Add(r.Config.Replication.Timeouts.Stall + 5*time.Second)
 	for {
-		lock, err := r.State.Lock(name)
+		lock, err := r.State.Lock("receiver-" + r.Node)
 		var held *state.LockedError
 		if !errors.As(err, &held) || time.Now().After(deadline) {
 			return lock, err
@@ -188,12 +185,14 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		}
 		return fmt.Errorf("bad message from the sender: %w", err)
 	}
-	if req.Op == opHello {
-		return s.hello(ctx, stream, req)
-	}
 	sender := s.sender.Load()
-	if sender == nil {
+	switch {
+	case sender == nil && req.Op == opHello:
+		return s.hello(ctx, stream, req)
+	case sender == nil:
 		return fmt.Errorf("bad message from the sender: %q before hello", shorten(req.Op, 20))
+	case sender.DryRun && !req.harmless():
+		return fmt.Errorf("bad message from the sender: %q in a dry run", shorten(req.Op, 20))
 	}
 	answer := func(err error) error {
 		return s.reply(stream, ack{Failure: remote(s.Node, err)})
@@ -238,6 +237,13 @@ func (s *serving) hello(ctx context.Context, stream io.Writer, req request) erro
 	}
 	if req.Version != protocolVersion {
 		err = &VersionError{Node: s.Node, Theirs: fmt.Sprint(req.Version)}
+	}
+	if err == nil && !req.DryRun {
+		var lock *state.Lock
+		lock, err = s.waitForLock(ctx)
+		s.mu.Lock()
+		s.lock = lock
+		s.mu.Unlock()
 	}
 	if err == nil {
 		s.sender.Store(&req)

@@ -117,6 +117,7 @@ func TestReceiverEndsTheSession(t *testing.T) {
 	}{
 		{"no JSON", "", "rm -rf /", "decode message"},
 		{"call before hello", "", `{"op":"inventory"}`, "before hello"},
+		{"a change in a dry run", `{"op":"hello","version":1,"node":"a","dry_run":true}`, `{"op":"abort","dataset":"tank/data"}`, "in a dry run"},
 		{"unknown call", helloLine, `{"op":"destroy","dataset":"tank/data"}`, `unknown call "destroy"`},
 		{"unknown field", helloLine, `{"op":"inventory","force":true}`, "unknown field"},
 		{"text after the message", helloLine, `{"op":"bye"} {"op":"bye"}`, "text after its end"},

@@ -95,10 +95,8 @@ func (r *Result) Err() error {
 			switch {
 			case item.err != nil:
 				failed++
-			case item.Action == Conflict || item.Action == Refused:
+			case item.Stuck(): // where one is skipped since another failed, that one counts
 				refused++
-			case item.Stuck():
-				failed++
 			}
 		}
 	}

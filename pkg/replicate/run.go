@@ -75,7 +75,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	}()
 
 	// The connections are made while the snapshot is taken.
-	hello := request{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term}
+	hello := request{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term, DryRun: o.DryRun}
 	linked, unlink := context.WithCancel(ctx)
 	links := make([]*link, len(standbys))
 	for i, node := range standbys {

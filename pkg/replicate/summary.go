@@ -81,5 +81,8 @@ func (s *Summary) Hint() string {
 			}
 		}
 	}
+	if s.cause != nil { // it has its own
+		return ""
+	}
 	return "'zfs-replicate status' shows each dataset"
 }

@@ -127,7 +127,7 @@ func (t *transfer) item(ctx context.Context, r *ItemResult) error {
 			return err
 		}
 	}
-	if r.Goal != "" {
+	if r.Sends() {
 		r.Common, r.CommonGUID = r.Goal, r.GoalGUID
 	}
 	return t.bookmark(ctx, r.Item)

@@ -88,7 +88,7 @@ func streamText(s replicate.Stream) string {
 	case s.Token != "":
 		return fmt.Sprintf("resume %s after %s", base(s.To), report.Bytes(s.Received))
 	case s.Origin != "":
-		return fmt.Sprintf("send %s as a clone of %s%s", base(s.To), s.Origin, size)
+		return fmt.Sprintf("send %s as a clone of %s%s", base(s.To), s.From, size)
 	case s.From == "":
 		return fmt.Sprintf("send %s in full%s", base(s.To), size)
 	case s.All:
