@@ -37,9 +37,9 @@ const helloTimeout = 60 * time.Second
 
 // DialSSH opens a session over ssh: the one ssh process of a run.
 func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
-	toRemote, stdin, err := os.Pipe()
+	toRemote, stdin, err := feedSSH()
 	if err != nil {
-		return nil, fmt.Errorf("make a pipe for ssh: %w", err)
+		return nil, err
 	}
 	stdout, fromRemote, err := os.Pipe()
 	if err != nil {
@@ -78,7 +78,23 @@ func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand stri
 		}
 		return err
 	}
-	return open(pipeConn{stdout, stdin}, stall, how.ConnectTimeout, hello, node, closer)
+	return open(pipeConn{stdout, &frameWriter{WriteCloser: stdin}}, stall, how.ConnectTimeout, hello, node, closer)
+}
+
+// feedSSH makes the connection to ssh's stdin. It is wanted as a net.Conn,
+// which can write several buffers at once.
+func feedSSH() (*os.File, net.Conn, error) {
+	input, output, err := run.Feed()
+	if err != nil {
+		return nil, nil, fmt.Errorf("feed ssh: %w", err)
+	}
+	defer output.Close() // FileConn has a descriptor of its own
+	conn, err := net.FileConn(output)
+	if err != nil {
+		input.Close()
+		return nil, nil, fmt.Errorf("feed ssh: %w", err)
+	}
+	return input, conn, nil
 }
 
 // DialLocal opens a session with a receiver in this process, for a standby

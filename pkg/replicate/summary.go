@@ -24,7 +24,7 @@ func (s *Summary) Error() string {
 		}
 		for _, item := range standby.Items {
 			total++
-			if !item.ok() {
+			if !item.ok() && (item.Error == "" || item.Error != standby.Error) {
 				bad = append(bad, item)
 			}
 		}
