@@ -30,12 +30,57 @@ func (s *store) saveIndex(d *Dataset, m manifest, base string) error {
 	return writeManifest(s.data(d.pool, "ds", d.ID, "index"), m, base)
 }
 
-// changed returns how many bytes of the live folder differ from the newest
-// saved state; 0 says that nothing does.
+// changed returns how many bytes of a dataset differ from its newest snapshot;
+// 0 says that nothing does.
 func (s *store) changed(d *Dataset) (uint64, error) {
-	if !d.Live {
+	saved, err := s.savedSince(d)
+	if err != nil || !d.Live {
+		return saved, err
+	}
+	live, err := s.changedLive(d)
+	return saved + live, err
+}
+
+// savedSince compares the newest saved state with the newest snapshot; they
+// differ when the snapshot that saved the state has been destroyed.
+func (s *store) savedSince(d *Dataset) (uint64, error) {
+	from := ""
+	if l := d.latest(); l != nil {
+		from = l.Manifest
+	} else if o := d.pool.snapByObj(d.Origin); o != nil {
+		from = o.Manifest
+	}
+	if from == d.Base {
 		return 0, nil
 	}
+	old, err := s.manifest(d.pool, from)
+	if err != nil {
+		return 0, err
+	}
+	saved, err := s.manifest(d.pool, d.Base)
+	if err != nil {
+		return 0, err
+	}
+	before := old.byPath()
+	n := uint64(0)
+	for _, e := range saved {
+		o := before[string(e.Path)]
+		delete(before, string(e.Path))
+		if o != nil && o.same(e) {
+			continue
+		}
+		n += 512
+		for i, c := range e.Chunks {
+			if c != hole && (o == nil || i >= len(o.Chunks) || o.Chunks[i] != c) {
+				n += uint64(chunkLen(e, i))
+			}
+		}
+	}
+	return n + 512*uint64(len(before)), nil
+}
+
+// changedLive compares the live folder with the newest saved state.
+func (s *store) changedLive(d *Dataset) (uint64, error) {
 	idx, err := s.index(d)
 	if err != nil {
 		return 0, err
@@ -87,7 +132,7 @@ func (s *store) save(d *Dataset) (id string, refer, added uint64, indexed func()
 	if err != nil {
 		// Without the key nothing can have been written but before it was
 		// unloaded, and that would have to be encrypted now.
-		if n, cerr := s.changed(d); cerr != nil || n > 0 && d.Base != "" {
+		if n, cerr := s.changedLive(d); cerr != nil || n > 0 && d.Base != "" {
 			return "", 0, 0, nil, err
 		}
 		return d.Base, live.size(), 0, func() error { return nil }, nil
