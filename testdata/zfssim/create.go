@@ -114,7 +114,10 @@ func cmdCreate(a *app, args []string) int {
 			volume = true
 			n, ok := parseNumber(o.arg)
 			if !ok {
-				return a.failf("bad volume size '%s': invalid numeric value", o.arg)
+				if c := o.arg[0]; c < '0' || c > '9' {
+					return a.failf("bad volume size '%s': bad numeric value '%s'", o.arg, o.arg)
+				}
+				return a.failf("bad volume size '%s': invalid numeric suffix '%s'", o.arg, strings.TrimLeft(o.arg, "0123456789."))
 			}
 			props["volsize"] = strconv.FormatUint(n, 10)
 		case 'o':

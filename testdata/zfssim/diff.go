@@ -24,6 +24,9 @@ func cmdDiff(a *app, args []string) int {
 	if !a.begin(false) {
 		return 1
 	}
+	if !strings.Contains(rest[0], "@") {
+		return a.failf("Badly formed snapshot name %s: missing '@' delimiter in snapshot name", rest[0])
+	}
 	from, ok := a.open(rest[0], kindSnapshot)
 	if !ok {
 		return 1
@@ -35,7 +38,7 @@ func cmdDiff(a *app, args []string) int {
 			name = from.ds.Name + name
 		}
 		if to, ok = a.open(name, kindDataset); !ok {
-			return 1
+			return a.fail("Not an earlier snapshot from the same fs", "invalid name")
 		}
 	}
 	old, err := a.store.manifest(from.ds.pool, from.snap.Manifest)

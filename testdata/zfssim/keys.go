@@ -74,7 +74,7 @@ func cmdLoadKey(a *app, args []string) int {
 		}
 	} else {
 		if len(rest) < 1 {
-			return a.usageError("Missing dataset argument or -a flag to operate on")
+			return a.usageError("Missing dataset argument or -a option")
 		}
 		o, ok := a.open(rest[0], fsVol)
 		if !ok {
@@ -172,7 +172,7 @@ func cmdUnloadKey(a *app, args []string) int {
 			targets = append(targets, a.store.pools[n].sorted()...)
 		}
 	case len(rest) < 1:
-		return a.usageError("Missing dataset argument or -a flag to operate on")
+		return a.usageError("Missing dataset argument or -a option")
 	default:
 		o, ok := a.open(rest[0], fsVol)
 		if !ok {

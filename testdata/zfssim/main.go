@@ -20,6 +20,7 @@ type app struct {
 	store  *store
 	faults *faults
 	cmd    string // the command being run, for its usage text
+	pool   bool   // it is one of zpool
 }
 
 // command is one subcommand; it returns the exit code.
@@ -41,7 +42,7 @@ func run(argv []string) int {
 	}
 	table := zfsCommands()
 	if name == "zpool" {
-		table = zpoolCommands()
+		table, a.pool = zpoolCommands(), true
 	}
 	if len(args) == 0 {
 		fmt.Fprintf(a.err, "missing command\nusage: %s command args ...\n", name)

@@ -61,14 +61,16 @@ func (a *app) usageError(format string, args ...any) int {
 
 // usage prints the command's usage on standard error and returns 2.
 func (a *app) usage() int {
-	text, ok := usages()[a.cmd]
-	if !ok {
-		text = a.cmd + " ..."
+	table := usages()
+	if a.pool {
+		table = poolUsages()
 	}
-	fmt.Fprintf(a.err, "usage:\n\t%s\n", text)
-	fmt.Fprint(a.err, "\nFor the property list, run: zfs set|get\n"+
-		"\nFor the delegated permission list, run: zfs allow|unallow\n"+
-		"\nFor further help on a command or topic, run: zfs help [<topic>]\n")
+	fmt.Fprintf(a.err, "usage:\n\t%s\n", table[a.cmd])
+	if !a.pool {
+		fmt.Fprint(a.err, "\nFor the property list, run: zfs set|get\n"+
+			"\nFor the delegated permission list, run: zfs allow|unallow\n"+
+			"\nFor further help on a command or topic, run: zfs help [<topic>]\n")
+	}
 	return 2
 }
 

@@ -50,3 +50,21 @@ func usages() map[string]string {
 			"\tchange-key -i [-l] <filesystem|volume>",
 	}
 }
+
+// poolUsages returns the usage text of each zpool command.
+func poolUsages() map[string]string {
+	return map[string]string{
+		"create": "create [-fnd] [-o property=value] ... \n\t    [-O file-system-property=value] ... \n" +
+			"\t    [-m mountpoint] [-R root] <pool> <vdev> ...",
+		"destroy": "destroy [-f] <pool>",
+		"list": "list [-gHLpPv] [-o property[,...]] [-j [--json-int, --json-pool-key-guid]] ...\n" +
+			"\t    [-T d|u] [pool] [interval [count]]",
+		"get": "get [-Hp] [-j [--json-int, --json-pool-key-guid]] ...\n" +
+			"\t    [-o \"all\" | field[,...]] <\"all\" | property[,...]> <pool> ...",
+		"set":    "set <property=value> <pool>\n\tset <vdev_property=value> <pool> <vdev>",
+		"status": "status [-DdegiLPpstvx] [-c script1[,script2,...]] ...",
+		"sync":   "sync [pool] ...",
+		"export": "export [-af] <pool> ...",
+		"import": "import [-d dir] [-D]",
+	}
+}

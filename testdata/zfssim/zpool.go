@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,9 +59,6 @@ func zpoolCreate(a *app, args []string) int {
 	if why := checkName(p.Name, kindFilesystem, true); why != "" {
 		return a.fail(what, why)
 	}
-	if c := p.Name[0]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
-		return a.fail(what, "name must begin with a letter")
-	}
 	if !a.begin(true) {
 		return 1
 	}
@@ -73,13 +71,25 @@ func zpoolCreate(a *app, args []string) int {
 		}
 		st, err := os.Stat(v)
 		if err != nil {
-			return a.fail(fmt.Sprintf("cannot open '%s'", v), strerror(bareErrno(err)))
+			return a.failf("cannot resolve path '%s'", v)
+		}
+		for _, other := range a.store.pools {
+			if slices.Contains(other.Vdevs, v) {
+				hint := "use '-f' to override the following errors:"
+				if slices.ContainsFunc(opts, func(o option) bool { return o.flag == 'f' }) {
+					hint = "the following errors must be manually repaired:"
+				}
+				return a.failf("invalid vdev specification\n%s\n%s is part of active pool '%s'", hint, v, other.Name)
+			}
 		}
 		if st.Size() < 64<<20 {
 			return a.fail(what, "one or more devices is less than the minimum size (64M)")
 		}
 		p.Vdevs = append(p.Vdevs, v)
 		p.Size += uint64(st.Size())
+	}
+	if c := p.Name[0]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+		return a.fail(what, "name must begin with a letter")
 	}
 	checked, ok := a.checkProperties(what, props, kindFilesystem)
 	if !ok {
@@ -151,6 +161,9 @@ func zpoolSet(a *app, args []string) int {
 	p, ok := a.openPool(args[1])
 	if !ok {
 		return 1
+	}
+	if p.Props == nil {
+		p.Props = map[string]string{}
 	}
 	p.Props[n] = v
 	a.store.touch(p)
