@@ -24,7 +24,7 @@ const maxSnapshotArgs = 128 << 10
 // was written to in between, all get a snapshot in a second atomic call, so
 // that what arrives at the standby is one moment of the whole tree.
 func (e *Engine) takeSnapshot(ctx context.Context, scope Scope, mode string, dryRun bool) (SnapshotResult, []zfs.Dataset, error) {
-	if mode == "changed" && !dryRun {
+	if mode == "changed" {
 		for _, pool := range poolsOf(scope) {
 			if err := e.ZFS.SyncPool(ctx, pool); err != nil && !errors.Is(err, zfs.Missing) {
 				return SnapshotResult{}, nil, fmt.Errorf("write out pool %s: %w", pool, err)
