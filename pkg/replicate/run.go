@@ -273,7 +273,12 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		return
 	}
 	if l.session.mux.IsClosed() {
-		fail(l.session.lost(errors.New("the other end closed it")))
+		err := l.session.lost(errors.New("the other end closed it"))
+		// A receiver that ends a session says why as it ends.
+		if told, ok := errors.AsType[*RemoteError](l.session.Close()); ok {
+			err = told
+		}
+		fail(err)
 		return
 	}
 	var err error
