@@ -106,9 +106,13 @@ func (x *destruction) tree(d *Dataset) int {
 	if a.faults.match("destroy", "busy", d.Name) != nil || a.store.receiving(d) {
 		return a.fail(fmt.Sprintf("cannot destroy '%s'", d.Name), "dataset is busy")
 	}
+	mounted := len(a.store.mountsOf(d)) > 0
 	if path, err := a.store.unmount(d, x.force); err != nil {
 		a.unmountFailed(path, err)
 		return 1
+	}
+	if mounted {
+		removeMountpoints([]*Dataset{d})
 	}
 	if d.parent() == nil {
 		d.Snaps, d.Marks = nil, nil // the root dataset itself stays

@@ -141,9 +141,18 @@ func (s *store) unmount(d *Dataset, force bool) (path string, err error) {
 		if err := unix.Unmount(mp, flags); err != nil {
 			return mp, err
 		}
-		os.Remove(mp) // only if it is empty, as zfs does
 	}
 	return "", nil
+}
+
+// removeMountpoints takes away the empty folders at which filesystems were
+// mounted, for those that go elsewhere or for good; a plain unmount leaves them.
+func removeMountpoints(all []*Dataset) {
+	for _, d := range all {
+		if mp, _ := d.mountpoint(); strings.HasPrefix(mp, "/") {
+			os.Remove(mp)
+		}
+	}
 }
 
 func (s *store) faults() *faults { return loadFaults(s.root) }

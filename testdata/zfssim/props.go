@@ -59,7 +59,7 @@ func settable() map[string]property {
 		"acltype":              index("off", fsOnly|kindSnapshot, "off | nfsv4 | posix"),
 		"aclmode":              index("discard", fsOnly, "discard | groupmask | passthrough | restricted"),
 		"aclinherit":           index("restricted", fsOnly, "discard | noallow | restricted | passthrough | passthrough-x"),
-		"xattr":                index("sa", fsOnly|kindSnapshot, "on | off | dir | sa"),
+		"xattr":                index("on", fsOnly|kindSnapshot, "on | off | dir | sa"),
 		"dedup":                index("off", fsVol, "on | off | verify | sha256[,verify] | sha512[,verify] | skein[,verify] | edonr,verify | blake3[,verify]"),
 		"copies":               index("1", fsVol, "1 | 2 | 3"),
 		"sync":                 index("standard", fsVol, "standard | always | disabled"),

@@ -141,6 +141,7 @@ func (a *app) renameDataset(d *Dataset, to string, noUnmount, force bool) int {
 			return 1
 		}
 	}
+	removeMountpoints(unmounted)
 	oldName := d.Name
 	p := d.pool
 	for _, e := range d.below() {

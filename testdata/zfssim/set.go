@@ -173,6 +173,7 @@ func (a *app) applyChange(d *Dataset, names []string, noMount bool, change func(
 			}
 		}
 	}
+	removeMountpoints(unmounted)
 	before := d.prop("canmount")
 	change()
 	if moves && !d.Volume && !noMount {

@@ -13,7 +13,9 @@ import (
 // releasePool unmounts everything and takes the volumes away.
 func (a *app) releasePool(p *Pool, force bool, verb string) bool {
 	if root := p.Datasets[p.Name]; root != nil {
-		if _, ok := a.unmountTree(root, force); !ok {
+		unmounted, ok := a.unmountTree(root, force)
+		removeMountpoints(unmounted)
+		if !ok {
 			a.failf("could not %s '%s': could not unmount datasets", verb, p.Name)
 			return false
 		}
