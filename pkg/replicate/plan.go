@@ -24,6 +24,10 @@ const (
 // blocks and embedded data go as they lie on disk.
 const defaultFlags = "Lce"
 
+// flagsForEncrypted are those of a plain dataset that becomes encrypted on the
+// standby: OpenZFS refuses embedded data there.
+const flagsForEncrypted = "Lc"
+
 // Stream is one "zfs send" of an item. Names are full.
 type Stream struct {
 	From     string `json:"from,omitempty"` // snapshot, bookmark or a clone's origin; "" is everything

@@ -35,6 +35,7 @@ func written(d *zfs.Dataset)                   { d.Written = 4096 }
 func encrypted(d *zfs.Dataset)                 { d.Encrypted = true }
 func volume(d *zfs.Dataset)                    { d.Type = zfs.Volume }
 func container(d *zfs.Dataset)                 { d.Container = true }
+func replica(d *zfs.Dataset)                   { d.ReadOnly, d.StreamFlags = true, "Lce" }
 func token(t string) func(*zfs.Dataset)        { return func(d *zfs.Dataset) { d.ResumeToken = t } }
 func flagged(f string) func(*zfs.Dataset)      { return func(d *zfs.Dataset) { d.StreamFlags = f } }
 func cloneOf(origin string) func(*zfs.Dataset) { return func(d *zfs.Dataset) { d.Origin = origin } }
@@ -87,6 +88,7 @@ func TestPlan(t *testing.T) {
 		name           string
 		scope          Scope
 		source, target list
+		noParent       bool
 		tokens         map[string]zfs.Token
 		want           string
 	}{
@@ -102,6 +104,8 @@ func TestPlan(t *testing.T) {
 			want: "incremental tank/data; @a+@b"},
 		{name: "the newest here is older than what is there", source: list{dataset("tank/data", "a:1 #b:2")}, target: list{dataset("tank/data", "a:1 b:2")},
 			want: "current tank/data"},
+		{name: "a replica is not sent on", source: list{dataset("tank/data", "a:1 b:2", replica), dataset("tank/data/x", "a:3 b:4", replica)}, target: list{dataset("tank/data", "a:1")},
+			want: "refused tank/data | refused tank/data/x"},
 		{name: "several increments", source: list{dataset("tank/data", "a:1 b:2 c:3 d:4")}, target: list{dataset("tank/data", "a:1 b:2")},
 			want: "incremental tank/data; @b..@d"},
 		{name: "from a bookmark", source: list{dataset("tank/data", "#a:1 b:2")}, target: list{dataset("tank/data", "a:1")},
@@ -221,6 +225,8 @@ func TestPlan(t *testing.T) {
 			want: "incremental tank; @a+@b"},
 		{name: "pool's root, the way back", scope: Scope{{Name: "tank", Recursive: true}}, source: list{dataset("tank", "", container), dataset("tank/understudy-root", "a:1 b:3")}, target: list{dataset("tank", "a:1")},
 			want: "container tank | incremental tank/understudy-root -> tank; @a+@b"},
+		{name: "no such parent", noParent: true, scope: Scope{{Name: "tank/data", Recursive: true, Target: "backup/x/data"}}, source: list{dataset("tank/data", "a:1")},
+			want: "refused tank/data -> backup/x/data"},
 		{name: "no such pool", scope: Scope{{Name: "tank", Recursive: true}}, source: list{dataset("tank", "a:1"), dataset("tank/x", "a:2")},
 			want: "refused tank -> tank/understudy-root | refused tank/x"},
 	} {
@@ -229,7 +235,11 @@ func TestPlan(t *testing.T) {
 			if scope == nil {
 				scope = tank
 			}
-			plan := MakePlan(PlanInput{Scope: scope, Source: c.source, Target: c.target, Tokens: c.tokens})
+			target := c.target
+			if parent := zfs.Parent(scope[0].TargetName()); parent != "" && !c.noParent {
+				target = append(list{dataset(parent, "")}, target...)
+			}
+			plan := MakePlan(PlanInput{Scope: scope, Source: c.source, Target: target, Tokens: c.tokens})
 			var lines []string
 			for _, item := range plan.Items {
 				lines = append(lines, line(item))
@@ -247,6 +257,19 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanBelowEncrypted: what becomes encrypted on the standby is sent without
+// embedded data, which OpenZFS refuses there.
+func TestPlanBelowEncrypted(t *testing.T) {
+	plan := MakePlan(PlanInput{Scope: tank,
+		Source: []zfs.Dataset{dataset("tank/data", "a:1"), dataset("tank/data/x", "a:2"), dataset("tank/data/x/raw", "a:3", encrypted)},
+		Target: []zfs.Dataset{dataset("tank", "", encrypted)}})
+	for i, want := range []string{"Lc", "Lc", "Lce"} {
+		if got := plan.Items[i].Flags; got != want {
+			t.Errorf("flags of %s are %q, want %q", plan.Items[i].Source, got, want)
+		}
+	}
+}
+
 func TestPlanKeepsFlags(t *testing.T) {
 	plan := MakePlan(PlanInput{Scope: tank,
 		Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))},
@@ -254,7 +277,7 @@ func TestPlanKeepsFlags(t *testing.T) {
 	if got := plan.Items[0].Flags; got != "L" {
 		t.Errorf("flags are %q, want those that the replica was made with, L", got)
 	}
-	plan = MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: nil})
+	plan = MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: []zfs.Dataset{dataset("tank", "")}})
 	if got := plan.Items[0].Flags; got != "ce" {
 		t.Errorf("flags are %q, want those that the source was made with when it was a replica, ce", got)
 	}
@@ -313,7 +336,7 @@ func TestPlanProperty(t *testing.T) {
 					diverged = true
 				}
 			case "run":
-				var targets []zfs.Dataset
+				targets := []zfs.Dataset{dataset("tank", "")}
 				if target != nil {
 					targets = append(targets, *target)
 				}
@@ -404,6 +427,7 @@ func BenchmarkPlan(b *testing.B) {
 			const datasets = 100
 			var source, target []zfs.Dataset
 			r := rand.New(rand.NewPCG(1, 2))
+			target = append(target, dataset("tank", ""))
 			for i := range datasets {
 				d := zfs.Dataset{Name: fmt.Sprintf("tank/data/%03d", i), Type: zfs.Filesystem}
 				for j := range total / datasets {

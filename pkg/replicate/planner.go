@@ -74,6 +74,12 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 		item.Reason = "a pool's own root; what it stands for lies in " + s.Name + "/" + rootName
 		return
 	}
+	if s.Replica() {
+		p.byTarget[item.Target] = item
+		item.refuse(Refused, "it is a replica here: read-only, and received from another node",
+			"replicate from the node on which it is written to; if that is to be this one, make it writable with 'zfs inherit readonly "+s.Name+"'")
+		return
+	}
 	goal, ok := newestSnapshot(s)
 	if !ok {
 		p.byTarget[item.Target] = item
@@ -154,6 +160,8 @@ func (p *planner) flags(item *Item, s, t *zfs.Dataset) bool {
 		item.Flags = t.StreamFlags
 	case s.StreamFlags != "":
 		item.Flags = s.StreamFlags
+	case !s.Encrypted && p.belowEncrypted(item.Target):
+		item.Flags = flagsForEncrypted
 	default:
 		item.Flags = defaultFlags
 	}
@@ -163,6 +171,17 @@ func (p *planner) flags(item *Item, s, t *zfs.Dataset) bool {
 			"raw and plain streams can't be mixed: set that copy aside ('zfs rename') and let it be sent anew")
 	}
 	return item.Action == ""
+}
+
+// belowEncrypted says whether a dataset of that name would be encrypted on the
+// standby, by its parent.
+func (p *planner) belowEncrypted(target string) bool {
+	parent := p.targets[zfs.Parent(target)]
+	if parent == nil { // yet to be made, and then as its own parent is
+		other := p.byTarget[zfs.Parent(target)]
+		return other != nil && other.Flags == flagsForEncrypted
+	}
+	return parent.Encrypted
 }
 
 func (i *Item) refuse(action Action, reason, hint string) {
@@ -204,14 +223,14 @@ func (p *planner) parentFits(item *Item) bool {
 		return false
 	case other != nil && (there == nil || len(there.Snapshots) == 0 || other.RenameFrom != ""):
 		item.Needs = append(item.Needs, other.Source)
-	case there == nil && zfs.Parent(parent) == "" && p.in.Scope.Allows(parent):
+	case there == nil && zfs.Parent(parent) == "":
 		item.refuse(Refused, "the standby has no pool "+parent, "create the pool there, or give the dataset a target in another one")
 		return false
-	case there == nil && other == nil && p.in.Scope.Allows(parent):
+	case there == nil && other == nil:
 		item.refuse(Refused, "its parent "+parent+" is not on the standby", "create it there: zfs create -p -o canmount=off "+parent)
 		return false
 	}
-	return true // whether a parent outside the scope exists, the standby will say
+	return true
 }
 
 // ancestorsMove sees to it that a dataset which gets its name by the rename of

@@ -256,7 +256,7 @@ func (s *serving) hello(ctx context.Context, stream io.Writer, req request) erro
 // node's config lists.
 func (s *serving) list(ctx context.Context, stream io.Writer, req request) error {
 	for _, root := range req.Roots {
-		if !s.scope.lists(root.Name) {
+		if !s.scope.lists(root) {
 			return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, s.notMine(root.Name))}})
 		}
 	}

@@ -30,14 +30,17 @@ func (s Scope) Sources() []zfs.Root {
 	return roots
 }
 
-// Targets are the datasets to list on a standby. A pool's root that is sent
-// alone still needs the place of its content looked at.
+// Targets are the datasets to list on a standby: with each target its parent,
+// which must exist, and may be encrypted. A pool's root that is sent alone
+// still needs the place of its content looked at.
 func (s Scope) Targets() []zfs.Root {
-	roots := make([]zfs.Root, 0, len(s))
+	roots := make([]zfs.Root, 0, 2*len(s))
 	for _, d := range s {
 		target := d.TargetName()
 		roots = append(roots, zfs.Root{Name: target, Recursive: d.Recursive})
-		if !d.Recursive && zfs.Parent(target) == "" {
+		if parent := zfs.Parent(target); parent != "" {
+			roots = append(roots, zfs.Root{Name: parent})
+		} else if !d.Recursive {
 			roots = append(roots, zfs.Root{Name: target + "/" + rootName})
 		}
 	}
@@ -70,9 +73,11 @@ func (s Scope) Allows(target string) bool {
 }
 
 // lists says whether a dataset on a standby may be looked at: all within the
-// targets, and the pools' roots and kept tails among them.
-func (s Scope) lists(target string) bool {
-	return slices.ContainsFunc(s, func(d config.Dataset) bool { return zfs.Within(target, d.TargetName()) })
+// targets, and, alone, the targets' parents.
+func (s Scope) lists(root zfs.Root) bool {
+	return slices.ContainsFunc(s, func(d config.Dataset) bool {
+		return zfs.Within(root.Name, d.TargetName()) || !root.Recursive && root.Name != "" && root.Name == zfs.Parent(d.TargetName())
+	})
 }
 
 // covers says whether name is root or, if the entry is recursive, below it,

@@ -152,7 +152,7 @@ func want(datasets []zfs.Dataset, mode string) ([]string, string) {
 	for i := range datasets {
 		d := &datasets[i]
 		_, any := newestSnapshot(d)
-		if !d.Container && (!any || d.Written > 0) {
+		if takesSnapshots(d) && (!any || d.Written > 0) {
 			changed = append(changed, d.Name)
 		}
 	}
@@ -164,7 +164,7 @@ func want(datasets []zfs.Dataset, mode string) ([]string, string) {
 func lateWrites(after []zfs.Dataset, wanted []string) []string {
 	var late []string
 	for _, d := range after {
-		if d.Written > 0 && !d.Container && !slices.Contains(wanted, d.Name) {
+		if d.Written > 0 && takesSnapshots(&d) && !slices.Contains(wanted, d.Name) {
 			late = append(late, d.Name)
 		}
 	}
@@ -182,7 +182,7 @@ func (e *Engine) snapshot(ctx context.Context, scope Scope, all []zfs.Dataset, w
 		byPool[pool] = append(byPool[pool], dataset+"@"+name)
 	}
 	whole := len(wanted) == len(all) && len(scope) == 1 && scope[0].Recursive && len(scope[0].Exclude) == 0
-	if whole || size > maxSnapshotArgs && len(scope) == 1 && scope[0].Recursive {
+	if whole {
 		return e.ZFS.SnapshotRecursive(ctx, scope[0].Name+"@"+name)
 	}
 	if size > maxSnapshotArgs {
@@ -206,14 +206,22 @@ func pretend(datasets []zfs.Dataset, wanted []string, name string) []zfs.Dataset
 	return datasets
 }
 
+// names are those of all datasets that take snapshots.
 func names(datasets []zfs.Dataset) []string {
 	all := make([]string, 0, len(datasets))
-	for _, d := range datasets {
-		if !d.Container {
-			all = append(all, d.Name)
+	for i := range datasets {
+		if takesSnapshots(&datasets[i]) {
+			all = append(all, datasets[i].Name)
 		}
 	}
 	return all
+}
+
+// takesSnapshots leaves out what is not this node's to snapshot: a snapshot of
+// a replica would be in the way of the next stream into it, and of what was
+// received in part there can't be one.
+func takesSnapshots(d *zfs.Dataset) bool {
+	return !d.Container && !d.Replica() && (d.ResumeToken == "" || len(d.Snapshots) > 0)
 }
 
 func poolsOf(scope Scope) []string {

@@ -53,6 +53,10 @@ type Dataset struct {
 	EncryptionRoot string `json:"encryption_root,omitempty"` // dataset that holds the key
 }
 
+// Replica says whether the dataset is one that zfs-replicate receives into. It
+// stops being one when it is made writable.
+func (d *Dataset) Replica() bool { return d.ReadOnly && d.StreamFlags != "" }
+
 // Snap is a snapshot or a bookmark of a dataset. Two snapshots are the same
 // data when their GUIDs are equal, whatever their names.
 type Snap struct {
