@@ -15,8 +15,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// pipeSize is asked for on both ends of a stream, so that zfs and the network
-// need not take turns every 64 KiB.
+// pipeSize is asked for, so that zfs and the network need not take turns every
+// 64 KiB.
 const pipeSize = 1 << 20
 
 // Send says which stream to make.
@@ -122,11 +122,10 @@ func (r Receive) argv() []string {
 // Receive starts to take a stream. Closing the file ends the stream; a stream
 // that breaks off leaves a resume token.
 func (z *ZFS) Receive(ctx context.Context, r Receive) (*Stream, error) {
-	reader, writer, err := os.Pipe()
+	reader, writer, err := run.Feed()
 	if err != nil {
-		return nil, fmt.Errorf("make a pipe for zfs receive: %w", err)
+		return nil, fmt.Errorf("feed zfs receive: %w", err)
 	}
-	widen(reader)
 	process, err := z.run.Start(ctx, run.Command{Argv: r.argv(), Stdin: reader})
 	reader.Close()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
@@ -46,12 +47,16 @@ this node is a standby, and never by force.`,
 	}
 }
 
+// pipeSize is what Linux gives without privileges, in bytes.
+const pipeSize = 1 << 20
+
 // conn is stdin and stdout as one connection.
 type conn struct {
 	in, out *os.File
+	bulk    *replicate.BulkReader // of in
 }
 
-func (c conn) Read(b []byte) (int, error)  { return c.in.Read(b) }
+func (c conn) Read(b []byte) (int, error)  { return c.bulk.Read(b) }
 func (c conn) Write(b []byte) (int, error) { return c.out.Write(b) }
 func (c conn) Close() error                { return errors.Join(c.out.Close(), c.in.Close()) }
 
@@ -69,10 +74,14 @@ func pipes(stdin io.Reader, stdout io.Writer) (io.ReadWriteCloser, error) {
 		to   **os.File
 	}{{in, &c.in}, {out, &c.out}} {
 		fd := int(f.from.Fd())
+		// Best effort: where sshd gives a pipe, streams need not take turns
+		// with it every 64 KiB.
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize)
 		if err := syscall.SetNonblock(fd, true); err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", f.from.Name(), err)
 		}
 		*f.to = os.NewFile(uintptr(fd), f.from.Name())
 	}
+	c.bulk = &replicate.BulkReader{Reader: c.in}
 	return c, nil
 }
