@@ -2,10 +2,11 @@
 // retention, both pure), how it gets to a standby (one session, many streams),
 // what the other end allows (the receiver), and what is remembered of it.
 //
-// The way of a run: snapshot.go takes the snapshot, session.go opens the
-// session, plan.go compares the two inventories, transfer.go carries the plan
-// out, prune.go applies retention.go at both ends, record.go remembers the
-// result. receiver.go is the other end of session.go; both speak protocol.go.
+// The way of a run: run.go leads, snapshot.go takes the snapshot, standby.go
+// opens a session with each standby (session.go), planner.go compares the two
+// inventories and makes a plan (plan.go), transfer.go carries it out, prune.go
+// applies retention.go at both ends, record.go remembers the result.
+// receiver.go and calls.go are the other end; both speak protocol.go.
 //
 // It must not know how commands are called or how results are printed.
 package replicate

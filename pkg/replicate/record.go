@@ -1,6 +1,8 @@
 package replicate
 
 import (
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -74,4 +76,42 @@ func (r *Record) protected(standbys []string) map[string]map[uint64]bool {
 		}
 	}
 	return guids
+}
+
+// note enters a standby's result into the record. Datasets that a whole run
+// did not meet any more are forgotten.
+func (e *Engine) note(record *Record, result *StandbyResult, whole bool) {
+	now := e.Now().UTC()
+	standby := record.standby(result.Node)
+	if whole && len(result.Items) > 0 {
+		maps.DeleteFunc(standby.Datasets, func(source string, _ *DatasetRecord) bool {
+			return !slices.ContainsFunc(result.Items, func(i *ItemResult) bool { return i.Source == source })
+		})
+	}
+	standby.LastRun, standby.Error = now, result.Error
+	good := result.Error == ""
+	for _, item := range result.Items {
+		if item.Source == "" {
+			continue
+		}
+		good = good && item.ok()
+		d := standby.Datasets[item.Source]
+		if d == nil {
+			d = &DatasetRecord{}
+			standby.Datasets[item.Source] = d
+		}
+		d.Target, d.Action, d.Error, d.Partial = item.Target, item.Action, item.Error, item.Partial
+		if item.Stuck() {
+			d.Error = item.Reason
+		}
+		if item.CommonGUID != 0 {
+			if d.GUID != item.CommonGUID || item.ok() {
+				d.At = now
+			}
+			d.Common, d.GUID = item.Common, item.CommonGUID
+		}
+	}
+	if good {
+		standby.LastSuccess = now
+	}
 }

@@ -3,6 +3,7 @@ package replicate
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -128,4 +129,9 @@ func (r *Result) pruned() []Pruned {
 		all = append(all, s.Pruned...)
 	}
 	return all
+}
+
+// settle sorts what several goroutines have put together.
+func (r *Result) settle() {
+	slices.SortFunc(r.Pruned, func(a, b Pruned) int { return strings.Compare(a.Dataset, b.Dataset) })
 }

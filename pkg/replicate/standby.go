@@ -1,0 +1,196 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/time/rate"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// link is a session that is being opened, with the standby's inventory.
+type link struct {
+	node    config.Node
+	ready   chan struct{}
+	session *Session
+	target  []zfs.Dataset
+	err     error
+}
+
+func (e *Engine) connect(ctx context.Context, node config.Node, scope Scope, hello request) *link {
+	l := &link{node: node, ready: make(chan struct{})}
+	go func() {
+		defer close(l.ready)
+		stall := e.Config.Replication.Timeouts.Stall
+		if node.Local {
+			receiver := &Receiver{Config: e.Config, Node: node.Name, Release: e.Release, State: e.State, ZFS: e.ZFS, Runner: e.Runner, Log: e.Log, Now: e.Now, Local: true}
+			l.session, l.err = DialLocal(ctx, receiver, stall, hello, node.Name)
+		} else {
+			ssh := e.Config.SSH
+			l.session, l.err = DialSSH(ctx, e.Runner, run.SSH{User: ssh.User, Host: node.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
+				KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}, ssh.RemoteCommand, stall, hello, node.Name)
+		}
+		if l.err == nil {
+			l.target, l.err = l.session.Inventory(scope.Targets())
+		}
+	}()
+	return l
+}
+
+func (l *link) close() {
+	<-l.ready
+	if l.session != nil {
+		l.session.Close()
+	}
+}
+
+// rootProperties are what the pools' roots hand down to the datasets below.
+func (e *Engine) rootProperties(ctx context.Context, source []zfs.Dataset) map[string]map[string]string {
+	roots := map[string]map[string]string{}
+	for _, d := range source {
+		if zfs.Parent(d.Name) != "" || d.Container {
+			continue
+		}
+		set := map[string]string{"canmount": "off"}
+		local, err := e.ZFS.LocalProperties(ctx, d.Name)
+		if err != nil {
+			e.Log.Warn().Err(err).Str("dataset", d.Name).Msg("its properties can't be read: the standby's own are left as they are")
+		}
+		for property, value := range local {
+			if handedDown[property] && property != "canmount" {
+				set[property] = value
+			}
+		}
+		roots[d.Name] = set
+	}
+	return roots
+}
+
+// replicate brings one standby up to date.
+func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []zfs.Dataset, roots map[string]map[string]string, o Options, result *StandbyResult) {
+	started := e.Now()
+	defer func() { result.Seconds = e.Now().Sub(started).Seconds() }()
+	fail := func(err error) {
+		result.err, result.Error = err, err.Error()
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			result.Hint = hinted.Hint()
+		}
+	}
+	<-l.ready
+	if l.err != nil {
+		fail(l.err)
+		return
+	}
+	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target), RootProperties: roots})
+	sizes := e.estimate(ctx, plan, source, o.DryRun || o.Progress.WantsEstimates())
+	var total int64
+	for _, size := range sizes {
+		total += size
+	}
+	o.Progress.Planned(l.node.Name, plan, total)
+	if o.DryRun {
+		for _, item := range plan.Items {
+			result.Items = append(result.Items, &ItemResult{Item: item})
+		}
+		result.Pruned, _ = l.session.Prune(vouched(result.Items), true)
+		return
+	}
+	t := &transfer{Engine: e, session: l.session, progress: o.Progress, sources: map[string]*zfs.Dataset{}, sizes: sizes}
+	for i := range source {
+		t.sources[source[i].Name] = &source[i]
+	}
+	if limit := int(e.Config.Replication.Bandwidth); limit > 0 {
+		t.limit = rate.NewLimiter(rate.Limit(limit), min(max(limit/10, 16<<10), bufferSize))
+	}
+	result.Items = t.run(ctx, plan, e.Config.Replication.Parallel)
+	for _, item := range result.Items {
+		result.Bytes += item.Bytes
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if l.session.mux.IsClosed() {
+		err := l.session.lost(errors.New("the other end closed it"))
+		// A receiver that ends a session says why as it ends.
+		if told, ok := errors.AsType[*RemoteError](l.session.Close()); ok {
+			err = told
+		}
+		fail(err)
+		return
+	}
+	var err error
+	if result.Pruned, err = l.session.Prune(vouched(result.Items), false); err != nil {
+		fail(fmt.Errorf("prune on the standby: %w", err))
+		return
+	}
+	if result.Processes, err = l.session.Bye(); err != nil {
+		fail(err)
+	}
+}
+
+// vouched are the targets that may be pruned: those that are in order, with
+// the guid of what both ends have.
+func vouched(items []*ItemResult) map[string]string {
+	protect := map[string]string{}
+	for _, item := range items {
+		if item.ok() && item.CommonGUID != 0 {
+			protect[item.Target] = fmt.Sprint(item.CommonGUID)
+		}
+	}
+	return protect
+}
+
+// tokens decodes the resume tokens of partial receives.
+func (e *Engine) tokens(ctx context.Context, target []zfs.Dataset) map[string]zfs.Token {
+	tokens := map[string]zfs.Token{}
+	for _, t := range target {
+		if t.ResumeToken == "" {
+			continue
+		}
+		token, err := e.ZFS.DecodeToken(ctx, t.ResumeToken)
+		if err != nil {
+			e.Log.Info().Err(err).Str("dataset", t.Name).Msg("a partial receive is of no use any more")
+			continue
+		}
+		tokens[t.ResumeToken] = token
+	}
+	return tokens
+}
+
+// estimate fills in how many bytes the streams will have. Exact figures cost a
+// process a stream; without, sizes that the listings have must do. Streams
+// from bookmarks and tokens are not asked for: there ZFS would walk the whole
+// dataset.
+func (e *Engine) estimate(ctx context.Context, plan Plan, source []zfs.Dataset, exact bool) map[string]int64 {
+	bySource := map[string]*zfs.Dataset{}
+	for i := range source {
+		bySource[source[i].Name] = &source[i]
+	}
+	sizes := map[string]int64{}
+	for _, item := range plan.Items {
+		for i := range item.Streams {
+			s := &item.Streams[i]
+			switch {
+			case s.Token != "" || strings.Contains(s.From, "#"):
+			case exact && s.ToGUID != 0:
+				size, err := e.ZFS.Estimate(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: item.Flags, Raw: item.Raw})
+				if err != nil {
+					e.Log.Debug().Err(err).Str("to", s.To).Msg("no estimate")
+				}
+				s.Bytes = size
+			case s.ToGUID == 0: // a snapshot that is yet to be taken
+				s.Bytes = bySource[item.Source].Written
+			case s.From == "":
+				s.Bytes = bySource[item.Source].Referenced
+			}
+			sizes[item.Source] += s.Bytes
+		}
+	}
+	return sizes
+}
