@@ -42,24 +42,24 @@ type Stream struct {
 
 // Item is what happens to one dataset.
 type Item struct {
-	Source     string            `json:"source,omitempty"`
-	Target     string            `json:"target"`
-	Type       zfs.Type          `json:"type"`
-	Action     Action            `json:"action"`
-	Reason     string            `json:"reason,omitempty"`
-	Hint       string            `json:"hint,omitempty"`
-	RenameFrom string            `json:"rename_from,omitempty"` // its name on the standby until now
-	DropToken  bool              `json:"drop_token,omitempty"`  // a partial receive is of no use any more
-	Streams    []Stream          `json:"streams,omitempty"`
-	Common     string            `json:"common,omitempty"` // newest common snapshot or bookmark, name only
-	CommonGUID uint64            `json:"common_guid,string,omitempty"`
-	Goal       string            `json:"goal,omitempty"` // newest snapshot of the source, name only
-	GoalGUID   uint64            `json:"goal_guid,string,omitempty"`
-	Flags      string            `json:"flags,omitempty"`   // of zfs send: letters of -L -c -e
-	Raw        bool              `json:"raw,omitempty"`     // encrypted: sent as it lies on disk
-	Needs      []string          `json:"needs,omitempty"`   // sources that must have been sent first
-	Contain    map[string]string `json:"contain,omitempty"` // properties that the standby's pool root must hand down
-	RenameGUID uint64            `json:"-"`                 // of the dataset to rename
+	Source     string   `json:"source,omitempty"`
+	Target     string   `json:"target"`
+	Type       zfs.Type `json:"type"`
+	Action     Action   `json:"action"`
+	Reason     string   `json:"reason,omitempty"`
+	Hint       string   `json:"hint,omitempty"`
+	RenameFrom string   `json:"rename_from,omitempty"` // its name on the standby until now
+	DropToken  bool     `json:"drop_token,omitempty"`  // a partial receive is of no use any more
+	Streams    []Stream `json:"streams,omitempty"`
+	Common     string   `json:"common,omitempty"` // newest common snapshot or bookmark, name only
+	CommonGUID uint64   `json:"common_guid,string,omitempty"`
+	Goal       string   `json:"goal,omitempty"` // newest snapshot of the source, name only
+	GoalGUID   uint64   `json:"goal_guid,string,omitempty"`
+	Flags      string   `json:"flags,omitempty"`   // of zfs send: letters of -L -c -e
+	Raw        bool     `json:"raw,omitempty"`     // encrypted: sent as it lies on disk
+	Needs      []string `json:"needs,omitempty"`   // sources that must have been sent first
+	Contain    bool     `json:"contain,omitempty"` // the standby's pool root becomes a container
+	RenameGUID uint64   `json:"-"`                 // of the dataset to rename
 }
 
 // Sends says whether the item has streams.
@@ -83,9 +83,6 @@ type PlanInput struct {
 	// Tokens are the resume tokens of the targets, decoded. One that is
 	// missing here is stale.
 	Tokens map[string]zfs.Token
-	// RootProperties are the properties set on the pools' roots that are
-	// sent: source name → property → value.
-	RootProperties map[string]map[string]string
 }
 
 // MakePlan compares two inventories. It looks at guids and createtxgs, never

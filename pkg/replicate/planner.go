@@ -122,7 +122,7 @@ func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
 		item.Target = pool + "/" + rootName
 		p.claimed[item.Target] = true
 		if p.targets[item.Target] == nil && p.targets[pool] != nil {
-			item.Contain = p.in.RootProperties[s.Name]
+			item.Contain = true
 		}
 	}
 	if t := p.targets[item.Target]; t != nil {

@@ -97,11 +97,10 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	if result.missing = missing(scope, source); result.missing != nil {
 		result.Missing = result.missing.Error()
 	}
-	roots := e.rootProperties(ctx, source)
 
 	var all sync.WaitGroup
 	for i, l := range links {
-		all.Go(func() { e.replicate(ctx, l, scope, source, roots, o, result.Standbys[i]) })
+		all.Go(func() { e.replicate(ctx, l, scope, source, o, result.Standbys[i]) })
 	}
 	all.Wait()
 

@@ -49,30 +49,8 @@ func (l *link) close() {
 	}
 }
 
-// rootProperties are what the pools' roots hand down to the datasets below.
-func (e *Engine) rootProperties(ctx context.Context, source []zfs.Dataset) map[string]map[string]string {
-	roots := map[string]map[string]string{}
-	for _, d := range source {
-		if zfs.Parent(d.Name) != "" || d.Container {
-			continue
-		}
-		set := map[string]string{"canmount": "off"}
-		local, err := e.ZFS.LocalProperties(ctx, d.Name)
-		if err != nil {
-			e.Log.Warn().Err(err).Str("dataset", d.Name).Msg("its properties can't be read: the standby's own are left as they are")
-		}
-		for property, value := range local {
-			if handedDown[property] && property != "canmount" {
-				set[property] = value
-			}
-		}
-		roots[d.Name] = set
-	}
-	return roots
-}
-
 // replicate brings one standby up to date.
-func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []zfs.Dataset, roots map[string]map[string]string, o Options, result *StandbyResult) {
+func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []zfs.Dataset, o Options, result *StandbyResult) {
 	started := e.Now()
 	defer func() { result.Seconds = e.Now().Sub(started).Seconds() }()
 	fail := func(err error) {
@@ -87,7 +65,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		fail(l.err)
 		return
 	}
-	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target), RootProperties: roots})
+	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target)})
 	sizes := e.estimate(ctx, plan, source, o.DryRun || o.Progress.WantsEstimates())
 	var total int64
 	for _, size := range sizes {

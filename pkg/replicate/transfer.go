@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -113,8 +114,12 @@ func (t *transfer) item(ctx context.Context, r *ItemResult) error {
 			return err
 		}
 	}
-	if r.Contain != nil {
-		if err := t.session.Contain(zfs.Parent(r.Target), r.Contain); err != nil {
+	if r.Contain {
+		properties, err := t.handedDown(ctx, r.Source)
+		if err != nil {
+			return err
+		}
+		if err := t.session.Contain(zfs.Parent(r.Target), properties); err != nil {
 			return err
 		}
 	}
@@ -133,6 +138,18 @@ func (t *transfer) item(ctx context.Context, r *ItemResult) error {
 	return t.bookmark(ctx, r.Item)
 }
 
+// handedDown are the properties that a pool's root hands down to the datasets
+// below it, for the root on the standby, which itself is never mounted.
+func (t *transfer) handedDown(ctx context.Context, root string) (map[string]string, error) {
+	local, err := t.ZFS.LocalProperties(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("look at the properties of %s: %w", root, err)
+	}
+	maps.DeleteFunc(local, func(property, _ string) bool { return !handedDown[property] })
+	local["canmount"] = "off"
+	return local, nil
+}
+
 // stream sends one stream and waits until it is received.
 func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	remote, err := t.session.mux.OpenStream()
@@ -142,7 +159,7 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	defer remote.Close()
 	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
 		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
-	if r.Contain != nil {
+	if r.Contain {
 		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
 	}
 	if err := writeLine(remote, req); err != nil {

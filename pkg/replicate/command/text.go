@@ -62,7 +62,7 @@ func planItem(b *strings.Builder, item *replicate.Item) {
 	if item.DropToken {
 		detail("drop the partial receive there: it does not fit any more")
 	}
-	if item.Contain != nil {
+	if item.Contain {
 		detail("the standby's own root becomes a container and hands down its settings")
 	}
 	for _, s := range item.Streams {
