@@ -26,7 +26,7 @@ type Session struct {
 
 	mux    *yamux.Session
 	log    *lastLine
-	closer func(lost bool) error // ends the other end, and says how it ended
+	closer func(grace time.Duration) error // ends the other end, and says how it ended
 	once   sync.Once
 	ended  error
 }
@@ -34,6 +34,16 @@ type Session struct {
 // helloTimeout bounds the time from the connection's start to the other end's
 // first word, beyond the time that connecting may take.
 const helloTimeout = 60 * time.Second
+
+// How long the ssh process may take to end by itself: after a session in good
+// order, after one that the other end broke off and may want to explain, and
+// after one on which there was no answer. A link that is dead in one direction
+// looks like either of the last two.
+const (
+	orderlyGrace = 10 * time.Second
+	brokenGrace  = 3 * time.Second
+	silentGrace  = 500 * time.Millisecond
+)
 
 // DialSSH opens a session over ssh: the one ssh process of a run.
 func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
@@ -55,14 +65,10 @@ func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand stri
 		stdout.Close()
 		return nil, err
 	}
-	closer := func(lost bool) error {
+	closer := func(grace time.Duration) error {
 		stdin.Close()
 		defer stdout.Close()
 		// ssh ends when the receiver has; a dead link would keep it.
-		grace := 10 * time.Second
-		if lost {
-			grace = 500 * time.Millisecond
-		}
 		timer := time.AfterFunc(grace, process.Kill)
 		defer timer.Stop()
 		err := process.Wait()
@@ -103,7 +109,7 @@ func DialLocal(ctx context.Context, receiver *Receiver, stall time.Duration, hel
 	here, there := net.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- receiver.Serve(ctx, there) }()
-	closer := func(bool) error {
+	closer := func(time.Duration) error {
 		here.Close()
 		return <-served
 	}
@@ -124,7 +130,7 @@ type bufferedConn struct {
 	io.WriteCloser
 }
 
-func open(conn io.ReadWriteCloser, stall, connect time.Duration, hello request, node string, closer func(lost bool) error) (*Session, error) {
+func open(conn io.ReadWriteCloser, stall, connect time.Duration, hello request, node string, closer func(grace time.Duration) error) (*Session, error) {
 	s := &Session{Node: node, closer: closer, log: &lastLine{}}
 	// Nothing below reads with a deadline of its own until the session is up.
 	timer := time.AfterFunc(connect+helloTimeout, func() { conn.Close() })
@@ -167,10 +173,17 @@ func (s *Session) fail(err error) error {
 // ended, if it was not in good order.
 func (s *Session) Close() error {
 	s.once.Do(func() {
+		grace := orderlyGrace
 		if s.mux != nil {
+			switch {
+			case s.silent():
+				grace = silentGrace
+			case s.mux.IsClosed():
+				grace = brokenGrace
+			}
 			s.mux.Close()
 		}
-		s.ended = s.closer(s.silent())
+		s.ended = s.closer(grace)
 	})
 	return s.ended
 }
