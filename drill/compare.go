@@ -3,9 +3,11 @@ package drill
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/config"
@@ -51,29 +53,37 @@ func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
 			targets = append(targets, r.Target+"@"+r.Snapshot)
 		}
 	}
-	sums := map[string]string{}
-	for _, side := range []struct {
-		node      lab.Node
-		key       string
-		snapshots []string
-	}{{from, "source ", sources}, {to, "target ", targets}} {
-		if len(side.snapshots) == 0 {
-			continue
-		}
-		text, err := Shell(ctx, side.node, DeviceScript+contents, side.snapshots...)
-		if err != nil {
-			return rows, fmt.Errorf("read the content of the snapshots on %s: %w", side.node.Name(), err)
-		}
-		for line := range strings.Lines(text) {
-			sum, snapshot, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-			sums[side.key+snapshot] = sum
-		}
+	var sourceSums, targetSums map[string]string
+	var sourceErr, targetErr error
+	var both sync.WaitGroup
+	both.Go(func() { sourceSums, sourceErr = checksums(ctx, from, sources) })
+	both.Go(func() { targetSums, targetErr = checksums(ctx, to, targets) })
+	both.Wait()
+	if err := errors.Join(sourceErr, targetErr); err != nil {
+		return rows, err
 	}
 	for i, r := range rows {
-		rows[i].SourceSum = sums["source "+r.Source+"@"+r.Snapshot]
-		rows[i].TargetSum = sums["target "+r.Target+"@"+r.Snapshot]
+		rows[i].SourceSum = sourceSums[r.Source+"@"+r.Snapshot]
+		rows[i].TargetSum = targetSums[r.Target+"@"+r.Snapshot]
 	}
 	return rows, nil
+}
+
+// checksums returns the checksum of what is in each of the snapshots.
+func checksums(ctx context.Context, n lab.Node, snapshots []string) (map[string]string, error) {
+	sums := map[string]string{}
+	if len(snapshots) == 0 {
+		return sums, nil
+	}
+	text, err := Shell(ctx, n, DeviceScript+contents, snapshots...)
+	if err != nil {
+		return nil, fmt.Errorf("read the content of the snapshots: %w", err)
+	}
+	for line := range strings.Lines(text) {
+		sum, snapshot, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		sums[snapshot] = sum
+	}
+	return sums, nil
 }
 
 // CompareGUIDs is Compare without the content.

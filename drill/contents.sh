@@ -8,20 +8,21 @@ cleanup() {
 }
 trap cleanup EXIT
 
+types=$(zfs list -H -o name,type -r tank)
 for snapshot; do
 	dataset=${snapshot%@*}
-	if [ "$(zfs get -H -o value type "$dataset")" = volume ]; then
+	if grep -qxF "$dataset	volume" <<<"$types"; then
 		zfs clone "$snapshot" "$clone"
 		path=$(device "$clone")
 		sum=$(sha256sum <"$path")
 	else
-		zfs clone -o readonly=on -o canmount=noauto -o "mountpoint=$place" "$snapshot" "$clone"
-		zfs mount "$clone"
+		# That mounts it too; destroying it unmounts it.
+		zfs clone -o readonly=on -o canmount=on -o "mountpoint=$place" "$snapshot" "$clone"
+		mountpoint -q "$place" || { echo "$clone is not mounted" >&2; exit 1; }
 		sum=$(cd "$place" && {
 			find . -printf '%y %m %s %p %l\0' | sed -z 's/^\(d [0-9]*\) [0-9]*/\1/' | sort -z
 			find . -type f -print0 | sort -z | xargs -0r sha256sum
 		} | sha256sum)
-		zfs unmount "$clone"
 	fi
 	zfs destroy "$clone"
 	printf '%s\t%s\n' "${sum%% *}" "$snapshot"
