@@ -46,10 +46,13 @@ func exitStatus(c *cobra.Command) string {
 const groupKey = "understudy/group"
 
 // usageTemplate is cobra's, without the line "TOOL [flags]" for commands that
-// only hold others: prepareTree makes those runnable to catch mistakes.
+// only hold others (prepareTree makes those runnable to catch mistakes), and
+// with flags that fit a terminal of 80 columns.
 func usageTemplate(c *cobra.Command) string {
-	return strings.Replace(c.UsageTemplate(), "{{if .Runnable}}",
-		`{{if and .Runnable (not (index .Annotations "`+groupKey+`"))}}`, 1)
+	return strings.NewReplacer(
+		"{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "`+groupKey+`"))}}`,
+		"Flags.FlagUsages ", "Flags.FlagUsagesWrapped 80 ",
+	).Replace(c.UsageTemplate())
 }
 
 // help prints the help of c: what it does, its usage and flags, its exit

@@ -38,7 +38,7 @@ type output struct {
 }
 
 func (o *output) addTo(c *cobra.Command) {
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "text or json (sizes in bytes, times in seconds)")
+	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text, or json (bytes and seconds)")
 	o.flag = c.Flags().Lookup("output")
 }
 

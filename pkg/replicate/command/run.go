@@ -41,9 +41,9 @@ ended. Without a terminal it prints nothing when all went well.`,
 }
 
 func (f *runFlags) addTo(c *cobra.Command, _ *cli.Process) {
-	c.Flags().StringVar(&f.Dataset, "dataset", "", "only this dataset and those below it")
-	c.Flags().StringVar(&f.To, "to", "", "only this standby")
-	c.Flags().String("snapshot", "", "take a snapshot: changed (where something was written), always or never (default from the config: changed)")
+	c.Flags().StringVar(&f.Dataset, "dataset", "", "only this `dataset` and those below it")
+	c.Flags().StringVar(&f.To, "to", "", "only this standby `node`")
+	c.Flags().String("snapshot", "", "`when` to take one: changed (where something was written), always or never (default: as configured)")
 	f.output.addTo(c)
 }
 
