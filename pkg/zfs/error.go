@@ -76,7 +76,7 @@ var texts = []struct {
 	{"has been modified", Modified},
 	{"does not match incremental source", Modified},
 	{"already exists", Exists},
-	{"destination exists", Exists},
+	{"must specify -F to overwrite", Exists},
 	{"does not exist", Missing},
 	{"no such pool", Missing},
 	{"no longer exists", Missing},
