@@ -137,9 +137,10 @@ func open(conn io.ReadWriteCloser, stall, connect time.Duration, hello request, 
 	defer timer.Stop()
 
 	reader := bufio.NewReaderSize(conn, 64<<10)
-	line, err := reader.ReadString('\n')
+	first, err := reader.ReadSlice('\n') // as long as the buffer at most
+	line := string(first)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, bufio.ErrBufferFull):
 		return nil, s.fail(fmt.Errorf("%s: the receiver did not start: %w", node, err))
 	case !strings.HasPrefix(line, preamble):
 		return nil, s.fail(&Unexpected{Node: node, Line: strings.TrimSpace(line)})
