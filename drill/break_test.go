@@ -220,7 +220,7 @@ func killedTwentyTimes(t *testing.T, d *drill) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	longest := 900
 	if Kind() == lab.VM {
-		longest = 12_000
+		longest = 8_000
 	}
 	d.shell(t, d.A, `cat >/run/kill-loop <<'END'
 #!/bin/bash

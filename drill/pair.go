@@ -135,7 +135,7 @@ func (p *Pair) ConfigureNode(ctx context.Context, n lab.Node, change func(Config
 // Outcome is how a run of zfs-replicate ended.
 type Outcome struct {
 	Code   int
-	Stderr string        // what it said, without the time at the start of log lines
+	Stderr string        // what it said there, trimmed
 	Took   time.Duration // with the time to reach the node
 	// Result is what it reported; nil when it ended before it began.
 	Result *replicate.Result

@@ -25,9 +25,9 @@ tar -cf - -C /etc . 2>/dev/null | head -c 3000000 | dd of="$disk" bs=64k conv=no
 sync
 
 for dataset in documents "old recipes" photos media; do
-	printf 'tank/%-12s %2d files, %5s\n' "$dataset" "$(find "/tank/$dataset" -type f | wc -l)" "$(du -sh --apparent-size "/tank/$dataset" | cut -f1)"
+	printf 'tank/%-12s  %d files, %5s\n' "$dataset" "$(find "/tank/$dataset" -type f | wc -l)" "$(du -sh --apparent-size "/tank/$dataset" | cut -f1)"
 done
-printf 'tank/%-12s a volume of 16M with an archive on it\n' disk
+printf 'tank/%-12s  a volume of 16M with an archive on it\n' disk
 `
 
 // changeScript changes what fillScript has made and prints what it did.
