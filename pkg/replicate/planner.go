@@ -108,7 +108,8 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
 	// The content of a pool's root may lie in a pool's root or below it, on
 	// either side.
-	if pool := zfs.Parent(item.Target); pool != "" && item.Target == pool+"/"+rootName {
+	if isRoot(item.Target) {
+		pool := zfs.PoolOf(item.Target)
 		if t := p.targets[pool]; t != nil && p.common(s, t) != nil {
 			item.Target = pool
 			return t
@@ -121,9 +122,7 @@ func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
 		pool := item.Target
 		item.Target = pool + "/" + rootName
 		p.claimed[item.Target] = true
-		if p.targets[item.Target] == nil && p.targets[pool] != nil {
-			item.Contain = true
-		}
+		item.Contain = p.targets[pool] != nil && !p.targets[pool].Container
 	}
 	if t := p.targets[item.Target]; t != nil {
 		return t

@@ -14,6 +14,9 @@ import (
 // always exists.
 const rootName = "understudy-root"
 
+// isRoot says whether a dataset on a standby holds the content of a pool's root.
+func isRoot(target string) bool { return target == zfs.PoolOf(target)+"/"+rootName }
+
 // keptName is the dataset below a pool's root that holds kept tails. It is
 // never replicated.
 const keptName = "understudy-kept"

@@ -114,7 +114,7 @@ func (t *transfer) item(ctx context.Context, r *ItemResult) error {
 			return err
 		}
 	}
-	if r.Contain {
+	if r.Contain && r.Sends() {
 		properties, err := t.handedDown(ctx, r.Source)
 		if err != nil {
 			return err
@@ -159,7 +159,8 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	defer remote.Close()
 	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
 		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
-	if r.Contain {
+	if isRoot(r.Target) {
+		// It is to be mounted where the pool's root is, not below it.
 		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
 	}
 	if err := writeLine(remote, req); err != nil {
