@@ -46,9 +46,14 @@ func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
 	if err != nil {
 		return rows, err
 	}
+	return rows, CompareContents(ctx, from, to, rows)
+}
+
+// CompareContents fills in the checksums of rows whose guids are equal.
+func CompareContents(ctx context.Context, from, to lab.Node, rows []Row) error {
 	var sources, targets []string
 	for _, r := range rows {
-		if r.SourceGUID != "" && r.TargetGUID != "" {
+		if r.SourceGUID != "" && r.SourceGUID == r.TargetGUID {
 			sources = append(sources, r.Source+"@"+r.Snapshot)
 			targets = append(targets, r.Target+"@"+r.Snapshot)
 		}
@@ -60,13 +65,13 @@ func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
 	both.Go(func() { targetSums, targetErr = checksums(ctx, to, targets) })
 	both.Wait()
 	if err := errors.Join(sourceErr, targetErr); err != nil {
-		return rows, err
+		return err
 	}
 	for i, r := range rows {
 		rows[i].SourceSum = sourceSums[r.Source+"@"+r.Snapshot]
 		rows[i].TargetSum = targetSums[r.Target+"@"+r.Snapshot]
 	}
-	return rows, nil
+	return nil
 }
 
 // checksums returns the checksum of what is in each of the snapshots.
