@@ -120,7 +120,7 @@ var handedDown = map[string]bool{
 	"xattr": true, "acltype": true, "aclinherit": true, "aclmode": true, "devices": true, "exec": true, "setuid": true,
 	"snapdir": true, "snapdev": true, "sync": true, "logbias": true, "primarycache": true, "secondarycache": true,
 	"copies": true, "redundant_metadata": true, "dnodesize": true, "volmode": true, "overlay": true,
-	"special_small_blocks": true, "canmount": true,
+	"special_small_blocks": true,
 }
 
 func (s *serving) mayReceiveInto(req request) error {
@@ -197,10 +197,17 @@ func (s *serving) contain(ctx context.Context, req request) error {
 	if len(datasets) != 1 || len(snapshotsOf(&datasets[0])) > 0 {
 		return fmt.Errorf("make %s a container: it has snapshots of its own", req.Dataset)
 	}
-	for property, value := range req.Set {
+	for property := range req.Set {
 		if !handedDown[property] {
 			return fmt.Errorf("make %s a container: property %q may not be set", req.Dataset, property)
 		}
+	}
+	// First of all it is not mounted any more: otherwise a new mountpoint would
+	// mount it there.
+	if err := s.ZFS.SetProperty(req.Dataset, "canmount", "off"); err != nil {
+		return err
+	}
+	for property, value := range req.Set {
 		if err := s.ZFS.SetProperty(req.Dataset, property, value); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		result.Pruned, _ = l.session.Prune(vouched(result.Items), true)
 		return
 	}
-	t := &transfer{Engine: e, session: l.session, progress: o.Progress, sources: map[string]*zfs.Dataset{}, sizes: sizes}
+	t := &transfer{Engine: e, session: l.session, local: l.node.Local, progress: o.Progress, sources: map[string]*zfs.Dataset{}, sizes: sizes}
 	for i := range source {
 		t.sources[source[i].Name] = &source[i]
 	}

@@ -34,6 +34,7 @@ const automaticParallel = 4
 type transfer struct {
 	*Engine
 	session  *Session
+	local    bool // the standby is another pool of this machine
 	progress Progress
 	limit    *rate.Limiter
 	big      chan struct{} // held while a big stream is sent; nil: no such care
@@ -145,8 +146,10 @@ func (t *transfer) handedDown(ctx context.Context, root string) (map[string]stri
 	if err != nil {
 		return nil, fmt.Errorf("look at the properties of %s: %w", root, err)
 	}
-	maps.DeleteFunc(local, func(property, _ string) bool { return !handedDown[property] })
-	local["canmount"] = "off"
+	maps.DeleteFunc(local, func(property, _ string) bool {
+		// On this machine the place is taken.
+		return !handedDown[property] || t.local && property == "mountpoint"
+	})
 	return local, nil
 }
 
@@ -159,7 +162,7 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	defer remote.Close()
 	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
 		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
-	if isRoot(r.Target) {
+	if isRoot(r.Target) && !t.local {
 		// It is to be mounted where the pool's root is, not below it.
 		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
 	}
