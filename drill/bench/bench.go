@@ -43,13 +43,12 @@ func partNames() []string {
 // bench is one run of the bench.
 type bench struct {
 	sizes
-	log     io.Writer
-	pair    *drill.Pair
-	rows    []row
-	about   about
-	began   time.Time
-	loads   []float64 // of the host, one minute's average, at each part's begin and end
-	counted bool      // processes were counted
+	log   io.Writer
+	pair  *drill.Pair
+	rows  []row
+	about about
+	began time.Time
+	loads []float64 // of the host, one minute's average, at each part's begin and end
 }
 
 // measure brings the pair up, runs the parts and takes the pair down.
