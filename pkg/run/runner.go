@@ -64,7 +64,6 @@ type Process struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	argv    []string
-	timeout time.Duration
 	started time.Time
 	stderr  *tail
 	log     zerolog.Logger
@@ -81,12 +80,12 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	var cancel context.CancelFunc
 	if c.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
 	} else {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	p := &Process{
-		ctx: ctx, cancel: cancel, argv: c.Argv, timeout: c.Timeout,
+		ctx: ctx, cancel: cancel, argv: c.Argv,
 		stderr: &tail{limit: 8 << 10}, log: r.log, done: make(chan struct{}),
 	}
 	p.cmd = exec.Command(c.Argv[0], c.Argv[1:]...)
@@ -138,6 +137,9 @@ func (p *Process) reap() {
 	p.waitErr = errStuck
 }
 
+// errTimeout tells the program's own deadline from its caller's.
+var errTimeout = errors.New("its deadline has passed")
+
 var errStuck = errors.New("it does not die of SIGKILL: stuck in the kernel")
 
 // Kill ends the process group as if the context had ended.
@@ -147,7 +149,7 @@ func (p *Process) Kill() { p.cancel() }
 // program exited with 0.
 func (p *Process) Wait() error {
 	<-p.done
-	ended := p.ctx.Err()
+	ended, timedOut := p.ctx.Err(), context.Cause(p.ctx) == errTimeout
 	p.cancel()
 	elapsed := time.Since(p.started)
 	p.log.Debug().Strs("argv", p.argv).Dur("ms", elapsed).Int("exit", p.cmd.ProcessState.ExitCode()).Msg("ran")
@@ -160,7 +162,7 @@ func (p *Process) Wait() error {
 	}
 	switch {
 	case errors.Is(p.waitErr, errStuck), ended == nil:
-	case errors.Is(ended, context.DeadlineExceeded) && p.timeout > 0 && elapsed >= p.timeout:
+	case timedOut:
 		e.TimedOut = true
 		e.Cause = ended
 	default:
