@@ -212,8 +212,8 @@ func promotedInTheMiddle(t *testing.T, d *drill) {
 		took = time.Since(began)
 	})
 	t.Logf("no zfs receive was left %.2f s after the promotion", took.Seconds())
-	if took > 2*time.Second+slack()/4 {
-		t.Errorf("that is more than 2 s")
+	if took > 2*time.Second+slack()/2 {
+		t.Errorf("that is more than 2 s, or 4 on an emulated machine")
 	}
 	fails(t, o, 3, `.*b is promoting \(term 4\): it does not receive from a \(term 3\).*`, `.*`)
 	d.forgetRoles(t)

@@ -39,7 +39,7 @@ type Receiver struct {
 const streamGrace = 10 * time.Second
 
 // roleWatch is how often a running session looks at this node's role.
-const roleWatch = time.Second
+const roleWatch = 250 * time.Millisecond
 
 // serving is one session of a receiver.
 type serving struct {
