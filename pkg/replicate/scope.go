@@ -42,7 +42,9 @@ func (s Scope) Targets() []zfs.Root {
 		target := d.TargetName()
 		roots = append(roots, zfs.Root{Name: target, Recursive: d.Recursive})
 		if parent := zfs.Parent(target); parent != "" {
-			roots = append(roots, zfs.Root{Name: parent})
+			// Its snapshots are of interest only where it may hold the
+			// history of what is below it.
+			roots = append(roots, zfs.Root{Name: parent, Bare: target != parent+"/"+rootName})
 		} else if !d.Recursive {
 			roots = append(roots, zfs.Root{Name: target + "/" + rootName})
 		}
