@@ -33,20 +33,32 @@ func (s Scope) Sources() []zfs.Root {
 	return roots
 }
 
-// Targets are the datasets to list on a standby: with each target its parent,
-// which must exist, and may be encrypted. A pool's root that is sent alone
-// still needs the place of its content looked at.
+// Targets are the datasets to list on a standby. The content of a pool's root
+// may lie there or in the pool's root: both are looked at.
 func (s Scope) Targets() []zfs.Root {
-	roots := make([]zfs.Root, 0, 2*len(s))
+	roots := make([]zfs.Root, 0, len(s))
 	for _, d := range s {
 		target := d.TargetName()
 		roots = append(roots, zfs.Root{Name: target, Recursive: d.Recursive})
-		if parent := zfs.Parent(target); parent != "" {
-			// Its snapshots are of interest only where it may hold the
-			// history of what is below it.
-			roots = append(roots, zfs.Root{Name: parent, Bare: target != parent+"/"+rootName})
-		} else if !d.Recursive {
+		switch {
+		case isRoot(target):
+			roots = append(roots, zfs.Root{Name: zfs.Parent(target)})
+		case !d.Recursive && zfs.Parent(target) == "":
 			roots = append(roots, zfs.Root{Name: target + "/" + rootName})
+		}
+	}
+	return roots
+}
+
+// Parents are the datasets below which the targets that are not there would be
+// made: they must exist, and may be encrypted.
+func (s Scope) Parents(there []zfs.Dataset) []zfs.Root {
+	var roots []zfs.Root
+	for _, d := range s {
+		target := d.TargetName()
+		parent := zfs.Parent(target)
+		if parent != "" && !slices.ContainsFunc(there, func(t zfs.Dataset) bool { return t.Name == target }) {
+			roots = append(roots, zfs.Root{Name: parent})
 		}
 	}
 	return roots

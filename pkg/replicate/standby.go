@@ -36,10 +36,25 @@ func (e *Engine) connect(ctx context.Context, node config.Node, scope Scope, hel
 				KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}, ssh.RemoteCommand, stall, hello, node.Name)
 		}
 		if l.err == nil {
-			l.target, l.err = l.session.Inventory(scope.Targets())
+			l.target, l.err = l.inventory(scope)
 		}
 	}()
 	return l
+}
+
+// inventory lists the targets; their parents are looked at only when a target
+// is to be made.
+func (l *link) inventory(scope Scope) ([]zfs.Dataset, error) {
+	targets, err := l.session.Inventory(scope.Targets())
+	if err != nil {
+		return nil, err
+	}
+	parents := scope.Parents(targets)
+	if len(parents) == 0 {
+		return targets, nil
+	}
+	above, err := l.session.Inventory(parents)
+	return append(targets, above...), err
 }
 
 func (l *link) close() {

@@ -79,7 +79,6 @@ func (s Snap) Full(dataset string) string {
 type Root struct {
 	Name      string `json:"name"`
 	Recursive bool   `json:"recursive"`
-	Bare      bool   `json:"bare,omitempty"` // without its snapshots; never recursive
 }
 
 const datasetColumns = "name,type,guid,createtxg,written,used,available,referenced,origin," +
@@ -89,33 +88,31 @@ const datasetColumns = "name,type,guid,createtxg,written,used,available,referenc
 // Datasets lists filesystems and volumes with their snapshots and bookmarks,
 // in the order of their names (parents first). Roots that do not exist are
 // left out. It costs two processes, or four when some roots are recursive and
-// some are not, and one more for bare ones.
+// some are not.
 func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
 	var all []Dataset
-	// Bare roots come last: where one was listed with its snapshots too, that
-	// entry stays.
-	for _, kind := range []Root{{Recursive: true}, {}, {Bare: true}} {
+	for _, recursive := range []bool{true, false} {
 		var names []string
 		for _, root := range roots {
-			if root.Recursive == kind.Recursive && root.Bare == kind.Bare {
+			if root.Recursive == recursive {
 				names = append(names, root.Name)
 			}
 		}
 		if len(names) == 0 {
 			continue
 		}
-		datasets, err := z.listDatasets(ctx, names, kind.Recursive)
+		datasets, err := z.listDatasets(ctx, names, recursive)
 		if err != nil {
 			return nil, err
 		}
-		if len(datasets) > 0 && !kind.Bare {
-			if err := z.listSnapshots(ctx, names, kind.Recursive, datasets); err != nil {
+		if len(datasets) > 0 {
+			if err := z.listSnapshots(ctx, names, recursive, datasets); err != nil {
 				return nil, err
 			}
 		}
 		all = append(all, datasets...)
 	}
-	slices.SortStableFunc(all, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(all, func(a, b Dataset) bool { return a.Name == b.Name }), nil
 }
 

@@ -53,10 +53,9 @@ const pipeSize = 1 << 20
 // conn is stdin and stdout as one connection.
 type conn struct {
 	in, out *os.File
-	bulk    *replicate.BulkReader // of in
 }
 
-func (c conn) Read(b []byte) (int, error)  { return c.bulk.Read(b) }
+func (c conn) Read(b []byte) (int, error)  { return c.in.Read(b) }
 func (c conn) Write(b []byte) (int, error) { return c.out.Write(b) }
 func (c conn) Close() error                { return errors.Join(c.out.Close(), c.in.Close()) }
 
@@ -82,6 +81,5 @@ func pipes(stdin io.Reader, stdout io.Writer) (io.ReadWriteCloser, error) {
 		}
 		*f.to = os.NewFile(uintptr(fd), f.from.Name())
 	}
-	c.bulk = &replicate.BulkReader{Reader: c.in}
 	return c, nil
 }
