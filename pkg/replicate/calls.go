@@ -61,9 +61,6 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (w
 	if err := s.mayReceiveInto(req); err != nil {
 		return "", err
 	}
-	s.mu.Lock()
-	s.stale = true
-	s.mu.Unlock()
 	if req.Compress == "zstd" {
 		decoder, err := zstd.NewReader(stream, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
 		if err != nil {
@@ -92,10 +89,27 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (w
 	if copyErr != nil {
 		return "", fmt.Errorf("receive into %s: %w", req.Dataset, copyErr)
 	}
-	s.mu.Lock()
-	s.received[req.Dataset] = Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC()}
-	s.mu.Unlock()
+	s.arrived(req)
 	return into.Warnings(), nil
+}
+
+// arrived enters the snapshot that a stream ended with into the record and
+// into what was listed, so that pruning need not list anew. Those that came
+// between are met by the next session.
+func (s *serving) arrived(req request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received[req.Dataset] = Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC()}
+	i := slices.IndexFunc(s.inventory, func(d zfs.Dataset) bool { return d.Name == req.Dataset })
+	if i < 0 {
+		i = len(s.inventory)
+		s.inventory = append(s.inventory, zfs.Dataset{Name: req.Dataset, Type: req.Type})
+	}
+	snap := zfs.Snap{Name: req.Snapshot, GUID: req.GUID, CreateTXG: 1}
+	if snaps := s.inventory[i].Snapshots; len(snaps) > 0 {
+		snap.CreateTXG = snaps[len(snaps)-1].CreateTXG + 1
+	}
+	s.inventory[i].Snapshots = append(s.inventory[i].Snapshots, snap)
 }
 
 // onlyWriter hides the file's ReadFrom, so that the buffer given is used.

@@ -214,14 +214,14 @@ func readLine(r *bufio.Reader, message any) error {
 
 // muxConfig makes a dead link known to both ends within stall: a ping each
 // quarter of it, and three quarters for an answer or for a write to go through.
-// The window bounds what lies in buffers between the two ends, so that a ping
-// is never behind more than a few megabytes.
+// The window is larger than ssh's own (2 MiB), which bounds what a ping can be
+// behind of; a smaller one makes the sender wait on busy machines.
 func muxConfig(stall time.Duration, log io.Writer) *yamux.Config {
 	c := yamux.DefaultConfig()
 	c.EnableKeepAlive = true
 	c.KeepAliveInterval = max(stall/4, time.Second)
 	c.ConnectionWriteTimeout = max(stall*3/4, time.Second)
-	c.MaxStreamWindowSize = 1 << 20
+	c.MaxStreamWindowSize = 8 << 20
 	c.StreamOpenTimeout = stall
 	// A call's reply may come hours after the sender has closed its half.
 	c.StreamCloseTimeout = 365 * 24 * time.Hour

@@ -51,7 +51,7 @@ type serving struct {
 	mu        sync.Mutex
 	inventory []zfs.Dataset // as last listed
 	listed    []zfs.Root    // what was listed
-	stale     bool          // something was received since
+	stale     bool          // something was renamed or dropped since
 	received  map[string]Received
 	lock      *state.Lock
 	fatal     error // why the session was ended from here
