@@ -154,7 +154,7 @@ func vanish(t *testing.T, d *drill) {
 	fails(t, o, 3, `2 of \d+ datasets are not replicated; the first: .*does not exist.*`, `.*`)
 	others(t, o, waiting...)
 	// What is gone on the source stays on the standby.
-	o = d.converges(t)
+	d.converges(t)
 	d.shell(t, d.B, `zfs list "$1" >/dev/null`, waiting[1])
 	d.shell(t, d.A, `for d in big2 big3; do zfs destroy -r "tank/$d" 2>/dev/null || true; done; zfs list tank/big >/dev/null 2>&1 || zfs create tank/big`)
 	d.shell(t, d.B, `for d in big2 big3; do zfs destroy -r "tank/$d" 2>/dev/null || true; done`)
