@@ -225,22 +225,22 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	return nil
 }
 
-// copy moves the stream's bytes and counts them.
+// copy moves the stream's bytes and counts them, as zfs makes them. The limit
+// is for what goes over the wire.
 func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *ItemResult, compress string) (int64, error) {
 	counted := &countingReader{Reader: from, count: func(n int) { t.progress.Sent(t.session.Node, r.Source, int64(n)) }}
-	var limited io.Reader = counted
 	if t.limit != nil {
-		limited = &limitedReader{Reader: counted, ctx: ctx, limit: t.limit}
+		to = &limitedWriter{Writer: to, ctx: ctx, limit: t.limit}
 	}
 	if compress == "" {
-		_, err := io.CopyBuffer(to, limited, make([]byte, bufferSize))
+		_, err := io.CopyBuffer(onlyWriter{to}, counted, make([]byte, bufferSize))
 		return counted.n, err
 	}
 	encoder, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return 0, fmt.Errorf("compress the stream: %w", err)
 	}
-	_, err = io.CopyBuffer(encoder, limited, make([]byte, bufferSize))
+	_, err = io.CopyBuffer(onlyWriter{encoder}, counted, make([]byte, bufferSize))
 	if closeErr := encoder.Close(); err == nil {
 		err = closeErr
 	}
@@ -301,22 +301,25 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// limitedReader keeps to a number of bytes per second.
-type limitedReader struct {
-	io.Reader
+// limitedWriter keeps to a number of bytes per second.
+type limitedWriter struct {
+	io.Writer
 	ctx   context.Context
 	limit *rate.Limiter
 }
 
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if burst := l.limit.Burst(); len(p) > burst {
-		p = p[:burst]
-	}
-	n, err := l.Reader.Read(p)
-	if n > 0 {
-		if waitErr := l.limit.WaitN(l.ctx, n); waitErr != nil {
-			return n, waitErr
+func (l *limitedWriter) Write(p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		part := p[written:min(len(p), written+l.limit.Burst())]
+		if err := l.limit.WaitN(l.ctx, len(part)); err != nil {
+			return written, err
+		}
+		n, err := l.Writer.Write(part)
+		written += n
+		if err != nil {
+			return written, err
 		}
 	}
-	return n, err
+	return written, nil
 }
