@@ -87,7 +87,7 @@ const datasetColumns = "name,type,guid,createtxg,written,used,available,referenc
 
 // Datasets lists filesystems and volumes with their snapshots and bookmarks,
 // in the order of their names (parents first). Roots that do not exist are
-// left out. It costs two processes, or four when some roots are recursive and
+// left out. It costs three processes, or six when some roots are recursive and
 // some are not.
 func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
 	var all []Dataset
@@ -171,10 +171,15 @@ func parseDataset(row []string) (Dataset, error) {
 // listSnapshots fills in the snapshots and bookmarks of datasets. It asks only
 // for columns that keep "zfs list" on its fast path (openzfs/zfs#14110).
 func (z *ZFS) listSnapshots(ctx context.Context, names []string, recursive bool, datasets []Dataset) error {
-	argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", "snapshot,bookmark"}, depth(recursive, "1")...)
-	rows, err := z.table(ctx, append(argv, names...))
-	if err != nil {
-		return fmt.Errorf("list snapshots of %s: %w", strings.Join(names, ", "), err)
+	var rows [][]string
+	var err error
+	for _, kind := range []string{"snapshot", "bookmark"} { // both at once leave the fast path
+		argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kind}, depth(recursive, "1")...)
+		more, err := z.table(ctx, append(argv, names...))
+		if err != nil {
+			return fmt.Errorf("list %ss of %s: %w", kind, strings.Join(names, ", "), err)
+		}
+		rows = append(rows, more...)
 	}
 	index := make(map[string]int, len(datasets))
 	for i := range datasets {

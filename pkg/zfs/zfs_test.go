@@ -76,11 +76,12 @@ func TestHangIsNamed(t *testing.T) {
 
 func TestDatasets(t *testing.T) {
 	z := fake(t, `case "$*" in
-*snapshot,bookmark*)
+*"-t snapshot"*)
 	printf 'tank/a b@two\t22\t200\t1\n'
 	printf 'tank/a b@one\t11\t100\t0\n'
-	printf 'tank/a b#one\t11\t100\t-\n'
 	printf 'tank/new@x\t1\t1\t0\n';;
+*"-t bookmark"*)
+	printf 'tank/a b#one\t11\t100\t-\n';;
 *)
 	printf 'tank/vol\tvolume\t8\t9\t0\t1\t2\t3\ttank/a b@one\toff\t-\t-\ton\t-\t-\t-\toff\t1-abc-12\tLce\ttank\n'
 	printf 'tank/a b\tfilesystem\t18446744073709551615\t7\t4096\t1\t2\t3\t-\taes-256-gcm\tavailable\ttank/a b\toff\ton\tyes\t/tank/a b\tlz4\t-\t-\ttank/a b\n'
