@@ -20,11 +20,21 @@ type Config struct {
 	Interface string `yaml:"interface"`
 	// Folder for roles, terms, locks and results.
 	StateDir string `yaml:"state_dir" default:"/var/lib/understudy"`
+	// Folder for what must not survive a reboot, such as the file that tells
+	// keepalived whether this node may hold the floating address.
+	RunDir string `yaml:"run_dir" default:"/run/understudy"`
+	// File that gets the log of programs that keepalived starts, where there
+	// is no journal.
+	LogFile string `yaml:"log_file" default:"/var/log/understudy.log"`
 
 	SSH         SSH         `yaml:"ssh"`
 	Replication Replication `yaml:"replication"`
 	Services    Services    `yaml:"services"`
 	Probe       Probe       `yaml:"probe"`
+	Witness     Witness     `yaml:"witness"`
+	Failover    Failover    `yaml:"failover"`
+	Hooks       Hooks       `yaml:"hooks"`
+	Keepalived  Keepalived  `yaml:"keepalived"`
 	Lag         Lag         `yaml:"lag"`
 	Notify      Notify      `yaml:"notify"`
 
@@ -167,6 +177,15 @@ type Services struct {
 	Networks []string `yaml:"networks"`
 	// How long a container may take to stop before it is killed.
 	StopTimeout time.Duration `yaml:"stop_timeout" default:"10s"`
+	// How long starting one project may take before it counts as failed.
+	StartTimeout time.Duration `yaml:"start_timeout" default:"2m"`
+	// How many projects are started at the same time.
+	Parallel int `yaml:"parallel" default:"4"`
+	// Whether images that are not here may be pulled during a takeover, after
+	// starting without has failed.
+	Pull string `yaml:"pull" default:"never" oneof:"never,missing"`
+	// Socket of the Docker Engine.
+	Socket string `yaml:"socket" default:"/var/run/docker.sock"`
 }
 
 // Probe is the check that keepalived runs on each node.
@@ -175,8 +194,74 @@ type Probe struct {
 	Container string `yaml:"container"`
 	// URL that answers 200 while it serves.
 	Ping string `yaml:"ping"`
-	// How long after its start it may still be silent.
+	// How long after its start it may still be silent, and a promotion may go
+	// without progress.
 	Grace time.Duration `yaml:"grace" default:"60s"`
+	// How long a node stays out after it was in fault, so that a service that
+	// fails again and again does not move the address to and fro.
+	HoldDown time.Duration `yaml:"hold_down" default:"1m"`
+}
+
+// Witness tells a node that is cut off from one whose peer is gone.
+type Witness struct {
+	// What answers while this node has a network: ping://192.168.86.1,
+	// tcp://192.168.86.1:53 or http://192.168.86.1/. One that answers is
+	// enough. Empty: a node can't tell that it is cut off.
+	Targets []string `yaml:"targets"`
+	// How long they may take to answer.
+	Timeout time.Duration `yaml:"timeout" default:"500ms"`
+	// How long a node waits before it takes over from one that can't be
+	// asked: the time in which one that is cut off notices and stops.
+	Delay time.Duration `yaml:"delay" default:"3s"`
+}
+
+// Failover says how roles change.
+type Failover struct {
+	// How long the other node may take to say what it is.
+	PeerTimeout time.Duration `yaml:"peer_timeout" default:"5s"`
+	// How long to wait for the other node to stop its services and give its
+	// data up, before taking over is refused.
+	PeerStop time.Duration `yaml:"peer_stop" default:"60s"`
+	// How long a node that was not active last waits at boot for the one that
+	// was, before it may hold the address itself.
+	JoinWait time.Duration `yaml:"join_wait" default:"5m"`
+	// How long making one dataset writable, or giving it up, may take.
+	DatasetTimeout time.Duration `yaml:"dataset_timeout" default:"30s"`
+	// Path of failover-notify on the other node.
+	RemoteCommand string `yaml:"remote_command" default:"failover-notify"`
+}
+
+// Hooks are programs of the owner's that run after this node's role has
+// changed. They are told in their environment: UNDERSTUDY_NODE,
+// UNDERSTUDY_ROLE, UNDERSTUDY_TERM and UNDERSTUDY_REASON.
+type Hooks struct {
+	// After this node became active.
+	OnActive Hook `yaml:"on_active" default:"on_failure=continue"`
+	// After this node became a standby.
+	OnStandby Hook `yaml:"on_standby" default:"on_failure=continue"`
+	// After this node went into fault.
+	OnFault Hook `yaml:"on_fault" default:"on_failure=continue"`
+}
+
+// Keepalived is what failover-notify keepalived renders beyond the nodes, the
+// address and the interface.
+type Keepalived struct {
+	// VRRP's number for this pair, 1 to 255, unique on the network.
+	VirtualRouterID int `yaml:"virtual_router_id" default:"51"`
+	// How often the active node says that it is there; whole seconds with
+	// version 2, hundredths with version 3.
+	AdvertInterval time.Duration `yaml:"advert_interval" default:"1s"`
+	// VRRP version, 2 or 3.
+	Version int `yaml:"version" default:"2"`
+	// Talk to the other nodes' own addresses instead of by multicast.
+	Unicast bool `yaml:"unicast" default:"true"`
+	// File with VRRP's password, of up to 8 characters; version 2 only. It
+	// goes over the network in the clear and keeps accidents out, not people.
+	PasswordFile string `yaml:"password_file"`
+	// Where keepalived's configuration is installed.
+	File string `yaml:"file" default:"/etc/keepalived/keepalived.conf"`
+	// Folder in which the programs are that keepalived runs.
+	Programs string `yaml:"programs" default:"/usr/bin"`
 }
 
 // Lag holds the thresholds of lag-check.

@@ -25,6 +25,9 @@ func (c *Config) validate(found *problems) {
 	k.ssh()
 	k.replication()
 	k.durations()
+	k.services()
+	k.witness()
+	k.keepalived()
 }
 
 // bad records a problem with a key, at the place where its value was given.
@@ -133,9 +136,15 @@ func (k checker) paths() {
 	c := k.config
 	for _, p := range []struct{ path, value string }{
 		{"state_dir", c.StateDir},
+		{"run_dir", c.RunDir},
+		{"log_file", c.LogFile},
 		{"ssh.identity_file", c.SSH.IdentityFile},
 		{"ssh.known_hosts_file", c.SSH.KnownHostsFile},
 		{"services.directory", c.Services.Directory},
+		{"services.socket", c.Services.Socket},
+		{"keepalived.password_file", c.Keepalived.PasswordFile},
+		{"keepalived.file", c.Keepalived.File},
+		{"keepalived.programs", c.Keepalived.Programs},
 		{"notify.urls_file", c.Notify.URLsFile},
 	} {
 		if p.value != "" && !filepath.IsAbs(p.value) {
@@ -144,6 +153,9 @@ func (k checker) paths() {
 	}
 	if c.StateDir == "" {
 		k.bad("state_dir", "is empty")
+	}
+	if c.RunDir == "" {
+		k.bad("run_dir", "is empty")
 	}
 }
 
@@ -179,6 +191,16 @@ func (k checker) durations() {
 		{"replication.timeouts.stream", c.Replication.Timeouts.Stream},
 		{"replication.pre_snapshot.timeout", c.Replication.PreSnapshot.Timeout},
 		{"replication.post_snapshot.timeout", c.Replication.PostSnapshot.Timeout},
+		{"services.stop_timeout", c.Services.StopTimeout},
+		{"services.start_timeout", c.Services.StartTimeout},
+		{"probe.grace", c.Probe.Grace},
+		{"witness.timeout", c.Witness.Timeout},
+		{"failover.peer_timeout", c.Failover.PeerTimeout},
+		{"failover.peer_stop", c.Failover.PeerStop},
+		{"failover.dataset_timeout", c.Failover.DatasetTimeout},
+		{"hooks.on_active.timeout", c.Hooks.OnActive.Timeout},
+		{"hooks.on_standby.timeout", c.Hooks.OnStandby.Timeout},
+		{"hooks.on_fault.timeout", c.Hooks.OnFault.Timeout},
 	} {
 		if d.value <= 0 {
 			k.bad(d.path, "must be longer than 0")

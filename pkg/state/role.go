@@ -48,9 +48,63 @@ type RoleFile struct {
 	// NewestTerm is the newest term this node has seen on any node. It is
 	// never older than Term.
 	NewestTerm uint64 `json:"newest_term"`
+	// ActiveTerm is the term under which this node was last active, or began
+	// to be; 0: never.
+	ActiveTerm uint64 `json:"active_term,omitempty"`
 	// Since is when the node took its role.
 	Since time.Time `json:"since,omitzero"`
+	// Reason is why, in words for a person.
+	Reason string `json:"reason,omitempty"`
+	// Intent is the sequence number of the intent that the role answers.
+	Intent uint64 `json:"intent,omitempty"`
+	// Boot is the kernel's id of the boot in which the role was taken: a role
+	// of an earlier boot says what the node was, not what runs now.
+	Boot string `json:"boot,omitempty"`
+	// Transition is the last one, under way or ended.
+	Transition *Transition `json:"transition,omitempty"`
 }
+
+// Transition is the way from one role to another, step by step.
+type Transition struct {
+	From    Role      `json:"from"`
+	To      Role      `json:"to"`
+	Reason  string    `json:"reason,omitempty"`
+	Intent  uint64    `json:"intent"`
+	Started time.Time `json:"started"`
+	// Updated is when its last step began or ended.
+	Updated time.Time `json:"updated"`
+	// Ended is zero while it is under way.
+	Ended time.Time `json:"ended,omitzero"`
+	// Outcome is how it ended; empty while it is under way.
+	Outcome Outcome `json:"outcome,omitempty"`
+	Error   string  `json:"error,omitempty"`
+	Steps   []Step  `json:"steps"`
+}
+
+// Step is one thing done in a transition.
+type Step struct {
+	Name string `json:"name"` // such as "mount" or "start"
+	// Object is what it is done to: a dataset, a project; may be empty.
+	Object  string    `json:"object,omitempty"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	// Outcome is empty while the step is under way.
+	Outcome Outcome `json:"outcome,omitempty"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Outcome is how a step or a transition ended.
+type Outcome string
+
+// The outcomes. Partial is for transitions of which some steps failed without
+// keeping it from its end; Interrupted is for what a newer intent ended.
+const (
+	OutcomeDone        Outcome = "done"
+	OutcomePartial     Outcome = "partial"
+	OutcomeFailed      Outcome = "failed"
+	OutcomeSkipped     Outcome = "skipped"
+	OutcomeInterrupted Outcome = "interrupted"
+)
 
 // Role returns this node's role. Before anything has been recorded it is the
 // zero RoleFile. A file that makes no sense is a *CorruptError, never a guess.
