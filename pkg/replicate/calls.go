@@ -23,7 +23,7 @@ func (s *serving) list(ctx context.Context, stream io.Writer, req request) error
 			return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, s.notMine(root.Name))}})
 		}
 	}
-	datasets, err := s.ZFS.Datasets(ctx, req.Roots)
+	datasets, err := s.ZFS.DatasetsBare(ctx, req.Roots)
 	if err != nil {
 		return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, err)}})
 	}
@@ -234,7 +234,7 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stale {
-		datasets, err := s.ZFS.Datasets(ctx, s.scope.Targets())
+		datasets, err := s.ZFS.DatasetsBare(ctx, s.scope.Targets())
 		if err != nil {
 			return nil, err
 		}

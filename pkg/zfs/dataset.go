@@ -90,6 +90,16 @@ const datasetColumns = "name,type,guid,createtxg,written,used,available,referenc
 // left out. It costs three processes, or six when some roots are recursive and
 // some are not.
 func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
+	return z.datasets(ctx, roots, "snapshot", "bookmark")
+}
+
+// DatasetsBare is Datasets without the bookmarks, which nobody needs where
+// nothing is sent from; it costs one process less.
+func (z *ZFS) DatasetsBare(ctx context.Context, roots []Root) ([]Dataset, error) {
+	return z.datasets(ctx, roots, "snapshot")
+}
+
+func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds ...string) ([]Dataset, error) {
 	var all []Dataset
 	for _, recursive := range []bool{true, false} {
 		var names []string
@@ -106,7 +116,7 @@ func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
 			return nil, err
 		}
 		if len(datasets) > 0 {
-			if err := z.listSnapshots(ctx, names, recursive, datasets); err != nil {
+			if err := z.listSnapshots(ctx, kinds, names, recursive, datasets); err != nil {
 				return nil, err
 			}
 		}
@@ -170,10 +180,10 @@ func parseDataset(row []string) (Dataset, error) {
 
 // listSnapshots fills in the snapshots and bookmarks of datasets. It asks only
 // for columns that keep "zfs list" on its fast path (openzfs/zfs#14110).
-func (z *ZFS) listSnapshots(ctx context.Context, names []string, recursive bool, datasets []Dataset) error {
+func (z *ZFS) listSnapshots(ctx context.Context, kinds, names []string, recursive bool, datasets []Dataset) error {
 	var rows [][]string
 	var err error
-	for _, kind := range []string{"snapshot", "bookmark"} { // both at once leave the fast path
+	for _, kind := range kinds { // both at once would leave the fast path
 		argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kind}, depth(recursive, "1")...)
 		more, err := z.table(ctx, append(argv, names...))
 		if err != nil {
