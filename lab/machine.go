@@ -32,10 +32,11 @@ type machine struct {
 	master *exec.Cmd // the ssh connection that commands share, while it lasts
 }
 
-func (m *machine) Name() string    { return m.spec.Name }
-func (m *machine) Address() string { return host(m.spec.Address) }
-func (m *machine) Kind() Kind      { return m.lab.spec.Kind }
-func (m *machine) Console() string { return m.lab.spec.Console(m.spec.Name) }
+func (m *machine) Name() string       { return m.spec.Name }
+func (m *machine) Address() string    { return host(m.spec.Address) }
+func (m *machine) Management() string { return host(m.spec.Management) }
+func (m *machine) Kind() Kind         { return m.lab.spec.Kind }
+func (m *machine) Console() string    { return m.lab.spec.Console(m.spec.Name) }
 
 func (m *machine) Start(ctx context.Context) error {
 	limit := bootTimeNS

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The first process of a node of either kind; systemd would take minutes under
 # emulation. It mounts what the kernel offers, sets the network, imports the
-# pools, starts sshd, then reaps orphans until it is told to stop (SIGTERM).
+# pools, starts sshd, then what stands in /etc/lab/boot.d, and reaps orphans
+# until it is told to stop (SIGTERM).
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 cd /
 # KIND, NAME, ADDRESS, MANAGEMENT (the last two with prefix length).
@@ -28,10 +29,25 @@ link set eth1 up
 END
 mkdir -p /run/sshd /run/lock
 
+# services calls each script of /etc/lab/boot.d with start, in their order, or
+# with stop in the reverse one. One that fails or hangs does not keep the others
+# from their turn.
+services() {
+	local order=()
+	[ "$1" = start ] || order=(-r)
+	for script in $(find /etc/lab/boot.d -type f -perm -u+x ! -name '*.new' | sort "${order[@]}"); do
+		timeout -k 5 240 "$script" "$1" </dev/null || echo "lab-init: $script $1: exit code $?"
+	done
+}
+
 # stop ends everything in the order a real shutdown does, then the machine.
 stop() {
 	trap '' TERM
 	echo "lab-init: stopping"
+	if [ -d /etc/lab/boot.d ]; then
+		[ -z "$starting" ] || kill -TERM "$starting" 2>/dev/null
+		services stop
+	fi
 	# Docker first: it stops its containers itself and in order.
 	if [ -s /run/docker.pid ]; then
 		kill -TERM "$(cat /run/docker.pid)" 2>/dev/null
@@ -66,7 +82,8 @@ if [ "$KIND" = vm ]; then
 	if modprobe zfs; then
 		if [ -s /etc/zfs/zpool.cache ]; then
 			zpool import -c /etc/zfs/zpool.cache -a -N
-			zfs mount -a
+			# Where services are started, they say when to mount.
+			[ -d /etc/lab/boot.d ] || zfs mount -a
 		fi
 	else
 		echo "lab-init: the zfs module does not load"
@@ -82,6 +99,13 @@ if listening; then
 	echo "lab-init: ready"
 else
 	echo "lab-init: sshd does not listen"
+fi
+
+# Beside the rest: a node answers before its services do, as a server does.
+starting=
+if [ -d /etc/lab/boot.d ]; then
+	{ services start; echo "lab-init: services started"; } &
+	starting=$!
 fi
 
 # Bash reaps orphans by itself; the traps need it to be waiting.

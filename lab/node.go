@@ -45,6 +45,8 @@ type Node interface {
 	Name() string
 	// Address is the node's IPv4 address on the lab's network.
 	Address() string
+	// Management is its address on the network that is never cut.
+	Management() string
 	// Kind is what the node is made of.
 	Kind() Kind
 	// Console is the host's file with what the kernel and the first process

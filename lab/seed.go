@@ -21,6 +21,9 @@ import (
 //go:embed node-init.sh
 var nodeInit []byte
 
+//go:embed node-service.sh
+var nodeService []byte
+
 // keys are a lab's ssh keys: one client key for all, a host key per node.
 type keys struct {
 	dir        string
@@ -85,6 +88,7 @@ func writeSeed(spec hub.Spec, node hub.NodeSpec, k keys, extra []seedFile) error
 	const sshConfig = "Host *\n\tUser root\n\tIdentityFile /etc/understudy/id_ed25519\n\tUserKnownHostsFile /etc/understudy/known_hosts\n"
 	files := append([]seedFile{
 		{path: "usr/sbin/lab-init", data: nodeInit, mode: 0o755},
+		{path: "usr/sbin/lab-service", data: nodeService, mode: 0o755},
 		{path: "etc/lab/node", data: []byte(description), mode: 0o644},
 		{path: "etc/hostname", data: []byte(node.Name + "\n"), mode: 0o644},
 		{path: "etc/hosts", data: []byte(hosts), mode: 0o644},
