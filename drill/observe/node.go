@@ -1,0 +1,145 @@
+package observe
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Port is the UDP port that nodes answer on.
+const Port = 7707
+
+// View is what a node looks at.
+type View struct {
+	Address netip.Addr // the floating address
+	Below   string     // the folder below which datasets are mounted
+}
+
+// Answer answers every datagram on the listening address with the node's state
+// and the datagram's own bytes, until ctx ends.
+func (v View) Answer(ctx context.Context, listen string) error {
+	conn, err := new(net.ListenConfig).ListenPacket(ctx, "udp", listen)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	buffer := make([]byte, 64)
+	for {
+		n, from, err := conn.ReadFrom(buffer)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		text, err := json.Marshal(v.look())
+		if err != nil {
+			return err
+		}
+		// One that is not delivered is missed, as is one that was not asked for.
+		_, _ = conn.WriteTo(append(append(buffer[:n:n], ' '), text...), from)
+	}
+}
+
+// look looks at everything now.
+func (v View) look() State {
+	var s State
+	var failures [3]error
+	s.Address, failures[0] = v.holdsAddress()
+	s.Writable, failures[1] = v.writable()
+	s.Running, failures[2] = running()
+	if err := errors.Join(failures[:]...); err != nil {
+		s.Error = err.Error()
+	}
+	return s
+}
+
+func (v View) holdsAddress() (bool, error) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(addresses, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == v.Address
+	}), nil
+}
+
+func (v View) writable() ([]string, error) {
+	file, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var found []string
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if point, ok := writableBelow(lines.Text(), v.Below); ok {
+			found = append(found, point)
+		}
+	}
+	return found, lines.Err()
+}
+
+// writableBelow reads one line of proc(5)'s mountinfo. A file system is
+// read-only when the mount is or the file system itself.
+func writableBelow(line, below string) (point string, ok bool) {
+	mount, super, found := strings.Cut(line, " - ")
+	m, s := strings.Fields(mount), strings.Fields(super)
+	if !found || len(m) < 6 || len(s) < 3 {
+		return "", false
+	}
+	if m[4] != below && !strings.HasPrefix(m[4], below+"/") {
+		return "", false
+	}
+	readOnly := slices.Contains(strings.Split(m[5], ","), "ro") || slices.Contains(strings.Split(s[2], ","), "ro")
+	return m[4], !readOnly
+}
+
+// running names the projects by their processes, since asking Docker costs
+// more than the processors of a virtual machine have to spare.
+func running() ([]string, error) {
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, path := range paths {
+		// A process that ended meanwhile, or is a zombie, runs nothing.
+		cmdline, err := os.ReadFile(path)
+		if err != nil || len(cmdline) == 0 {
+			continue
+		}
+		argv := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
+		if name := projectOf(argv); name != "" && !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+// projectOf reads the command line of a container's first process.
+func projectOf(argv []string) string {
+	if argv[0] != "/program" || len(argv) < 2 {
+		return ""
+	}
+	if argv[1] != "app" {
+		return "traefik"
+	}
+	for _, arg := range argv[2:] {
+		if name, ok := strings.CutPrefix(arg, "-name="); ok {
+			return name
+		}
+	}
+	return fmt.Sprintf("unnamed %s", argv[1])
+}
