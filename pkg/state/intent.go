@@ -1,6 +1,17 @@
 package state
 
-import "time"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
 
 // Wish is what keepalived, or a person, asks a node to be. The words are
 // keepalived's.
@@ -81,3 +92,88 @@ const (
 	IneligibleWaiting   = "waiting"   // for the node that was active last
 	IneligibleReplica   = "replica"   // was active, and has not received since
 )
+
+// Intent returns the newest intent; found is false before there was any.
+func (d *Dir) Intent() (i Intent, found bool, err error) {
+	found, err = d.Read(intentName, &i)
+	return i, found, err
+}
+
+// RecordIntent makes i the newest intent, unless a newer one is recorded
+// already: one of the same boot by a process that was started later. It returns
+// the intent that is the newest now. The same wish again is no new intent
+// unless again is set: keepalived runs several hooks for one change.
+func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, error) {
+	if !i.Wish.Valid() {
+		return Intent{}, fmt.Errorf("record intent: unknown state %q", string(i.Wish))
+	}
+	lock, err := d.WaitLock(ctx, intentName)
+	if err != nil {
+		return Intent{}, err
+	}
+	defer lock.Unlock()
+	last, found, err := d.Intent()
+	if _, corrupt := errors.AsType[*CorruptError](err); err != nil && !corrupt {
+		return Intent{}, err
+	}
+	// One that can't be read is replaced: the newest wish is what counts.
+	if found && err == nil {
+		if i.Boot == last.Boot && i.before(last) {
+			return last, nil
+		}
+		if i.Boot == last.Boot && i.Wish == last.Wish && !again {
+			return last, nil
+		}
+	}
+	i.Seq = last.Seq + 1
+	return i, d.Write(intentName, i)
+}
+
+// before says whether the process that asked for i was started before that of
+// o, in the same boot.
+func (i Intent) before(o Intent) bool {
+	if i.Started != o.Started {
+		return i.Started < o.Started
+	}
+	return i.PID < o.PID
+}
+
+// EligibilityFile is what keepalived watches, in the folder for what must not
+// survive a reboot.
+const EligibilityFile = "eligible"
+
+// Eligibility returns what was decided last; found is false before that.
+func (d *Dir) Eligibility() (e Eligibility, found bool, err error) {
+	found, err = d.Read(eligibilityName, &e)
+	return e, found, err
+}
+
+// SetEligibility records e and shows it to keepalived: runDir/eligible holds
+// "1", or is not there. The file goes first when it is taken away and comes
+// last when it is made, so that it never says more than the record.
+func (d *Dir) SetEligibility(runDir string, e Eligibility) error {
+	path := filepath.Join(runDir, EligibilityFile)
+	if !e.Eligible {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &AccessError{Op: "remove", Path: path, Err: err}
+		}
+		return d.Write(eligibilityName, e)
+	}
+	if err := d.Write(eligibilityName, e); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(runDir, 0o755); err != nil {
+		return &AccessError{Op: "make", Path: runDir, Err: err}
+	}
+	// keepalived's inotify follows the name; a rename is one change, not two.
+	if err := renameio.WriteFile(path, []byte("1\n"), 0o644, renameio.WithTempDir(runDir)); err != nil {
+		return &AccessError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
+// Shown says whether keepalived is shown that the node may hold the address.
+func Shown(runDir string) bool {
+	data, err := os.ReadFile(filepath.Join(runDir, EligibilityFile))
+	return err == nil && strings.TrimSpace(string(data)) == "1"
+}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,35 @@ func (d *Dir) Lock(name string) (*Lock, error) {
 		return nil, errors.Join(&AccessError{Op: "lock " + name, Path: path, Err: err}, l.Close())
 	}
 	return &Lock{name: name, flock: l}, nil
+}
+
+// lockRetry is how often WaitLock looks whether a lock is free.
+const lockRetry = 5 * time.Millisecond
+
+// WaitLock takes the lock NAME as soon as it is free, or returns the error of
+// Lock when ctx ends before.
+func (d *Dir) WaitLock(ctx context.Context, name string) (*Lock, error) {
+	for {
+		lock, err := d.Lock(name)
+		if _, held := errors.AsType[*LockedError](err); !held {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lockRetry):
+		}
+	}
+}
+
+// Held says whether somebody holds the lock NAME.
+func (d *Dir) Held(name string) bool {
+	lock, err := d.Lock(name)
+	if err == nil {
+		_ = lock.Unlock()
+	}
+	_, held := errors.AsType[*LockedError](err)
+	return held
 }
 
 // Unlock gives the lock back. Calling it again does nothing.
