@@ -57,7 +57,9 @@ func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand stri
 		stdin.Close()
 		return nil, fmt.Errorf("make a pipe for ssh: %w", err)
 	}
-	process, err := r.Start(ctx, run.Command{Argv: how.Argv(remoteCommand, "receiver"), Stdin: toRemote, Stdout: fromRemote})
+	// On SIGTERM ssh first writes out what it has, which on a dead link takes
+	// for ever; nothing of it is needed any more.
+	process, err := r.Start(ctx, run.Command{Argv: how.Argv(remoteCommand, "receiver"), Stdin: toRemote, Stdout: fromRemote, Grace: time.Second})
 	toRemote.Close()
 	fromRemote.Close()
 	if err != nil {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -56,6 +57,9 @@ type Command struct {
 	Stdout io.Writer
 	// Env is added to this process's environment, as KEY=VALUE.
 	Env []string
+	// Grace is how long the program may take to die of SIGTERM before it is
+	// killed; 0 is a time that is ample for most.
+	Grace time.Duration
 }
 
 // Process is a started program. Wait must be called once.
@@ -67,6 +71,7 @@ type Process struct {
 	started time.Time
 	stderr  *tail
 	log     zerolog.Logger
+	grace   time.Duration
 	done    chan struct{}
 	waitErr error
 }
@@ -86,7 +91,7 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p := &Process{
 		ctx: ctx, cancel: cancel, argv: c.Argv,
-		stderr: &tail{limit: 8 << 10}, log: r.log, done: make(chan struct{}),
+		stderr: &tail{limit: 8 << 10}, log: r.log, grace: cmp.Or(c.Grace, killGrace), done: make(chan struct{}),
 	}
 	p.cmd = exec.Command(c.Argv[0], c.Argv[1:]...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = c.Stdin, c.Stdout, p.stderr
@@ -124,12 +129,15 @@ func (p *Process) reap() {
 		return
 	case <-p.ctx.Done():
 	}
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		_ = syscall.Kill(-p.cmd.Process.Pid, signal)
+	for _, end := range []struct {
+		signal syscall.Signal
+		within time.Duration
+	}{{syscall.SIGTERM, p.grace}, {syscall.SIGKILL, killGrace}} {
+		_ = syscall.Kill(-p.cmd.Process.Pid, end.signal)
 		select {
 		case p.waitErr = <-exited:
 			return
-		case <-time.After(killGrace):
+		case <-time.After(end.within):
 		}
 	}
 	// In uninterruptible sleep not even SIGKILL ends it. It stays this

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -79,13 +80,16 @@ func TestDeadlineEndsTheWholeGroup(t *testing.T) {
 }
 
 func TestIgnoresTerm(t *testing.T) {
-	started := time.Now()
-	err := New(zerolog.Nop()).Run(t.Context(), Command{Argv: []string{"sh", "-c", "trap '' TERM; while :; do sleep 1; done"}, Timeout: 100 * time.Millisecond})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	if took := time.Since(started); took < killGrace || took > 2*killGrace {
-		t.Errorf("SIGKILL came after %s, want a little more than %s", took, killGrace)
+	for _, grace := range []time.Duration{0, 300 * time.Millisecond} {
+		want := cmp.Or(grace, killGrace)
+		started := time.Now()
+		err := New(zerolog.Nop()).Run(t.Context(), Command{Argv: []string{"sh", "-c", "trap '' TERM; while :; do sleep 1; done"}, Timeout: 100 * time.Millisecond, Grace: grace})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		if took := time.Since(started); took < want || took > want+4*time.Second {
+			t.Errorf("SIGKILL came after %s, want a little more than %s", took, want)
+		}
 	}
 }
 
