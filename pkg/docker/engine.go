@@ -1,0 +1,209 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// api is the oldest version of the Engine's interface that has all we need:
+// Docker 20.10 speaks it, and so do all newer ones until it is withdrawn.
+const api = "/v1.41"
+
+// DefaultTimeout bounds each call: an engine that boots accepts connections and
+// says nothing.
+const DefaultTimeout = 5 * time.Second
+
+// Engine is the Docker Engine behind a socket.
+type Engine struct {
+	socket string
+	client *http.Client
+}
+
+// New returns the engine behind a unix socket. Nothing is asked yet.
+func New(socket string) *Engine {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Engine{socket: socket, client: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// Socket is the path of the engine's socket.
+func (e *Engine) Socket() string { return e.socket }
+
+// Error is a call that the engine did not answer, or answered with an error.
+type Error struct {
+	Op     string // such as "list containers"
+	Socket string
+	// Status is the HTTP status of the answer; 0 when there was none.
+	Status int
+	Text   string // what the engine said
+	Err    error
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Status != 0:
+		return fmt.Sprintf("%s: the Docker Engine says %d: %s", e.Op, e.Status, e.Text)
+	case e.silent():
+		return fmt.Sprintf("%s: the Docker Engine does not answer", e.Op)
+	case errors.Is(e.Err, fs.ErrNotExist), errors.Is(e.Err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("%s: the Docker Engine does not run (%s)", e.Op, e.Socket)
+	}
+	return fmt.Sprintf("%s: %v", e.Op, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Down says whether there was no answer at all.
+func (e *Error) Down() bool { return e.Status == 0 }
+
+func (e *Error) silent() bool {
+	return errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded)
+}
+
+// Hint says what to do next.
+func (e *Error) Hint() string {
+	switch {
+	case e.silent():
+		return "look at it with 'systemctl status docker' and 'journalctl -u docker'"
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "run this as root, or as a user who may use " + e.Socket
+	case e.Status == 0:
+		return "start it ('systemctl start docker'), or name its socket under services.socket"
+	}
+	return ""
+}
+
+// IsDown says whether err is an engine that did not answer.
+func IsDown(err error) bool {
+	failed, ok := errors.AsType[*Error](err)
+	return ok && failed.Down()
+}
+
+// NotFound says whether err is the engine's word that something is not there.
+func NotFound(err error) bool {
+	failed, ok := errors.AsType[*Error](err)
+	return ok && failed.Status == http.StatusNotFound
+}
+
+// call asks the engine. The answer is decoded into out unless that is nil.
+func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, path string, query url.Values, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		body = bytes.NewReader(data)
+	}
+	target := "http://docker" + api + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := e.client.Do(req)
+	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err
+		}
+		return &Error{Op: op, Socket: e.socket, Err: err}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status is what matters
+		var said struct{ Message string }
+		if json.Unmarshal(text, &said) == nil && said.Message != "" {
+			text = []byte(said.Message)
+		}
+		return &Error{Op: op, Socket: e.socket, Status: resp.StatusCode, Text: strings.TrimSpace(string(text))}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return &Error{Op: op, Socket: e.socket, Err: err}
+	}
+	return nil
+}
+
+// Ping says whether the engine answers.
+func (e *Engine) Ping(ctx context.Context) error {
+	return e.call(ctx, DefaultTimeout, "ask the Docker Engine", http.MethodGet, "/_ping", nil, nil, nil)
+}
+
+// HasImage says whether an image (a reference or an id) is here.
+func (e *Engine) HasImage(ctx context.Context, ref string) (bool, error) {
+	err := e.call(ctx, DefaultTimeout, "look for image "+ref, http.MethodGet, "/images/"+escape(ref)+"/json", nil, nil, nil)
+	if NotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// escape keeps the slashes of a reference, which the engine's paths take.
+func escape(ref string) string { return (&url.URL{Path: ref}).EscapedPath() }
+
+// EnsureNetwork makes a bridge network of that name unless there is one. Two
+// that do so at the same time make one.
+func (e *Engine) EnsureNetwork(ctx context.Context, name string) (made bool, err error) {
+	op := "make network " + name
+	err = e.call(ctx, DefaultTimeout, op, http.MethodGet, "/networks/"+escape(name), nil, nil, nil)
+	if err == nil || !NotFound(err) {
+		return false, err
+	}
+	in := map[string]any{"Name": name, "CheckDuplicate": true, "Driver": "bridge"}
+	err = e.call(ctx, 2*DefaultTimeout, op, http.MethodPost, "/networks/create", nil, in, nil)
+	if failed, ok := errors.AsType[*Error](err); ok && failed.Status == http.StatusConflict {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Stop stops a container: SIGTERM (or what its image says), and SIGKILL after
+// grace. One that does not run is fine.
+func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error {
+	seconds := int(grace.Round(time.Second).Seconds())
+	err := e.call(ctx, grace+2*DefaultTimeout, "stop container "+short(id), http.MethodPost, "/containers/"+id+"/stop", url.Values{"t": {strconv.Itoa(seconds)}}, nil, nil)
+	if NotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// Kill ends a container at once. One that does not run is fine.
+func (e *Engine) Kill(ctx context.Context, id string) error {
+	err := e.call(ctx, DefaultTimeout, "kill container "+short(id), http.MethodPost, "/containers/"+id+"/kill", nil, nil, nil)
+	if failed, ok := errors.AsType[*Error](err); ok && (failed.Status == http.StatusNotFound || failed.Status == http.StatusConflict) {
+		return nil
+	}
+	return err
+}
+
+// short is how a container's id is shown to people.
+func short(id string) string {
+	if len(id) > 12 {
+		return id[:12]
+	}
+	return id
+}
