@@ -20,12 +20,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	probe "github.com/understudy-ha/understudy/pkg/probe/command"
 	replicate "github.com/understudy-ha/understudy/pkg/replicate/command"
 )
 
 // programs are the project's programs as the scripts call them.
 func programs() map[string]func() {
 	return map[string]func(){
+		"track-traefik": func() {
+			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
+			cli.Main(probe.New)
+		},
 		"zfs-replicate": func() { cli.Main(replicate.New) },
 	}
 }

@@ -1,0 +1,279 @@
+package keepalived
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// instance looks at the vrrp_instance that moves our address.
+func (c *comparison) instance(s statement) {
+	c.state(s)
+	c.values(s)
+	c.address(s)
+	c.peers(s)
+	c.authentication(s)
+	c.trackedScripts(s)
+	c.trackedFile(s)
+	c.weights(s)
+	c.hookLines(s)
+	for _, group := range named(c.tree, "vrrp_sync_group") {
+		c.add(group.at(), "a vrrp_sync_group", "the members change their state together, so another's fault moves our address", "take the instance out of it")
+	}
+}
+
+// state looks at what decides who takes the address from whom.
+func (c *comparison) state(s statement) {
+	for _, line := range named(s.block, "state") {
+		if line.arg(1) != "BACKUP" {
+			c.add(line.at(), "state "+line.arg(1), "it clears nopreempt, so this node takes the address back when it returns", "set state BACKUP, on all nodes")
+		}
+	}
+	if len(named(s.block, "nopreempt")) == 0 {
+		c.add(s.at(), "nopreempt is missing", "this node takes the address back when it returns, while its data is old", "add nopreempt, on all nodes")
+	}
+	for _, line := range named(s.block, "preempt_delay") {
+		c.add(line.at(), "preempt_delay", "it asks for preemption", "take it out")
+	}
+	for _, line := range named(s.block, "no_accept") {
+		c.add(line.at(), "no_accept", "what is sent to the floating address is dropped", "take it out")
+	}
+	for _, line := range named(s.block, "dont_track_primary") {
+		c.add(line.at(), "dont_track_primary", "a pulled cable is no fault then, so this node keeps the address", "take it out")
+	}
+	for _, line := range named(s.block, "strict_mode") {
+		if line.arg(1) == "" || line.arg(1) == "on" || line.arg(1) == "true" || line.arg(1) == "yes" {
+			c.add(line.at(), "strict_mode", "it forbids unicast and passwords and drops what is sent to the floating address", "take it out")
+		}
+	}
+}
+
+// values looks at lines with one value. keepalived takes the last of several.
+func (c *comparison) values(s statement) {
+	for _, v := range []struct {
+		keyword, want, unset, why string
+		number                    bool
+	}{
+		{"interface", c.cfg.Interface, "", "the address would be on another network", false},
+		{"virtual_router_id", strconv.Itoa(c.want.routerID), "", "the nodes don't hear each other, so both take the address", true},
+		{"priority", strconv.Itoa(c.node.Priority), "100", "who takes over first depends on it, and equal ones are decided by chance", true},
+		{"advert_int", c.want.advert, "1", "a node that waits for a shorter time than the other sends takes the address without need", true},
+	} {
+		have, where := v.unset, s.at()
+		if lines := named(s.block, v.keyword); len(lines) > 0 {
+			last := lines[len(lines)-1]
+			have, where = last.arg(1), last.at()
+		}
+		same := have == v.want
+		if x, err := strconv.ParseFloat(have, 64); err == nil && v.number && !same {
+			y, err := strconv.ParseFloat(v.want, 64)
+			same = err == nil && x == y
+		}
+		if !same {
+			c.add(where, fmt.Sprintf("%s is %s, not %s", v.keyword, orNone(have), v.want), v.why, "set "+v.keyword+" "+v.want)
+		}
+	}
+	version, where := "2", s.at()
+	for _, g := range named(c.tree, "global_defs") {
+		for _, line := range named(g.block, "vrrp_version") {
+			version, where = line.arg(1), line.at()
+		}
+	}
+	for _, line := range named(s.block, "version") {
+		version, where = line.arg(1), line.at()
+	}
+	if version != strconv.Itoa(c.want.version) {
+		c.add(where, fmt.Sprintf("the VRRP version is %s, not %d", version, c.want.version), "nodes with different versions don't hear each other, so both take the address", fmt.Sprintf("set version %d, on all nodes", c.want.version))
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "missing"
+	}
+	return text
+}
+
+// address looks at the list of addresses.
+func (c *comparison) address(s statement) {
+	have := addresses(s.block, "virtual_ipaddress")
+	if !slices.Contains(have, c.want.address) {
+		texts := make([]string, len(have))
+		for i, a := range have {
+			texts[i] = a.String()
+		}
+		c.add(s.at(), fmt.Sprintf("virtual_ipaddress has %s, not %s", orNone(strings.Join(texts, ", ")), c.want.address),
+			"the address, or its network's size, is another than the other programs look for", "list "+c.want.address.String())
+	}
+}
+
+// peers looks at whom the node talks to.
+func (c *comparison) peers(s statement) {
+	var have []netip.Addr
+	for _, list := range named(s.block, "unicast_peer") {
+		for _, line := range list.block {
+			if a, err := netip.ParseAddr(line.words[0]); err == nil {
+				have = append(have, a)
+			}
+		}
+	}
+	missing := slices.DeleteFunc(slices.Clone(c.want.peers), func(a netip.Addr) bool { return slices.Contains(have, a) })
+	more := slices.DeleteFunc(slices.Clone(have), func(a netip.Addr) bool { return slices.Contains(c.want.peers, a) })
+	const deaf = "nodes that don't hear each other all take the address"
+	switch {
+	case len(c.want.peers) == 0 && len(have) > 0:
+		c.add(s.at(), "unicast_peer, although keepalived.unicast is off", deaf, "take unicast_peer out, or switch it on, on all nodes")
+	case len(have) == 0 && len(c.want.peers) > 0:
+		c.add(s.at(), "unicast_peer is missing", deaf+" when the others talk by unicast", "write the file again, or set keepalived.unicast to false")
+	case len(missing) > 0:
+		c.add(s.at(), fmt.Sprintf("unicast_peer lacks %v", missing), deaf, "list all other nodes")
+	case len(more) > 0:
+		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is no other node", more), "what is no node of ours takes part", "list the other nodes only")
+	}
+	for _, line := range named(s.block, "unicast_src_ip") {
+		if a, err := netip.ParseAddr(line.arg(1)); err != nil || c.want.source.IsValid() && a != c.want.source {
+			c.add(line.at(), fmt.Sprintf("unicast_src_ip is %s, not %s", line.arg(1), c.want.source), "the others take no notice of it", "set this node's own address")
+		}
+	}
+}
+
+// authentication looks at the password, and never says it.
+func (c *comparison) authentication(s statement) {
+	have, where := "", s.at()
+	for _, block := range named(s.block, "authentication") {
+		for _, line := range named(block.block, "auth_pass") {
+			have, where = line.arg(1), line.at()
+		}
+	}
+	const deaf = "nodes with different passwords don't hear each other, so both take the address"
+	if len(have) > passwordLength {
+		c.add(where, fmt.Sprintf("auth_pass has %d characters", len(have)), fmt.Sprintf("keepalived ignores all after the first %d", passwordLength), fmt.Sprintf("take one of at most %d, on all nodes", passwordLength))
+	}
+	switch {
+	case have == "" && c.password != "":
+		c.add(where, "auth_pass is missing", deaf, "set it to the content of keepalived.password_file")
+	case have != "" && c.password == "":
+		c.add(where, "auth_pass is set, but keepalived.password_file is not", deaf+" when this file is written again elsewhere", "put it into a file and name that, or take it out on all nodes")
+	case have[:min(len(have), passwordLength)] != c.password:
+		c.add(where, "auth_pass is another than in keepalived.password_file", deaf, "set it to that, on all nodes")
+	}
+}
+
+// trackedScripts looks at the check.
+func (c *comparison) trackedScripts(s statement) {
+	tracked, where := "", s.at()
+	for _, script := range named(c.tree, "vrrp_script") {
+		words := commandWords(script)
+		ours := len(words) > 0 && filepath.Base(words[0]) == "track-traefik"
+		in := slices.ContainsFunc(entries(s.block, "track_script"), func(e statement) bool { return e.words[0] == script.arg(1) })
+		if ours && in {
+			tracked, where = script.arg(1), script.at()
+			c.check(script, words)
+		}
+	}
+	if tracked == "" {
+		c.add(where, "track-traefik is not tracked", "a node whose Traefik has died keeps the address", "add the vrrp_script and name it in track_script")
+	}
+}
+
+// check looks at how our vrrp_script is run.
+func (c *comparison) check(script statement, words []string) {
+	if want := strings.Fields(c.want.check)[0]; words[0] != want {
+		c.add(script.at(), fmt.Sprintf("the check is %s, not %s", words[0], want), "it may be another version, or missing", "call "+want)
+	}
+	for _, v := range []struct {
+		keyword string
+		most    float64
+		why     string
+	}{
+		{"interval", 1, "a failure is noticed later"},
+		{"timeout", 1, "a check that hangs is noticed later"},
+		{"fall", 2, "a failure is noticed later"},
+	} {
+		for _, line := range named(script.block, v.keyword) {
+			if x, err := strconv.ParseFloat(line.arg(1), 64); err != nil || x > v.most {
+				c.add(line.at(), fmt.Sprintf("%s is %s", v.keyword, line.arg(1)), v.why, fmt.Sprintf("set %s %v", v.keyword, v.most))
+			}
+		}
+	}
+	for _, line := range named(script.block, "timeout") {
+		if x, err := strconv.ParseFloat(line.arg(1), 64); err == nil && x < 1 {
+			c.add(line.at(), "timeout is "+line.arg(1), "the check takes up to 0.8 s before it says that something hangs", "set timeout 1")
+		}
+	}
+}
+
+// trackedFile looks at the file that says whether the node may hold the
+// address.
+func (c *comparison) trackedFile(s statement) {
+	for _, file := range named(c.tree, "track_file", "vrrp_track_file") {
+		path := ""
+		for _, line := range named(file.block, "file") {
+			path = line.arg(1)
+		}
+		if path != c.want.eligible {
+			continue
+		}
+		for _, line := range named(file.block, "init_file") {
+			c.add(line.at(), "init_file", "keepalived makes the file itself, so a node that must not hold the address takes it at boot", "take it out")
+		}
+		for _, entry := range entries(s.block, "track_file") {
+			if entry.words[0] != file.arg(1) {
+				continue
+			}
+			// The entry's own weight replaces that of the definition.
+			weight := weightOf(entry.words)
+			if weight == "" {
+				for _, line := range named(file.block, "weight") {
+					weight = strings.Join(line.words[1:], " ")
+				}
+			}
+			if weight != "0 reverse" {
+				c.add(entry.at(), fmt.Sprintf("track_file %s has the weight %q", file.arg(1), weight), "a missing file counts as fine, so a node that must not hold the address takes it", "set weight 0 reverse")
+			}
+			return
+		}
+	}
+	c.add(s.at(), "track_file "+c.want.eligible+" is missing", "a node takes the address before it knows that it may: at boot, under a hold, after a conflict", "write the file again: failover-notify keepalived > "+c.file)
+}
+
+// weights looks for weights that stop a takeover: a node that does not preempt
+// stays where it is however low the other's priority falls.
+func (c *comparison) weights(s statement) {
+	const why = "a node with nopreempt never takes over from one whose priority has fallen"
+	for _, entry := range entries(s.block, "track_script", "track_interface", "track_process", "track_bfd") {
+		if w := strings.Fields(weightOf(entry.words)); len(w) > 0 && w[0] != "0" {
+			c.add(entry.at(), fmt.Sprintf("%s has weight %s", entry.words[0], w[0]), why, "set weight 0, which is fault on failure")
+		}
+	}
+	for _, script := range named(c.tree, "vrrp_script", "vrrp_track_process") {
+		in := slices.ContainsFunc(entries(s.block, "track_script", "track_process"), func(e statement) bool {
+			return e.words[0] == script.arg(1) && weightOf(e.words) == ""
+		})
+		for _, line := range named(script.block, "weight") {
+			if in && line.arg(1) != "0" {
+				c.add(line.at(), fmt.Sprintf("%s has weight %s", script.arg(1), line.arg(1)), why, "set weight 0, which is fault on failure")
+			}
+		}
+	}
+}
+
+// weightOf returns what follows the word weight of an entry, or "".
+func weightOf(words []string) string {
+	if i := slices.Index(words, "weight"); i >= 0 {
+		return strings.Join(words[i+1:], " ")
+	}
+	return ""
+}
+
+// entries returns the lines in all blocks of those names.
+func entries(block []statement, keywords ...string) []statement {
+	var found []statement
+	for _, list := range named(block, keywords...) {
+		found = append(found, list.block...)
+	}
+	return found
+}

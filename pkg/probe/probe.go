@@ -1,0 +1,259 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/witness"
+)
+
+// Limit is how long all checks together may take. keepalived ends a check after
+// a second, and starting and ending the process has to fit in as well.
+const Limit = 650 * time.Millisecond
+
+// Mode is what a node is held to.
+type Mode string
+
+// The modes. A node that is becoming active is trusted as long as it gets on.
+const (
+	Serves     Mode = "serves"
+	Promotes   Mode = "is being promoted"
+	CouldServe Mode = "could serve"
+)
+
+// Verdict is the result of one check.
+type Verdict string
+
+// The verdicts. Only Failed makes a node unhealthy.
+const (
+	Passed  Verdict = "ok"
+	Warned  Verdict = "warning"
+	Failed  Verdict = "failed"
+	Skipped Verdict = "not checked"
+)
+
+// Check is one thing that was looked at.
+type Check struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	Text    string  `json:"text,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Result is what a run has found.
+type Result struct {
+	Time    time.Time  `json:"time"`
+	Role    state.Role `json:"role"`
+	Mode    Mode       `json:"mode"`
+	Healthy bool       `json:"healthy"`
+	Checks  []Check    `json:"checks"`
+	Seconds float64    `json:"seconds"`
+	// Answered is when Traefik last answered as the active node's, in this run
+	// or one before.
+	Answered time.Time `json:"answered,omitzero"`
+}
+
+// texts returns "NAME: TEXT" of the checks with a verdict.
+func (r Result) texts(v Verdict) []string {
+	var list []string
+	for _, c := range r.Checks {
+		if c.Verdict == v {
+			list = append(list, c.Name+": "+c.Text)
+		}
+	}
+	return list
+}
+
+// Failures are the checks that make the node unhealthy.
+func (r Result) Failures() []string { return r.texts(Failed) }
+
+// Warnings are what should be looked at, though the node is healthy.
+func (r Result) Warnings() []string { return r.texts(Warned) }
+
+// Engine is what is asked of the Docker Engine.
+type Engine interface {
+	Ping(ctx context.Context) error
+	Inspect(ctx context.Context, name string) (docker.Details, error)
+	HasImage(ctx context.Context, ref string) (bool, error)
+}
+
+// Probe holds what a run looks at.
+type Probe struct {
+	Config *config.Config
+	State  *state.Dir
+	Engine Engine
+	// Kstat is the folder in which the kernel shows its pools.
+	Kstat string
+	// Boot is the kernel's id of this boot: a role taken in an earlier one says
+	// what the node was. Empty: not known, every role counts.
+	Boot string
+	Now  func() time.Time
+}
+
+// New returns the probe of this machine.
+func New(cfg *config.Config, dir *state.Dir, now func() time.Time) *Probe {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		boot = nil // a role counts as one of this boot then
+	}
+	return &Probe{
+		Config: cfg, State: dir, Engine: docker.New(cfg.Services.Socket),
+		Kstat: "/proc/spl/kstat/zfs", Boot: strings.TrimSpace(string(boot)), Now: now,
+	}
+}
+
+// named is a check before it has run.
+type named struct {
+	name string
+	do   func(ctx context.Context) (Verdict, string)
+}
+
+// Run looks at everything at the same time. What has not answered when ctx or
+// Limit ends has failed.
+func (p *Probe) Run(ctx context.Context) Result {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, Limit)
+	defer cancel()
+	result := Result{Time: p.Now()}
+	role, err := p.State.Role()
+	if err != nil {
+		// Without its role it is held to less, but that it is not known is a
+		// failure of its own.
+		result.Checks = append(result.Checks, Check{Name: "state", Verdict: Failed, Text: err.Error()})
+	}
+	result.Role, result.Mode = role.Role, p.mode(role)
+	if last, _, err := ReadRecord(p.Config.RunDir); err == nil {
+		result.Answered = last.Answered // without it a node has its grace again, no more
+	}
+	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered))...)
+	if result.Mode == Serves {
+		if forgiveEngine(result.Checks) {
+			result.Answered = result.Time
+		}
+	}
+	result.Healthy = len(result.Failures()) == 0
+	result.Seconds = time.Since(began).Seconds()
+	return result
+}
+
+// mode says what a node with this role is held to.
+func (p *Probe) mode(role state.RoleFile) Mode {
+	if role.Boot != "" && p.Boot != "" && role.Boot != p.Boot {
+		return CouldServe
+	}
+	switch role.Role {
+	case state.RoleActive:
+		return Serves
+	case state.RolePromoting:
+		progress := role.Since
+		if role.Transition != nil {
+			progress = role.Transition.Updated
+		}
+		if p.Now().Sub(progress) <= p.Config.Probe.Grace {
+			return Promotes
+		}
+		return Serves
+	}
+	// One that is demoting does not serve and need not; what it could is what
+	// decides whether it may stay a standby.
+	return CouldServe
+}
+
+// checks returns what is to be looked at.
+func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time) []named {
+	var list []named
+	add := func(name string, do func(context.Context) (Verdict, string)) { list = append(list, named{name, do}) }
+	cfg := p.Config
+	switch mode {
+	case Serves:
+		if cfg.Probe.Container != "" {
+			add(checkContainer, func(ctx context.Context) (Verdict, string) { return p.container(ctx) })
+		}
+		if cfg.Probe.Ping != "" {
+			add(checkPing, func(ctx context.Context) (Verdict, string) { return p.ping(ctx, role, answered) })
+		}
+	case CouldServe:
+		if cfg.Probe.Container != "" {
+			add("engine", p.engine)
+			add("image", p.image)
+		}
+		add("hold", func(context.Context) (Verdict, string) { return p.hold() })
+		add("hold-down", func(context.Context) (Verdict, string) { return p.holdDown(role) })
+	}
+	for _, pools := range poolsOf(cfg) {
+		add("pool", func(context.Context) (Verdict, string) { return p.pool(pools) })
+	}
+	if targets := cfg.Witness.Targets; len(targets) > 0 {
+		add("witness", func(ctx context.Context) (Verdict, string) {
+			answer := witness.Ask(ctx, targets, min(cfg.Witness.Timeout, Limit))
+			if answer.Reachable {
+				return Passed, answer.String()
+			}
+			return Failed, answer.String() + "; this node is cut off"
+		})
+	}
+	return list
+}
+
+// runAll runs the checks at the same time and keeps their order.
+func runAll(ctx context.Context, list []named) []Check {
+	type done struct {
+		i     int
+		check Check
+	}
+	began := time.Now()
+	results := make(chan done, len(list)) // nobody waits for the late ones
+	for i, one := range list {
+		go func() {
+			verdict, text := one.do(ctx)
+			results <- done{i, Check{one.name, verdict, text, time.Since(began).Seconds()}}
+		}()
+	}
+	checks := make([]Check, len(list))
+	for range list {
+		select {
+		case d := <-results:
+			checks[d.i] = d.check
+		case <-ctx.Done():
+			// Those that have just ended still count.
+			for len(results) > 0 {
+				d := <-results
+				checks[d.i] = d.check
+			}
+			for i, one := range list {
+				if checks[i].Name == "" {
+					took := time.Since(began)
+					checks[i] = Check{one.name, Failed, fmt.Sprintf("no answer in %d ms", took.Milliseconds()), took.Seconds()}
+				}
+			}
+			return checks
+		}
+	}
+	return checks
+}
+
+// forgiveEngine makes a warning of an engine that does not answer while the
+// service itself does: containers go on without their engine (live-restore),
+// and moving the address would only do harm. It returns whether the service
+// answers.
+func forgiveEngine(checks []Check) (answers bool) {
+	for _, c := range checks {
+		answers = answers || c.Name == checkPing && c.Verdict == Passed
+	}
+	for i := range checks {
+		if answers && checks[i].Name == checkContainer && checks[i].Verdict == engineDown {
+			checks[i].Verdict = Warned
+			checks[i].Text += ", but Traefik does"
+		}
+		if checks[i].Verdict == engineDown {
+			checks[i].Verdict = Failed
+		}
+	}
+	return answers
+}

@@ -1,0 +1,322 @@
+package probe_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/probe"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// engine stands for the Docker Engine.
+type engine struct {
+	container docker.Details
+	err       error // of everything
+	missing   bool  // the container
+	images    []string
+	hangs     bool
+}
+
+var down = &docker.Error{Op: "ask", Err: errors.New("down")}
+
+func (e *engine) wait(ctx context.Context) error {
+	if e.hangs {
+		<-ctx.Done()
+		return &docker.Error{Op: "ask", Err: ctx.Err()}
+	}
+	return e.err
+}
+
+func (e *engine) Ping(ctx context.Context) error { return e.wait(ctx) }
+
+func (e *engine) Inspect(ctx context.Context, _ string) (docker.Details, error) {
+	if err := e.wait(ctx); err != nil {
+		return docker.Details{}, err
+	}
+	if e.missing {
+		return docker.Details{}, &docker.Error{Status: http.StatusNotFound}
+	}
+	return e.container, nil
+}
+
+func (e *engine) HasImage(ctx context.Context, ref string) (bool, error) {
+	if err := e.wait(ctx); err != nil {
+		return false, err
+	}
+	for _, image := range e.images {
+		if image == ref {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fixture is a node on which all is well.
+type fixture struct {
+	probe  *probe.Probe
+	engine *engine
+	role   state.RoleFile
+	status int // of the ping
+	silent bool
+}
+
+func newFixture(t *testing.T, role state.Role) *fixture {
+	t.Helper()
+	f := &fixture{status: http.StatusOK, role: state.RoleFile{Role: role, Since: now.Add(-time.Hour), Boot: "this"}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.silent {
+			<-r.Context().Done()
+			return
+		}
+		w.WriteHeader(f.status)
+	}))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	kstat := filepath.Join(dir, "kstat")
+	pool(t, kstat, "tank", "ONLINE")
+	states, err := state.Open(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.engine = &engine{images: []string{"sha256:1"}, container: docker.Details{
+		Container: docker.Container{Image: "traefik:3", ImageID: "sha256:1", State: "running"}, Running: true,
+	}}
+	f.probe = &probe.Probe{
+		Config: &config.Config{
+			RunDir:      filepath.Join(dir, "run"),
+			Replication: config.Replication{Datasets: []config.Dataset{{Name: "tank/data"}, {Name: "tank/more"}}},
+			Probe:       config.Probe{Container: "traefik", Ping: server.URL, Grace: time.Minute, HoldDown: time.Minute},
+			Witness:     config.Witness{Timeout: 300 * time.Millisecond},
+		},
+		State: states, Engine: f.engine, Kstat: kstat, Boot: "this", Now: func() time.Time { return now },
+	}
+	return f
+}
+
+func pool(t *testing.T, kstat, name, condition string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(kstat, name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(kstat, name, "state"), []byte(condition+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) run(t *testing.T) probe.Result {
+	t.Helper()
+	if err := f.probe.State.Write("role", f.role); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	result := f.probe.Run(t.Context())
+	if took := time.Since(began); took > probe.Limit+100*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+	return result
+}
+
+// silentAddress takes connections and says nothing.
+func silentAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return "http://" + listener.Addr().String()
+}
+
+func TestVerdicts(t *testing.T) {
+	const healthy = ""
+	for name, c := range map[string]struct {
+		role   state.Role
+		change func(*testing.T, *fixture)
+		want   string // part of the only failure; empty: healthy
+		warn   string
+	}{
+		"active": {state.RoleActive, nil, healthy, ""},
+		"active, exited": {state.RoleActive, func(_ *testing.T, f *fixture) {
+			f.engine.container.Running, f.engine.container.State = false, "exited"
+		}, "container: traefik does not run (exited", ""},
+		"active, paused":       {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Paused = true }, "is paused", ""},
+		"active, restarting":   {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Restarting = true }, "restarted", ""},
+		"active, unhealthy":    {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Health = "unhealthy" }, "is unhealthy", ""},
+		"active, starting":     {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Health = "starting" }, healthy, ""},
+		"active, no container": {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.missing = true }, "there is no container", ""},
+		"active, 503":          {state.RoleActive, func(_ *testing.T, f *fixture) { f.status = 503 }, "answers 503", ""},
+		"active, redirect":     {state.RoleActive, func(_ *testing.T, f *fixture) { f.status = 302 }, "answers 302", ""},
+		"active, ping hangs":   {state.RoleActive, func(_ *testing.T, f *fixture) { f.silent = true }, "ping: ", ""},
+		"active, engine down":  {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.err = down }, healthy, "but Traefik does"},
+		"active, engine hangs": {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.hangs = true }, healthy, "but Traefik does"},
+		"just active, silent": {state.RoleActive, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.status = now.Add(-10*time.Second), 503
+		}, healthy, "50 s more"},
+		"just active, exited": {state.RoleActive, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.engine.container.Running = now.Add(-10*time.Second), false
+		}, "does not run", ""},
+		"just active, had answered": {state.RoleActive, func(t *testing.T, f *fixture) {
+			f.role.Since, f.status = now.Add(-10*time.Second), 503
+			if err := probe.WriteRecord(f.probe.Config.RunDir, probe.Result{Answered: now.Add(-5 * time.Second)}); err != nil {
+				t.Fatal(err)
+			}
+		}, "answers 503", ""},
+		"active, pool suspended": {state.RoleActive, func(t *testing.T, f *fixture) { pool(t, f.probe.Kstat, "tank", "SUSPENDED") }, "pool: tank is SUSPENDED", ""},
+		"active, pool degraded":  {state.RoleActive, func(t *testing.T, f *fixture) { pool(t, f.probe.Kstat, "tank", "DEGRADED") }, healthy, "tank is DEGRADED"},
+		"active, pool gone": {state.RoleActive, func(t *testing.T, f *fixture) {
+			if err := os.RemoveAll(filepath.Join(f.probe.Kstat, "tank")); err != nil {
+				t.Fatal(err)
+			}
+		}, "pool: tank is not imported", ""},
+		"no kernel with ZFS": {state.RoleActive, func(_ *testing.T, f *fixture) { f.probe.Kstat += "-none" }, healthy, ""},
+		"active, cut off": {state.RoleActive, func(t *testing.T, f *fixture) {
+			f.probe.Config.Witness.Targets = []string{silentAddress(t)}
+		}, "witness: no witness answers", ""},
+		"active, one witness of two": {state.RoleActive, func(t *testing.T, f *fixture) {
+			f.probe.Config.Witness.Targets = []string{silentAddress(t), f.probe.Config.Probe.Ping}
+		}, healthy, ""},
+		"active in an earlier boot": {state.RoleActive, func(_ *testing.T, f *fixture) { f.role.Boot, f.status = "other", 503 }, healthy, ""},
+
+		"promoting, gets on": {state.RolePromoting, func(_ *testing.T, f *fixture) {
+			f.role.Transition, f.engine.missing, f.status = &state.Transition{Updated: now.Add(-59 * time.Second)}, true, 503
+		}, healthy, ""},
+		"promoting, stuck": {state.RolePromoting, func(_ *testing.T, f *fixture) {
+			f.role.Transition, f.status = &state.Transition{Updated: now.Add(-61 * time.Second)}, 503
+		}, "answers 503", ""},
+		"promoting, pool suspended": {state.RolePromoting, func(t *testing.T, f *fixture) {
+			f.role.Transition = &state.Transition{Updated: now}
+			pool(t, f.probe.Kstat, "tank", "SUSPENDED")
+		}, "SUSPENDED", ""},
+
+		"standby":               {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
+		"demoting":              {state.RoleDemoting, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
+		"unknown":               {state.RoleUnknown, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
+		"standby, image gone":   {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.images = nil }, "image: traefik:3 is not on this node", ""},
+		"standby, nothing made": {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.missing = true }, healthy, ""},
+		"standby, image of the project here": {state.RoleStandby, func(t *testing.T, f *fixture) {
+			f.engine.missing, f.engine.images = true, []string{"traefik:4"}
+			projects(t, f, "traefik", "traefik:4")
+		}, healthy, ""},
+		"standby, image of the project not here": {state.RoleStandby, func(t *testing.T, f *fixture) {
+			f.engine.missing = true
+			projects(t, f, "traefik", "traefik:4")
+		}, "image: traefik:4 is not on this node", ""},
+		"standby, named by Compose": {state.RoleStandby, func(t *testing.T, f *fixture) {
+			f.engine.missing, f.probe.Config.Probe.Container = true, "edge-proxy-1"
+			projects(t, f, "", "traefik:4")
+		}, "image: traefik:4 is not on this node", ""},
+		"standby, held": {state.RoleStandby, func(t *testing.T, f *fixture) {
+			if err := f.probe.State.Write("eligibility", state.Eligibility{Reasons: []state.Ineligible{{Kind: state.IneligibleHold, Text: "new disks"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}, "hold: new disks", ""},
+		"fault, just lost the address": {state.RoleFault, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.role.Transition = now.Add(-20*time.Second), &state.Transition{From: state.RoleActive}
+		}, "out for another 40 s", ""},
+		"fault, over": {state.RoleFault, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.role.Transition = now.Add(-61*time.Second), &state.Transition{From: state.RoleActive}
+		}, healthy, ""},
+		"fault, was a standby": {state.RoleFault, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.role.Transition = now, &state.Transition{From: state.RoleStandby}
+		}, healthy, ""},
+		"fault, clock set back": {state.RoleFault, func(_ *testing.T, f *fixture) {
+			f.role.Since, f.role.Transition = now.Add(time.Hour), &state.Transition{From: state.RoleActive}
+		}, healthy, ""},
+		"nothing to probe": {state.RoleActive, func(_ *testing.T, f *fixture) {
+			f.probe.Config.Probe.Container, f.probe.Config.Probe.Ping, f.engine.err = "", "", down
+		}, healthy, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, c.role)
+			if c.change != nil {
+				c.change(t, f)
+			}
+			result := f.run(t)
+			failures := result.Failures()
+			if c.want == "" && (!result.Healthy || len(failures) > 0) {
+				t.Errorf("not healthy: %v", failures)
+			}
+			if c.want != "" && (result.Healthy || len(failures) != 1 || !strings.Contains(failures[0], c.want)) {
+				t.Errorf("failures %q, want %q alone", failures, c.want)
+			}
+			if warnings := strings.Join(result.Warnings(), "\n"); !strings.Contains(warnings, c.warn) || c.warn == "" && warnings != "" {
+				t.Errorf("warnings %q, want %q", warnings, c.warn)
+			}
+		})
+	}
+}
+
+func projects(t *testing.T, f *fixture, container, image string) {
+	t.Helper()
+	err := f.probe.State.Write("projects", []map[string]any{{
+		"name": "edge", "services": []map[string]string{{"name": "proxy", "container": container, "image": image}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// With the engine down or silent on a standby everything fails that depends on
+// it, and nothing else.
+func TestStandbyWithoutEngine(t *testing.T) {
+	for _, hangs := range []bool{true, false} {
+		f := newFixture(t, state.RoleStandby)
+		f.engine.hangs, f.engine.err = hangs, down
+		result := f.run(t)
+		if failures := result.Failures(); result.Healthy || len(failures) != 2 || !strings.HasPrefix(failures[0], "engine") {
+			t.Errorf("hangs %v: %q", hangs, failures)
+		}
+	}
+}
+
+// The engine down and Traefik silent is no case for mercy.
+func TestActiveWithoutAnything(t *testing.T) {
+	f := newFixture(t, state.RoleActive)
+	f.engine.hangs, f.silent = true, true
+	if result := f.run(t); result.Healthy || len(result.Failures()) != 2 {
+		t.Errorf("%q", result.Failures())
+	}
+}
+
+func TestUnreadableRole(t *testing.T) {
+	f := newFixture(t, state.RoleActive)
+	if err := os.WriteFile(filepath.Join(f.probe.State.Path(), "role.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	result := f.probe.Run(t.Context())
+	if failures := result.Failures(); result.Healthy || len(failures) != 1 || !strings.HasPrefix(failures[0], "state: ") {
+		t.Errorf("%q", failures)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	f := newFixture(t, state.RoleActive)
+	if _, found, err := probe.ReadRecord(f.probe.Config.RunDir); found || err != nil {
+		t.Fatalf("found %v, error %v", found, err)
+	}
+	f.status = 500
+	result := f.run(t)
+	if err := probe.WriteRecord(f.probe.Config.RunDir, result); err != nil {
+		t.Fatal(err)
+	}
+	record, found, err := probe.ReadRecord(f.probe.Config.RunDir)
+	if err != nil || !found || record.Healthy || !record.Time.Equal(now) || len(record.Failures) != 1 {
+		t.Errorf("%+v, found %v, error %v", record, found, err)
+	}
+	entries, err := os.ReadDir(f.probe.Config.RunDir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%v is left, error %v", entries, err)
+	}
+}
