@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -57,9 +58,20 @@ type Command struct {
 	Stdout io.Writer
 	// Env is added to this process's environment, as KEY=VALUE.
 	Env []string
+	// Without are beginnings of names: variables of this process's environment
+	// that the program does not get.
+	Without []string
 	// Grace is how long the program may take to die of SIGTERM before it is
 	// killed; 0 is a time that is ample for most.
 	Grace time.Duration
+}
+
+// Environ is this process's environment as KEY=VALUE, less the variables whose
+// names begin with one of without.
+func Environ(without ...string) []string {
+	return slices.DeleteFunc(os.Environ(), func(pair string) bool {
+		return slices.ContainsFunc(without, func(prefix string) bool { return strings.HasPrefix(pair, prefix) })
+	})
 }
 
 // Process is a started program. Wait must be called once.
@@ -95,8 +107,8 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p.cmd = exec.Command(c.Argv[0], c.Argv[1:]...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = c.Stdin, c.Stdout, p.stderr
-	if len(c.Env) > 0 {
-		p.cmd.Env = append(os.Environ(), c.Env...)
+	if len(c.Env) > 0 || len(c.Without) > 0 {
+		p.cmd.Env = append(Environ(c.Without...), c.Env...)
 	}
 	// A grandchild that keeps the pipes open must not keep Wait waiting.
 	p.cmd.WaitDelay = killGrace

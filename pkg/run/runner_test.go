@@ -43,6 +43,22 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+func TestEnvironment(t *testing.T) {
+	t.Setenv("RUN_TEST_A", "a")
+	t.Setenv("RUN_TEST_B", "b")
+	var out bytes.Buffer
+	c := Command{Argv: []string{"sh", "-c", "echo $RUN_TEST_A-$RUN_TEST_B-$RUN_TEST_C"}, Stdout: &out, Env: []string{"RUN_TEST_C=c"}}
+	for _, without := range [][]string{nil, {"RUN_TEST_A", "OTHER"}, {"RUN_TEST_"}} {
+		c.Without = without
+		if err := New(zerolog.Nop()).Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := out.String(); got != "a-b-c\n-b-c\n--c\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestFailure(t *testing.T) {
 	out, err := New(zerolog.Nop()).Output(t.Context(), time.Minute, "sh", "-c", "echo part; echo first >&2; echo cannot >&2; exit 7")
 	var e *Error
