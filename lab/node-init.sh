@@ -58,7 +58,10 @@ stop() {
 	for _ in $(seq 50); do
 		others=0
 		for p in /proc/[0-9]*; do
-			[ "${p#/proc/}" -gt 1 ] && [ -s "$p/cmdline" ] && others=1
+			# A file of /proc has no size, a zombie no first argument.
+			first=
+			[ "${p#/proc/}" -gt 1 ] && IFS= read -r -d '' first <"$p/cmdline"
+			[ -z "$first" ] || others=1
 		done 2>/dev/null
 		[ "$others" = 0 ] && break
 		sleep 0.1

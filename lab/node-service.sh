@@ -7,6 +7,7 @@
 #   lab-service pid NAME               the process id of the program
 #   lab-service running NAME           whether it runs, by exit code
 #
+# /etc/lab/after/NAME, where it is there, is run each time the program has ended.
 # always: start it again when it ends by itself. group: whatever it has started
 # ends with it, as with systemd's KillMode=control-group; process: only the
 # program itself is ended, as Docker's unit wants it.
@@ -17,9 +18,15 @@ name=${2:?usage: lab-service $verb NAME}
 run=/run/lab/$name
 group=/sys/fs/cgroup/lab-$name
 log=/var/log/lab/$name.log
+after=/etc/lab/after/$name
 
 pid() { [ -s "$run.pid" ] && cat "$run.pid"; }
-running() { local p; p=$(pid) && [ -s "/proc/$p/cmdline" ]; }
+# A file of /proc has no size, and a process that has ended no first argument.
+running() {
+	local p first=
+	p=$(pid) && IFS= read -r -d '' first <"/proc/$p/cmdline"
+	[ -n "$first" ]
+} 2>/dev/null
 
 # end kills what is left of the group.
 end() { [ "$(cat "$run.mode" 2>/dev/null)" = process ] || echo 1 >"$group/cgroup.kill"; } 2>/dev/null
@@ -36,6 +43,8 @@ watch() {
 		wait "$p"
 		echo "lab-service: $name ended with exit code $?"
 		end
+		# What was killed on purpose with all it had has nobody to say so.
+		[ -e "$run.killed" ] || [ ! -x "$after" ] || "$after"
 		[ "$again" = always ] || break
 		[ ! -e "$run.stop" ] || break
 		sleep 1
@@ -49,7 +58,7 @@ start)
 	shift 4
 	mkdir -p "$group" /run/lab /var/log/lab
 	if running; then exit 0; fi
-	rm -f "$run.stop" "$run.pid"
+	rm -f "$run.stop" "$run.killed" "$run.pid"
 	echo "$mode" >"$run.mode"
 	# Not this caller's control group, session or streams: they may end.
 	(

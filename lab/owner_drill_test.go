@@ -4,6 +4,7 @@ package lab_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -19,7 +20,8 @@ import (
 )
 
 // ownerEnv makes this test program a process that owns a lab and waits. Its
-// value is the hub's program and the simulator, with a colon between.
+// value is the hub's program, the simulator and the containers' image, with
+// colons between.
 const ownerEnv = "UNDERSTUDY_TEST_LAB_OWNER"
 
 func TestMain(m *testing.M) {
@@ -30,12 +32,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// own makes a lab, says its name, and waits to be killed.
+// own makes a lab with a container, says its name, and waits to be killed.
 func own(programs string) error {
-	hub, simulator, _ := strings.Cut(programs, ":")
+	parts := strings.Split(programs, ":")
+	hub, simulator, image := parts[0], parts[1], parts[2]
 	l, err := lab.Up(context.Background(), lab.Options{Kind: kind(), HubProgram: hub, Simulator: simulator, Log: os.Stderr})
 	if err != nil {
 		return err
+	}
+	if err := runProject(context.Background(), l.Nodes[0], image); err != nil {
+		return errors.Join(err, l.Down())
 	}
 	fmt.Println(l.Name())
 	time.Sleep(10 * time.Minute)
@@ -46,7 +52,7 @@ func own(programs string) error {
 func TestKilledOwner(t *testing.T) {
 	programs := build(t)
 	owner := exec.CommandContext(t.Context(), "/proc/self/exe")
-	owner.Env = append(os.Environ(), ownerEnv+"="+programs.hub+":"+programs.simulator)
+	owner.Env = append(os.Environ(), ownerEnv+"="+programs.hub+":"+programs.simulator+":"+makeWebapp(t))
 	owner.Stderr = os.Stderr
 	owner.WaitDelay = time.Second
 	stdout, err := owner.StdoutPipe()
@@ -68,7 +74,8 @@ func TestKilledOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := traces(t, name, network); len(found) < 4 {
+	found := traces(t, name, network)
+	if len(found) < 4 || kind() == lab.NS && !strings.Contains(strings.Join(found, "\n"), "/program app") {
 		t.Fatalf("the search for traces finds too little of a running lab to be trusted: %q", found)
 	}
 
@@ -91,7 +98,7 @@ func TestKilledOwner(t *testing.T) {
 }
 
 // traces lists what is there of a lab: processes that name it or are in its
-// network namespace, mounts, links, control groups and folders.
+// control groups or network namespace, mounts, links, control groups and folders.
 func traces(t *testing.T, name, network string) []string {
 	t.Helper()
 	var found []string
@@ -103,7 +110,8 @@ func traces(t *testing.T, name, network string) []string {
 		// It may end while it is looked at.
 		cmdline, _ := os.ReadFile(p + "/cmdline")
 		ns, _ := os.Readlink(p + "/ns/net")
-		if strings.Contains(string(cmdline), name) || ns != "" && ns == network {
+		group, _ := os.ReadFile(p + "/cgroup")
+		if strings.Contains(string(cmdline), name) || strings.Contains(string(group), "/understudy-lab/"+name+"/") || ns != "" && ns == network {
 			found = append(found, "process "+filepath.Base(p)+": "+strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // of their names, and its orderly end with stop, in the reverse order.
 const bootDir = "/etc/lab/boot.d"
 
+// afterDir holds what is run when the service of that name has ended.
+const afterDir = "/etc/lab/after"
+
 // Service is a program that a node starts at boot.
 type Service struct {
 	Name string
@@ -28,6 +31,9 @@ type Service struct {
 	Restart bool
 	// ProcessOnly leaves what the program has started alone when it ends.
 	ProcessOnly bool
+	// After, where given, is run each time the program has ended, but not after
+	// KillService.
+	After []string
 	// Ready, where given, is repeated after the start until it ends with exit
 	// code 0; the next service's turn comes then.
 	Ready []string
@@ -72,6 +78,12 @@ func SetService(ctx context.Context, n Node, s Service) error {
 			"service", bootDir, fmt.Sprintf("%02d", s.Order), s.Name},
 		Stdin: strings.NewReader(s.script()),
 	})
+	if err == nil && len(s.After) > 0 {
+		_, err = n.Run(ctx, Command{
+			Argv:  []string{"bash", "-euc", `mkdir -p "$1"; cat >"$1/$2"; chmod 755 "$1/$2"`, "service", afterDir, s.Name},
+			Stdin: strings.NewReader("#!/bin/bash\nexec " + shellescape.QuoteCommand(s.After) + "\n"),
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("set service %s of node %s: %w", s.Name, n.Name(), err)
 	}
@@ -118,7 +130,7 @@ func SignalService(ctx context.Context, n Node, name, signal string) error {
 // KillService ends every process of the service at once, and nothing starts
 // it again.
 func KillService(ctx context.Context, n Node, name string) error {
-	if _, err := n.Run(ctx, Argv("bash", "-euc", `touch "/run/lab/$1.stop"; echo 1 >"/sys/fs/cgroup/lab-$1/cgroup.kill"`, "service", name)); err != nil {
+	if _, err := n.Run(ctx, Argv("bash", "-euc", `touch "/run/lab/$1.stop" "/run/lab/$1.killed"; echo 1 >"/sys/fs/cgroup/lab-$1/cgroup.kill"`, "service", name)); err != nil {
 		return fmt.Errorf("kill service %s of node %s: %w", name, n.Name(), err)
 	}
 	return nil
