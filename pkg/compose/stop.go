@@ -1,0 +1,128 @@
+package compose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/docker"
+)
+
+const (
+	// stopMargin is what stopping may take beyond the containers' grace, with a
+	// busy engine and all that has to be killed.
+	stopMargin = 25 * time.Second
+	// lookAgain is how long after none was seen to run it is looked again: a
+	// start that was cancelled may still bring a container.
+	lookAgain = 200 * time.Millisecond
+)
+
+var errStop = errors.New("the time for stopping has passed")
+
+// Stop stops all containers of projects at the same time, and whatever else of
+// Compose runs under services.directory. grace is what each may take before it
+// is killed; 0 is services.stop_timeout. It returns nil only when none runs any
+// more, as two looks one after the other have shown; otherwise the error is a
+// *StillRunningError.
+//
+// While the engine does not answer, containers are killed by the kernel. The
+// engine knows nothing of that, and may start those with a restart policy again
+// when it comes back: Stop is to be called again then.
+func (m *Manager) Stop(ctx context.Context, projects []Project, grace time.Duration) error {
+	if grace <= 0 {
+		grace = m.cfg.StopTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, grace+stopMargin, errStop)
+	defer cancel()
+	tried := map[string]int{}
+	var running []docker.Container
+	var lastErr error
+	for quiet := 0; quiet < 2; {
+		now, err := m.Running(ctx, projects)
+		switch {
+		case ctx.Err() != nil:
+			return still(running, cmp.Or(context.Cause(ctx), lastErr), lastErr)
+		case docker.IsDown(err):
+			return m.kill(ctx, projects, err)
+		case err != nil:
+			lastErr, quiet = err, 0
+		case len(now) == 0:
+			running, lastErr = nil, nil
+			quiet++
+		default:
+			running, quiet = now, 0
+			if lastErr = m.end(ctx, now, tried, grace); lastErr == nil {
+				continue // look at once
+			}
+		}
+		if quiet < 2 {
+			pause(ctx, lookAgain)
+		}
+	}
+	return nil
+}
+
+// end tries to end containers, each time harder: stop, kill, and kill by the
+// kernel.
+func (m *Manager) end(ctx context.Context, running []docker.Container, tried map[string]int, grace time.Duration) error {
+	errs := make([]error, len(running))
+	var all sync.WaitGroup
+	for i, c := range running {
+		attempt := tried[c.ID]
+		tried[c.ID]++
+		all.Go(func() {
+			switch attempt {
+			case 0:
+				ctx, cancel := context.WithTimeout(ctx, grace+2*time.Second)
+				defer cancel()
+				m.log.Debug().Str("container", c.Name).Msg("stop")
+				errs[i] = m.engine.Stop(ctx, c.ID, grace)
+			case 1:
+				m.log.Warn().Str("container", c.Name).Dur("grace", grace).Msg("it did not stop in time: killing it")
+				errs[i] = m.engine.Kill(ctx, c.ID)
+			default:
+				m.log.Warn().Str("container", c.Name).Msg("the engine does not end it: killing its processes")
+				errs[i] = m.killOne(ctx, c.ID)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// killOne kills a container through its cgroup, if it has one.
+func (m *Manager) killOne(ctx context.Context, id string) error {
+	groups, err := docker.Groups(m.groups)
+	if err != nil {
+		return err
+	}
+	if group, ok := groups[id]; ok {
+		ctx, cancel := context.WithTimeout(ctx, killTimeout)
+		defer cancel()
+		return docker.KillGroup(ctx, group)
+	}
+	return nil
+}
+
+func still(running []docker.Container, cause, last error) error {
+	e := &StillRunningError{Err: cause}
+	if last != nil && !errors.Is(last, cause) {
+		e.Err = errors.Join(cause, last)
+	}
+	for _, c := range running {
+		e.Names = append(e.Names, c.Name)
+	}
+	slices.Sort(e.Names)
+	return e
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

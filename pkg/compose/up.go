@@ -1,0 +1,128 @@
+package compose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+const (
+	// pingTimeout bounds the question whether the engine answers, which the
+	// docker program would wait for without end.
+	pingTimeout = 2 * time.Second
+	// upGrace is how long docker compose may take to end when it is told to.
+	upGrace = 2 * time.Second
+)
+
+// Up starts a project within services.start_timeout, from images that are here;
+// where services.pull allows it, a missing image is fetched then. Containers
+// that are as the files say are only started. Images are never built.
+func (m *Manager) Up(ctx context.Context, p Project) error {
+	switch {
+	case p.Err != nil:
+		return p.Err
+	case len(p.Services) == 0:
+		return nil // all of them belong to profiles that are off
+	}
+	if err := m.ping(ctx); err != nil {
+		return &UpError{Project: p.Name, Text: err.Error(), Err: err}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, m.cfg.StartTimeout, errStart)
+	defer cancel()
+	err := m.up(ctx, p, "never")
+	if failed, ok := errors.AsType[*UpError](err); ok && failed.Missing && m.cfg.Pull == "missing" {
+		m.log.Warn().Str("project", p.Name).Str("missing", failed.Text).Msg("an image is not here: fetching it")
+		err = m.up(ctx, p, "missing")
+	}
+	if ctx.Err() == nil {
+		// For Known; that the project runs is what counts.
+		if _, listErr := m.Running(ctx, []Project{p}); listErr != nil {
+			m.log.Debug().Err(listErr).Msg("list containers after a start")
+		}
+	}
+	return err
+}
+
+// errStart tells the time for a start from the caller's own deadline.
+var errStart = errors.New("services.start_timeout has passed")
+
+func (m *Manager) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	return m.engine.Ping(ctx)
+}
+
+func (m *Manager) up(ctx context.Context, p Project, pull string) error {
+	argv := []string{"docker", "--host", "unix://" + m.engine.Socket(), "compose", "--ansi", "never", "--progress", "quiet",
+		"-p", p.Name, "--project-directory", p.Directory}
+	for _, file := range p.Files {
+		argv = append(argv, "-f", file)
+	}
+	argv = append(argv, "up", "-d", "--pull", pull, "--no-build")
+	err := m.runner.Run(ctx, run.Command{Argv: argv, Env: []string{"PWD=" + p.Directory}, Without: scrubbed, Grace: upGrace})
+	if err == nil {
+		return nil
+	}
+	failed := &UpError{Project: p.Name, Text: err.Error(), Err: err}
+	if cause := context.Cause(ctx); cause != nil {
+		failed.Text = "given up: " + cause.Error()
+		if ended, ok := errors.AsType[*run.Error](err); ok {
+			if said := reason(ended.Stderr); said != "" {
+				failed.Text += " (" + said + ")"
+			}
+		}
+		return failed
+	}
+	if ended, ok := errors.AsType[*run.Error](err); ok {
+		failed.Text = cmp.Or(reason(ended.Stderr), failed.Text)
+		failed.Missing = missing(ended.Stderr)
+	}
+	return failed
+}
+
+// reason picks from what docker compose printed the line that says what went
+// wrong; "" when there is none.
+func reason(stderr string) string {
+	var last string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(line)
+		if line == "" || chatter(line) {
+			continue
+		}
+		if strings.HasPrefix(line, "Error") || strings.Contains(line, "error") || missing(line) {
+			return strings.TrimPrefix(line, "Error response from daemon: ")
+		}
+		last = line
+	}
+	return last
+}
+
+// chatter says that a line only tells of progress, or warns.
+func chatter(line string) bool {
+	if strings.HasPrefix(line, "time=") && strings.Contains(line, "level=warning") || strings.HasPrefix(line, "WARN[") || strings.HasPrefix(line, "[+]") {
+		return true
+	}
+	kind, rest, _ := strings.Cut(line, " ")
+	switch kind {
+	case "Container", "Network", "Volume", "Image":
+		fields := strings.Fields(rest)
+		return len(fields) > 1 && fields[len(fields)-1] != "Error"
+	}
+	return strings.HasPrefix(kind, "✔") || strings.HasPrefix(kind, "⠿")
+}
+
+// missing says whether what docker compose printed is that an image is not
+// here.
+func missing(stderr string) bool {
+	text := strings.ToLower(stderr)
+	for _, says := range []string{"no such image", "image not found", "pull access denied", "manifest unknown"} {
+		if strings.Contains(text, says) {
+			return true
+		}
+	}
+	return false
+}
