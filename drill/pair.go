@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -26,35 +24,6 @@ const module = "github.com/understudy-ha/understudy"
 // Kind of the nodes that the environment variable LAB asks for: ns unless it
 // says vm.
 func Kind() lab.Kind { return lab.Kind(cmp.Or(os.Getenv("LAB"), string(lab.NS))) }
-
-// Programs are built once and serve any number of pairs.
-type Programs struct {
-	Hub       string // lab/cmd/lab
-	Simulator string // testdata/zfssim; empty for virtual machines
-	Replicate string // cmd/zfs-replicate
-}
-
-// Build builds the programs that pairs of a kind need into a folder, static,
-// so that they run on any node. It needs a working directory in this module.
-func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
-	p := Programs{Hub: filepath.Join(dir, "lab"), Replicate: filepath.Join(dir, "zfs-replicate")}
-	packages := map[string]string{p.Hub: "lab/cmd/lab", p.Replicate: "cmd/zfs-replicate"}
-	if kind == lab.NS {
-		p.Simulator = filepath.Join(dir, "zfssim")
-		packages[p.Simulator] = "testdata/zfssim"
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	for out, pkg := range packages {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, module+"/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		cmd.WaitDelay = time.Second
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return Programs{}, fmt.Errorf("build %s: %w:\n%s", pkg, err, text)
-		}
-	}
-	return p, nil
-}
 
 // Options say what pair to make.
 type Options struct {

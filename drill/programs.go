@@ -1,0 +1,78 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+)
+
+// Programs are built once and serve any number of pairs.
+type Programs struct {
+	Hub       string // lab/cmd/lab
+	Simulator string // testdata/zfssim; empty for virtual machines
+	Replicate string // cmd/zfs-replicate
+}
+
+// Build builds the programs that pairs of a kind need into a folder, static,
+// so that they run on any node. It needs a working directory in this module.
+func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
+	p := Programs{Hub: filepath.Join(dir, "lab"), Replicate: filepath.Join(dir, "zfs-replicate")}
+	packages := map[string]string{p.Hub: "lab/cmd/lab", p.Replicate: "cmd/zfs-replicate"}
+	if kind == lab.NS {
+		p.Simulator = filepath.Join(dir, "zfssim")
+		packages[p.Simulator] = "testdata/zfssim"
+	}
+	return p, buildAll(ctx, packages)
+}
+
+// SitePrograms are what sites need beyond that.
+type SitePrograms struct {
+	Programs
+	Failover string // cmd/failover-notify
+	Track    string // cmd/track-traefik
+	Observer string // drill/observer
+
+	images images
+}
+
+// BuildSite builds the programs and container images that sites of a kind
+// need. Traefik's takes minutes, once.
+func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, error) {
+	base, err := Build(ctx, kind, dir)
+	if err != nil {
+		return SitePrograms{}, err
+	}
+	p := SitePrograms{
+		Programs: base,
+		Failover: filepath.Join(dir, "failover-notify"), Track: filepath.Join(dir, "track-traefik"), Observer: filepath.Join(dir, "observer"),
+	}
+	webapp := filepath.Join(dir, "webapp")
+	err = buildAll(ctx, map[string]string{
+		p.Failover: "cmd/failover-notify", p.Track: "cmd/track-traefik", p.Observer: "drill/observer", webapp: "testdata/webapp",
+	})
+	if err != nil {
+		return SitePrograms{}, err
+	}
+	p.images, err = makeImages(ctx, kind, webapp, dir)
+	return p, err
+}
+
+// buildAll builds each package of this module, static.
+func buildAll(ctx context.Context, packages map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for out, pkg := range packages {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, module+"/"+pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.WaitDelay = time.Second
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w:\n%s", pkg, err, text)
+		}
+	}
+	return nil
+}

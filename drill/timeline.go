@@ -1,0 +1,243 @@
+package drill
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/drill/observe"
+)
+
+// Timeline is what has been observed of a site, all by one clock.
+type Timeline struct {
+	mu      sync.Mutex
+	samples []observe.Sample
+	answers []observe.Answer
+	breaks  []pause
+}
+
+// pause is a moment at which a node was not, as when its plug is pulled: what
+// was seen before and after it is not one.
+type pause struct {
+	node string
+	at   time.Time
+}
+
+func (t *Timeline) add(e observe.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.Sample != nil {
+		t.samples = append(t.samples, *e.Sample)
+	}
+	if e.Answer != nil {
+		t.answers = append(t.answers, *e.Answer)
+	}
+}
+
+// Break says that a node ended now, without anything of it left.
+func (t *Timeline) Break(node string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.breaks = append(t.breaks, pause{node, time.Now()})
+}
+
+// Since returns what was observed from a moment on.
+func (t *Timeline) Since(at time.Time) *Timeline {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	after := &Timeline{breaks: slices.Clone(t.breaks)}
+	for _, s := range t.samples {
+		if !s.Sent.Before(at) {
+			after.samples = append(after.samples, s)
+		}
+	}
+	for _, a := range t.answers {
+		if !a.Sent.Before(at) {
+			after.answers = append(after.answers, a)
+		}
+	}
+	return after
+}
+
+// Of returns the samples of one node in the order in which they were asked for.
+func (t *Timeline) Of(node string) []observe.Sample {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []observe.Sample
+	for _, s := range t.samples {
+		if s.Node == node {
+			list = append(list, s)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b observe.Sample) int { return a.Sent.Compare(b.Sent) })
+	return list
+}
+
+// Last returns the newest sample of a node.
+func (t *Timeline) Last(node string) (observe.Sample, bool) {
+	list := t.Of(node)
+	if len(list) == 0 {
+		return observe.Sample{}, false
+	}
+	return list[len(list)-1], true
+}
+
+// Answers are those of a target, in the order in which they came.
+func (t *Timeline) Answers(target string) []observe.Answer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(t.answers), func(a observe.Answer) bool { return a.Target != target })
+}
+
+// Moments is how long it took, from a fault, until the other node had the
+// address, Traefik answered there, and all applications did. The end of each
+// observation counts, so none of them is too small.
+type Moments struct{ Address, Traefik, Projects time.Duration }
+
+// Moments measures a takeover by a node, of a fault at that moment. What is
+// still missing is named.
+func (t *Timeline) Moments(fault time.Time, to string) (m Moments, missing string) {
+	after := t.Since(fault)
+	samples := after.Of(to)
+	i := slices.IndexFunc(samples, func(s observe.Sample) bool { return s.Address })
+	if i < 0 {
+		return m, "the address on " + to
+	}
+	m.Address = samples[i].Received.Sub(fault)
+	// Traefik does not say where it runs: what was asked while only the new
+	// node had the address, the new one has answered.
+	alone := samples[i].Received
+	for _, s := range after.samples {
+		if s.Node != to && s.Address && s.Received.After(alone) {
+			alone = s.Received
+		}
+	}
+	answers := after.Answers("traefik")
+	i = slices.IndexFunc(answers, func(a observe.Answer) bool { return a.OK && !a.Sent.Before(alone) })
+	if i < 0 {
+		return m, "an answer of Traefik on " + to
+	}
+	m.Traefik = answers[i].Received.Sub(fault)
+	for _, name := range Applications {
+		answers := after.Answers(name)
+		i := slices.IndexFunc(answers, func(a observe.Answer) bool { return a.OK && a.Node == to })
+		if i < 0 {
+			return m, "an answer of " + name + " on " + to
+		}
+		m.Projects = max(m.Projects, answers[i].Received.Sub(fault))
+	}
+	return m, ""
+}
+
+// silence is how far apart two samples may be and still be of one stretch.
+const silence = 3 * time.Second
+
+// stretch is a row of samples in all of which a node was a writer: it was one
+// from at the latest First.Received until at the earliest Last.Sent.
+type stretch struct{ samples []observe.Sample }
+
+func (s stretch) first() observe.Sample { return s.samples[0] }
+func (s stretch) last() observe.Sample  { return s.samples[len(s.samples)-1] }
+
+func (t *Timeline) stretches(node string) []stretch {
+	var list []stretch
+	var open []observe.Sample
+	end := func() {
+		if len(open) > 0 {
+			list = append(list, stretch{open})
+		}
+		open = nil
+	}
+	for _, s := range t.Of(node) {
+		if len(open) > 0 && (s.Sent.Sub(open[len(open)-1].Received) > silence || t.broken(node, open[len(open)-1].Sent, s.Received)) {
+			end()
+		}
+		if s.Writer() {
+			open = append(open, s)
+		} else {
+			end()
+		}
+	}
+	end()
+	return list
+}
+
+func (t *Timeline) broken(node string, from, to time.Time) bool {
+	return slices.ContainsFunc(t.breaks, func(p pause) bool {
+		return p.node == node && p.at.After(from) && p.at.Before(to)
+	})
+}
+
+// TwoWriters returns the proof that two nodes could write at the same moment,
+// or nothing. One node is known to be a writer between two of its samples, and
+// the other was one at some moment of a sample that lies between these.
+func (t *Timeline) TwoWriters(a, b string) string {
+	for _, pair := range [][2]string{{a, b}, {b, a}} {
+		others := t.stretches(pair[1])
+		for _, one := range t.stretches(pair[0]) {
+			from, to := one.first().Received, one.last().Sent
+			for _, other := range others {
+				for _, s := range other.samples {
+					if s.Sent.After(from) && s.Received.Before(to) {
+						return fmt.Sprintf("at %s, %s was a writer (%s) while %s was one from %s (%s) to %s (%s)",
+							clock(s.Sent), s.Node, what(s), pair[0], clock(from), what(one.first()), clock(to), what(one.last()))
+					}
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func clock(at time.Time) string { return at.Format("15:04:05.000") }
+
+func what(s observe.Sample) string {
+	return strings.Join(append(slices.Clone(s.Writable), s.Running...), " ")
+}
+
+// Story is a line for each change of a node, for a person who wants to know
+// what happened.
+func (t *Timeline) Story(nodes ...string) string {
+	type change struct {
+		at   time.Time
+		text string
+	}
+	var changes []change
+	for _, node := range nodes {
+		last := "?"
+		for _, s := range t.Of(node) {
+			text := what(s)
+			if s.Address {
+				text = "ADDRESS " + text
+			}
+			if s.Error != "" {
+				text += " (" + s.Error + ")"
+			}
+			if text != last {
+				changes = append(changes, change{s.Sent, fmt.Sprintf("%s %s: %s", clock(s.Sent), node, text)})
+			}
+			last = text
+		}
+	}
+	for _, target := range append([]string{"traefik"}, Applications...) {
+		last := "?"
+		for _, a := range t.Answers(target) {
+			text := a.Error
+			if a.OK {
+				text = "answers " + a.Node
+			}
+			if text != last {
+				changes = append(changes, change{a.Sent, fmt.Sprintf("%s %s %s", clock(a.Sent), target, text)})
+			}
+			last = text
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b change) int { return a.at.Compare(b.at) })
+	var b strings.Builder
+	for _, c := range changes {
+		b.WriteString(c.text + "\n")
+	}
+	return b.String()
+}
