@@ -305,6 +305,7 @@ func testStop(t *testing.T, ctx context.Context, a, b lab.Node) {
 }
 
 func testPullPlug(t *testing.T, ctx context.Context, a, b lab.Node) {
+	boot := run(t, ctx, a, "cat", "/proc/sys/kernel/random/boot_id")
 	run(t, ctx, a, "sh", "-c", "echo synced >/root/before-pull && sync && (setsid sleep 1000 >/dev/null 2>&1 &)")
 	began := time.Now()
 	if err := a.PullPlug(ctx); err != nil {
@@ -319,6 +320,9 @@ func testPullPlug(t *testing.T, ctx context.Context, a, b lab.Node) {
 		t.Fatal(err)
 	}
 	t.Logf("started again in %.2f s", time.Since(began).Seconds())
+	if again := run(t, ctx, a, "cat", "/proc/sys/kernel/random/boot_id"); again == boot || len(again) != 36 {
+		t.Errorf("the id of the boot was %s and is %s", boot, again)
+	}
 	if got := run(t, ctx, a, "cat", "/root/before-pull"); got != "synced" {
 		t.Errorf("what was synced before: %q", got)
 	}

@@ -42,7 +42,7 @@ func NSInit() error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a control group namespace: %w", err)
 	}
-	for _, step := range []func(nsInit) error{mountRoot, mountKernel, makeDevices, unpackSeed, enterLeaf, switchRoot} {
+	for _, step := range []func(nsInit) error{mountRoot, mountKernel, makeDevices, makeBootID, unpackSeed, enterLeaf, switchRoot} {
 		if err := step(in); err != nil {
 			return err
 		}
@@ -137,6 +137,24 @@ func makeDevices(in nsInit) error {
 	err := unix.Mount(filepath.Join(dev, "null"), trigger, "", unix.MS_BIND, "")
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("mask /proc/sysrq-trigger: %w", err)
+	}
+	return nil
+}
+
+// makeBootID gives each boot of the node an id of its own: programs tell by it
+// what they recorded before a boot, and the kernel's is this machine's.
+func makeBootID(in nsInit) error {
+	random := filepath.Join(in.Root, "proc/sys/kernel/random")
+	id, err := os.ReadFile(filepath.Join(random, "uuid"))
+	if err != nil {
+		return fmt.Errorf("make an id of the boot: %w", err)
+	}
+	file := filepath.Join(in.Root, "run/lab-boot-id")
+	if err := os.WriteFile(file, id, 0o444); err != nil {
+		return fmt.Errorf("make an id of the boot: %w", err)
+	}
+	if err := unix.Mount(file, filepath.Join(random, "boot_id"), "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("show the id of the boot: %w", err)
 	}
 	return nil
 }
