@@ -27,12 +27,23 @@ var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 // load reads the project's files.
 func (c *candidate) load(ctx context.Context) {
 	quiet()
+	defer func() {
+		// The loader is large and the files are anybody's: no mistake in one may
+		// end a takeover of the others.
+		if said := recover(); said != nil {
+			c.Err = &LoadError{File: c.Files[0], Err: fmt.Errorf("the loader has failed: %v", said)}
+		}
+	}()
 	unset := &unsetVariables{names: map[string]bool{}}
 	options, err := cli.NewProjectOptions(c.Files,
 		cli.WithWorkingDirectory(c.Directory),
 		cli.WithEnv(pairs(c.env)),
 		cli.WithDefaultProfiles(),
-		cli.WithLoadOptions(func(o *loader.Options) { o.Interpolate.Substitute = unset.substitute }),
+		cli.WithLoadOptions(func(o *loader.Options) {
+			if o.Interpolate != nil { // nil while the files are only looked for
+				o.Interpolate.Substitute = unset.substitute
+			}
+		}),
 	)
 	var loaded *types.Project
 	if err == nil {
