@@ -1,0 +1,58 @@
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// NodeState is what a node has recorded of itself.
+type NodeState struct {
+	Role        state.RoleFile
+	Intent      state.Intent
+	Eligibility state.Eligibility
+	// Shown says that keepalived is shown that the node may hold the address.
+	Shown bool
+	// Boot is the id of the node's boot: what was recorded in another one says
+	// what the node was.
+	Boot string
+}
+
+// Current says whether the role was taken in this boot.
+func (s NodeState) Current() bool { return s.Role.Boot == s.Boot }
+
+func (s NodeState) String() string {
+	var reasons []string
+	for _, r := range s.Eligibility.Reasons {
+		reasons = append(reasons, r.Kind+": "+r.Text)
+	}
+	return fmt.Sprintf("role %s (%s; of this boot: %v), term %d, intent %d %s by %s, shown eligible %v %q",
+		s.Role.Role, s.Role.Reason, s.Current(), s.Role.Term, s.Intent.Seq, s.Intent.Wish, s.Intent.Source, s.Shown, reasons)
+}
+
+// ReadState reads what a node has recorded of itself, at one moment each.
+func ReadState(ctx context.Context, n lab.Node) (NodeState, error) {
+	var s NodeState
+	text, err := Shell(ctx, n, `cd /var/lib/understudy 2>/dev/null || cd /
+		for f in role.json intent.json eligibility.json; do { cat "$f" 2>/dev/null || echo '{}'; } | tr -d '\n'; echo; done
+		cat /run/understudy/eligible 2>/dev/null || echo 0
+		cat /proc/sys/kernel/random/boot_id`)
+	if err != nil {
+		return s, fmt.Errorf("read the state of %s: %w", n.Name(), err)
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) != 5 {
+		return s, fmt.Errorf("read the state of %s: %q", n.Name(), text)
+	}
+	for i, into := range []any{&s.Role, &s.Intent, &s.Eligibility} {
+		if err := json.Unmarshal([]byte(lines[i]), into); err != nil {
+			return s, fmt.Errorf("read the state of %s: %w", n.Name(), err)
+		}
+	}
+	s.Shown, s.Boot = lines[3] == "1", lines[4]
+	return s, nil
+}

@@ -1,0 +1,201 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+)
+
+// Floating is the address that moves between the nodes of a site.
+const Floating = "10.77.0.100"
+
+// SiteOptions say what site to make.
+type SiteOptions struct {
+	Kind     lab.Kind
+	Programs SitePrograms
+	// Configure changes the config that both nodes get; it may be nil.
+	Configure func(Config)
+	Log       io.Writer // gets the lab's progress; nil drops it
+}
+
+// Site is a pair whose nodes have services: Traefik and applications as
+// Compose projects, their data in replicated datasets, and a floating address
+// that keepalived moves. Everything that happens to it is watched.
+type Site struct {
+	*Pair
+	Line *Timeline
+
+	programs  SitePrograms
+	configure func(Config)
+	watch     *watcher
+}
+
+// SiteUp makes a site in which nothing has been started yet but Docker. On
+// error nothing is left.
+func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
+	s := &Site{programs: o.Programs}
+	s.configure = func(c Config) {
+		siteConfig(c)
+		if o.Configure != nil {
+			o.Configure(c)
+		}
+	}
+	s.Pair, err = Up(ctx, Options{Kind: o.Kind, Programs: o.Programs.Programs, PoolSize: 1 << 30, Configure: s.configure, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Down())
+		}
+	}()
+	if err := s.each(func(n lab.Node) error { return s.prepare(ctx, n) }); err != nil {
+		return nil, err
+	}
+	if s.watch, err = startWatch(s.Lab, o.Programs.Observer); err != nil {
+		return nil, err
+	}
+	s.Line = s.watch.line
+	return s, s.makeDatasets(ctx)
+}
+
+// Down removes the site with all it held.
+func (s *Site) Down() error {
+	if s.watch != nil {
+		s.watch.end()
+	}
+	return s.Pair.Down()
+}
+
+// Watched is an error when part of the time was not observed.
+func (s *Site) Watched() error { return s.watch.alive() }
+
+// Reconfigure writes the site's config, with changes, to both nodes.
+func (s *Site) Reconfigure(ctx context.Context, change func(Config)) error {
+	return s.Configure(ctx, func(c Config) {
+		s.configure(c)
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// Other is the node that n is not.
+func (s *Site) Other(n lab.Node) lab.Node {
+	if n == s.A {
+		return s.B
+	}
+	return s.A
+}
+
+// PullPlug takes a node's power away.
+func (s *Site) PullPlug(ctx context.Context, n lab.Node) error {
+	defer s.Line.Break(n.Name())
+	return n.PullPlug(ctx)
+}
+
+// siteConfig is what a site's config has beyond a pair's.
+func siteConfig(c Config) {
+	c.Set("virtual_ip", Floating+"/24")
+	c.Set("interface", "eth0")
+	c.Set("services", Config{
+		"directory": Checkout, "projects": []any{"apps/*/docker-compose.yml"},
+		"first": []any{"traefik"}, "networks": []any{"proxy"}, "stop_timeout": "3s",
+	})
+	c.Set("probe", Config{"container": "traefik", "ping": "http://127.0.0.1:8080/ping", "hold_down": "3s"})
+	// The lab itself: a node that does not reach it is cut off.
+	c.Set("witness.targets", []any{"ping://10.77.0.1"})
+	c.Set("failover", Config{"join_wait": "15s", "peer_stop": "20s"})
+	c.Set("replication.require_role", true)
+	c.Set("replication.datasets", []any{Config{"name": Apps}})
+}
+
+// each does something to both nodes side by side.
+func (s *Site) each(do func(lab.Node) error) error {
+	failures := make([]error, len(s.Lab.Nodes))
+	var all sync.WaitGroup
+	for i, n := range s.Lab.Nodes {
+		all.Go(func() { failures[i] = do(n) })
+	}
+	all.Wait()
+	return errors.Join(failures...)
+}
+
+// prepare gives a node the programs, projects, images and services.
+func (s *Site) prepare(ctx context.Context, n lab.Node) error {
+	for path, program := range map[string]string{
+		"/usr/bin/failover-notify": s.programs.Failover, "/usr/bin/track-traefik": s.programs.Track, "/usr/bin/observer": s.programs.Observer,
+	} {
+		if err := n.CopyTo(ctx, program, path); err != nil {
+			return err
+		}
+	}
+	if err := WriteFile(ctx, n, nodeEnv, "NODE="+n.Name()+"\n"); err != nil {
+		return err
+	}
+	if err := SetProjects(ctx, n, nil); err != nil {
+		return err
+	}
+	if _, err := Shell(ctx, n, `failover-notify keepalived >/etc/keepalived/keepalived.conf`); err != nil {
+		return fmt.Errorf("write keepalived's configuration: %w", err)
+	}
+	for _, service := range services(n) {
+		if err := lab.SetService(ctx, n, service); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"observer", "docker"} {
+		if err := lab.StartService(ctx, n, name); err != nil {
+			return err
+		}
+	}
+	for _, image := range []string{s.programs.images.webapp, s.programs.images.traefik} {
+		if err := lab.LoadImage(ctx, n, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// services are those of a node in the order that packaging/systemd gives them.
+func services(n lab.Node) []lab.Service {
+	list := []lab.Service{
+		observerService(n),
+		{Name: "fence", Order: 10, Once: true, Argv: []string{"failover-notify", "fence"}},
+		lab.DockerService(20),
+		{Name: "join", Order: 30, Once: true, Argv: []string{"failover-notify", "join"}},
+		{Name: "watch", Order: 40, Restart: true, Argv: []string{"failover-notify", "watch"}},
+		{
+			Name: "keepalived", Order: 50, Argv: []string{"keepalived", "--dont-fork", "--log-console", "--log-detail"},
+			After: []string{"failover-notify", "stop"},
+		},
+	}
+	if n.Kind() == lab.VM {
+		list = append(list, lab.Service{Name: "mount", Order: 15, Once: true, Argv: []string{"zfs", "mount", "-a"}})
+	}
+	return list
+}
+
+// makeDatasets makes those of the applications on the first node.
+func (s *Site) makeDatasets(ctx context.Context) error {
+	if _, err := Shell(ctx, s.A, `zfs create "$1"; for name in "${@:2}"; do zfs create "$1/$name"; done`, append([]string{Apps}, Applications...)...); err != nil {
+		return fmt.Errorf("make the datasets of the applications: %w", err)
+	}
+	return nil
+}
+
+// StartServices starts what stands behind Docker on both nodes, the second a
+// little later, as at a first boot.
+func (s *Site) StartServices(ctx context.Context) error {
+	return s.each(func(n lab.Node) error {
+		if n == s.B {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return lab.StartServices(ctx, n)
+	})
+}

@@ -1,0 +1,94 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/drill/observe"
+	"github.com/understudy-ha/understudy/lab"
+)
+
+// observerService answers on a node, before all others do.
+func observerService(n lab.Node) lab.Service {
+	return lab.Service{
+		Name: "observer", Order: 5, Restart: true,
+		Argv: []string{"/usr/bin/observer", "node", net.JoinHostPort(n.Management(), strconv.Itoa(observe.Port)), Floating, "/" + Apps},
+	}
+}
+
+// watcher is the observer that runs in the lab's network.
+type watcher struct {
+	line   *Timeline
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu     sync.Mutex
+	stderr bytes.Buffer
+	err    error
+}
+
+// startWatch watches a lab's nodes and the floating address until end.
+func startWatch(l *lab.Lab, observer string) (*watcher, error) {
+	w := observe.Watch{
+		Nodes: map[string]string{}, Address: Floating, Projects: Applications,
+		Every: 100 * time.Millisecond, EveryProject: 200 * time.Millisecond,
+		Prefix: strconv.FormatInt(time.Now().UnixMilli(), 36),
+	}
+	if l.Kind() == lab.VM {
+		// Each question costs an emulated processor a hundredth of a second.
+		w.Every, w.EveryProject = 200*time.Millisecond, 500*time.Millisecond
+	}
+	for _, n := range l.Nodes {
+		w.Nodes[n.Name()] = net.JoinHostPort(n.Management(), strconv.Itoa(observe.Port))
+	}
+	text, err := json.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("watch the lab: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	one := &watcher{line: &Timeline{}, cancel: cancel, ended: make(chan struct{})}
+	one.cmd = l.Command(ctx, observer, "watch", string(text))
+	one.cmd.Stderr = &one.stderr
+	out, err := one.cmd.StdoutPipe()
+	if err == nil {
+		err = one.cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("watch the lab: %w", err)
+	}
+	go func() {
+		defer close(one.ended)
+		var e observe.Event
+		decoder := json.NewDecoder(out)
+		for decoder.Decode(&e) == nil {
+			one.line.add(e)
+			e = observe.Event{}
+		}
+		err := one.cmd.Wait()
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		one.err = fmt.Errorf("the observer has ended: %v: %s", err, one.stderr.String())
+	}()
+	return one, nil
+}
+
+// alive is the error with which the observer has ended, if it has.
+func (w *watcher) alive() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *watcher) end() {
+	w.cancel()
+	<-w.ended
+}
