@@ -19,7 +19,7 @@ const (
 
 // StreamProperty is the user property in which a replica remembers with which
 // send flags it was made, since toggling them between runs can corrupt files
-// (openzfs/zfs#6224).
+// (openzfs/zfs#6224). NoStream stands for none.
 const StreamProperty = "understudy:stream"
 
 // ContainerProperty marks a standby's own pool root, below which the content
@@ -160,6 +160,9 @@ func parseDataset(row []string) (Dataset, error) {
 		ReadOnly: row[12] == "on", CanMount: dash(row[13]), Mounted: row[14] == "yes", Mountpoint: dash(row[15]),
 		Compression: dash(row[16]), ResumeToken: dash(row[17]), StreamFlags: dash(row[18]),
 		Container: row[19] == row[0],
+	}
+	if d.StreamFlags == NoStream {
+		d.StreamFlags = ""
 	}
 	var err error
 	for column, to := range map[int]*uint64{2: &d.GUID, 3: &d.CreateTXG} {

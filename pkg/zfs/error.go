@@ -25,8 +25,11 @@ const (
 	Denied     Reason = "denied"
 	StaleToken Reason = "stale token" // resume token no longer fits
 	KeyMissing Reason = "key missing" // encryption key not loaded
-	Suspended  Reason = "suspended"   // pool I/O is suspended
-	NoZFS      Reason = "no zfs"      // module not loaded
+	KeyLoaded  Reason = "key loaded"  // encryption key loaded already
+	Mounted    Reason = "mounted"     // mounted already
+	NotMounted Reason = "not mounted"
+	Suspended  Reason = "suspended" // pool I/O is suspended
+	NoZFS      Reason = "no zfs"    // module not loaded
 )
 
 // Error is what zfs or zpool printed when it failed, in one line.
@@ -75,6 +78,8 @@ var texts = []struct {
 	{"failed to read from stream", Incomplete},
 	{"has been modified", Modified},
 	{"does not match incremental source", Modified},
+	{"already mounted", Mounted},
+	{"not currently mounted", NotMounted},
 	{"already exists", Exists},
 	{"must specify -F to overwrite", Exists},
 	{"does not exist", Missing},
@@ -83,6 +88,7 @@ var texts = []struct {
 	{"could not find any snapshots", Missing},
 	{"permission denied", Denied},
 	{"encryption key not loaded", KeyMissing},
+	{"Key already loaded", KeyLoaded},
 	{"is busy", Busy},
 	{"has dependent clones", Busy},
 	{"it's being held", Busy},

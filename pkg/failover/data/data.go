@@ -14,6 +14,8 @@ import (
 type Data struct {
 	// Devices is the folder in which volumes have their device nodes.
 	Devices string
+	// Kstat is the folder in which the kernel tells how each pool is.
+	Kstat string
 
 	cfg *config.Config
 	zfs *zfs.ZFS
@@ -22,8 +24,11 @@ type Data struct {
 
 // New returns the replicated datasets of this node.
 func New(cfg *config.Config, z *zfs.ZFS, log zerolog.Logger) *Data {
-	return &Data{Devices: "/dev/zvol", cfg: cfg, zfs: z, log: log}
+	return &Data{Devices: "/dev/zvol", Kstat: "/proc/spl/kstat/zfs", cfg: cfg, zfs: z, log: log}
 }
+
+// Configured says whether any dataset is replicated at all.
+func (d *Data) Configured() bool { return len(d.cfg.Replication.Datasets) > 0 }
 
 // Stepper does one step of a transition within its budget and records it. It
 // is called from one goroutine only.

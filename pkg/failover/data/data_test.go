@@ -1,0 +1,141 @@
+package data_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+)
+
+// pair makes two servers with the same tree, replicated from a to b.
+func pair(t *testing.T) (a, b *node) {
+	t.Helper()
+	tree := config.Dataset{Name: "tank/srv", Recursive: true, Exclude: []string{"tank/srv/tmp"}}
+	a, b = newNode(t, "tank", tree), newNode(t, "tank", tree)
+	a.zfs("create", "-o", "compression=lz4", "tank/srv")
+	a.zfs("create", "tank/srv/db")
+	a.zfs("create", "-o", "canmount=off", "tank/srv/group")
+	a.zfs("create", "tank/srv/group/mail")
+	a.zfs("create", "-o", "readonly=on", "tank/srv/archive")
+	a.zfs("create", "-V", "16M", "tank/srv/disk")
+	a.zfs("create", "tank/srv/tmp")
+	a.write("one", "tank/srv/db/f")
+	a.write("two", "tank/srv/group/mail/f")
+	a.zfs("snapshot", "-r", "tank/srv@replicate-1")
+	for _, name := range []string{"srv", "srv/archive", "srv/db", "srv/disk", "srv/group", "srv/group/mail"} {
+		a.send(b, "tank/"+name+"@replicate-1", "", "tank/"+name)
+	}
+	return a, b
+}
+
+func TestTakeOver(t *testing.T) {
+	_, b := pair(t)
+	if r := b.promote(); r.Datasets != 6 || !strings.HasPrefix(r.Snapshot, "understudy-promoted-") {
+		t.Errorf("%+v", r)
+	}
+	b.has("tank/srv readonly off default", "tank/srv/db readonly off default", "tank/srv/db canmount on default",
+		"tank/srv/group canmount off received", "tank/srv/db mounted yes -", "tank/srv/group mounted no -",
+		"tank/srv/archive readonly on received", "tank/srv/archive mounted yes -",
+		"tank/srv/archive understudy:stream none local", "tank/srv/disk readonly off default")
+	b.reads("one", "tank/srv/db/f")
+	b.write("new", "tank/srv/group/mail/g")
+	if left, _ := filepath.Glob(b.path("tank/srv/.understudy*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	// Once more: nothing is to be done, and nothing is.
+	if r := b.promote(); r.Snapshot != "" {
+		t.Errorf("a second snapshot: %+v", r)
+	}
+
+	r := b.demote()
+	if !r.Written || !strings.HasPrefix(r.Snapshot, "understudy-demoted-") {
+		t.Errorf("%+v", r)
+	}
+	b.has("tank/srv readonly on local", "tank/srv/db canmount noauto local", "tank/srv/db mounted no -",
+		"tank/srv/group canmount noauto local", "tank/srv/disk readonly on local",
+		"tank/srv/db understudy:demoted readonly=-,canmount=- local")
+	b.zfs("list", "tank/srv/group/mail@"+r.Snapshot)
+	if again := b.demote(); again.Written || again.Snapshot != "" {
+		t.Errorf("%+v", again)
+	}
+
+	b.promote()
+	b.has("tank/srv readonly off default", "tank/srv/db canmount on default", "tank/srv/db understudy:demoted - -",
+		"tank/srv/archive readonly on received", "tank/srv/group canmount off received", "tank/srv/db mounted yes -")
+	b.reads("new", "tank/srv/group/mail/g")
+}
+
+// The node that owns the data gives it up and takes it back: what was set on
+// the datasets themselves is set again, and nothing else is.
+func TestGiveUpAndTakeBack(t *testing.T) {
+	a, _ := pair(t)
+	a.zfs("set", "canmount=noauto", "tank/srv/db") // mounted by hand
+	a.zfs("set", "readonly=off", "tank/srv/group/mail")
+	a.demoteButTmp()
+	a.has("tank/srv/db understudy:demoted readonly=-,canmount=noauto,mounted=yes local",
+		"tank/srv/archive understudy:demoted readonly=on,canmount=- local",
+		"tank/srv/group understudy:demoted readonly=-,canmount=off local",
+		"tank/srv/group/mail readonly on local",
+		"tank/srv/tmp readonly off local", "tank/srv mounted yes -")
+	a.promote()
+	a.has("tank/srv/db canmount noauto local", "tank/srv/db mounted yes -", "tank/srv/db readonly off default",
+		"tank/srv/archive readonly on local", "tank/srv/archive canmount on default",
+		"tank/srv/group canmount off local", "tank/srv/group/mail readonly off local", "tank/srv/disk readonly off default")
+}
+
+// demoteButTmp demotes a server on which tank/srv stays mounted, since the
+// excluded tank/srv/tmp is mounted below it.
+func (n *node) demoteButTmp() {
+	n.t.Helper()
+	r, err := n.data().Demote(n.t.Context(), data.Unrecorded)
+	if err != nil || len(r.Failed) > 0 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "/tank/srv/tmp is mounted below it") {
+		n.t.Fatalf("%v, %+v", err, r)
+	}
+	n.has("tank/srv mounted yes -", "tank/srv/tmp mounted yes -", "tank/srv/db mounted no -")
+	if err := os.WriteFile(n.path("tank/srv/no"), nil, 0o600); err == nil {
+		n.t.Error("tank/srv can be written to")
+	}
+	n.write("x", "tank/srv/tmp/yes")
+}
+
+func TestFence(t *testing.T) {
+	a, b := pair(t)
+	for range 2 {
+		r, err := a.data().Fence(t.Context())
+		a.fine(r, err)
+	}
+	a.has("tank/srv readonly on local", "tank/srv/disk readonly on local", "tank/srv/archive readonly on local",
+		"tank/srv/archive understudy:demoted readonly=-,canmount=- inherited from tank/srv", "tank/srv/db canmount on default", "tank/srv/tmp readonly off local")
+	if err := os.WriteFile(a.path("tank/srv/db/no"), nil, 0o600); err == nil {
+		t.Error("it can be written to")
+	}
+	a.demoteButTmp()
+	a.promote()
+	a.has("tank/srv readonly off default", "tank/srv/archive readonly on local", "tank/srv/db mounted yes -")
+	a.write("x", "tank/srv/db/yes")
+
+	before := b.zfs("get", "-H", "-r", "-o", "name,property,value,source", "readonly,canmount,understudy:demoted", "tank")
+	r, err := b.data().Fence(t.Context())
+	b.fine(r, err)
+	if after := b.zfs("get", "-H", "-r", "-o", "name,property,value,source", "readonly,canmount,understudy:demoted", "tank"); after != before {
+		t.Errorf("replicas were changed: %s", after)
+	}
+}
+
+func TestMissing(t *testing.T) {
+	b := newNode(t, "tank", config.Dataset{Name: "tank/here", Recursive: true}, config.Dataset{Name: "gone/x", Recursive: true})
+	b.zfs("create", "tank/here")
+	r, err := b.data().Promote(t.Context(), data.Unrecorded)
+	var missing *data.MissingError
+	if err != nil || r.Datasets != 2 || r.Usable() != 1 || len(r.Failed) != 1 || !errors.As(r.Failed[0].Err, &missing) {
+		t.Errorf("%v, %+v", err, r)
+	}
+	states, err := b.data().State(t.Context())
+	if err != nil || len(states) != 2 || !states[0].Writable || !states[0].Mounted || !states[1].Missing {
+		t.Errorf("%v, %+v", err, states)
+	}
+}

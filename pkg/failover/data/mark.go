@@ -1,0 +1,68 @@
+package data
+
+import (
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// none stands for a property that was not set on the dataset itself.
+const none = "-"
+
+// mark is how a dataset was before it was given up: the values that were set
+// on it itself.
+type mark struct {
+	readonly string
+	canmount string // "" for volumes
+	mounted  bool   // though canmount alone would not have it mounted
+}
+
+// String is the value of zfs.DemotedProperty.
+func (m mark) String() string {
+	text := "readonly=" + m.readonly
+	if m.canmount != "" {
+		text += ",canmount=" + m.canmount
+	}
+	if m.mounted {
+		text += ",mounted=yes"
+	}
+	return text
+}
+
+// markOf remembers how a dataset is now.
+func markOf(d *dataset) mark {
+	m := mark{readonly: local(d.readonly)}
+	if !d.volume() {
+		m.canmount = local(d.canmount)
+		m.mounted = d.mounted && d.canmount.Value == "noauto"
+	}
+	return m
+}
+
+func local(p zfs.Property) string {
+	if value := p.Local(); value != "" {
+		return value
+	}
+	return none
+}
+
+// remembered reads what a dataset that was given up remembers. What it does
+// not know, it takes as not set, as is the case for a replica.
+func remembered(d *dataset) mark {
+	m := mark{readonly: none}
+	if !d.volume() {
+		m.canmount = none
+	}
+	for field := range strings.SplitSeq(d.demoted.Local(), ",") {
+		name, value, _ := strings.Cut(field, "=")
+		switch {
+		case name == "readonly" && (value == "on" || value == "off"):
+			m.readonly = value
+		case name == "canmount" && !d.volume() && (value == "on" || value == "off" || value == "noauto"):
+			m.canmount = value
+		case name == "mounted":
+			m.mounted = value == "yes"
+		}
+	}
+	return m
+}

@@ -1,0 +1,218 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// place is a filesystem with those that are mounted below it. What counts is
+// where they are mounted, not how they are called.
+type place struct {
+	*dataset
+	below []*place
+}
+
+// places makes the tree of mountpoints. Those that share one with another
+// filesystem are returned apart.
+func places(datasets []*dataset) (top []*place, twice map[*dataset]*dataset) {
+	datasets = slices.SortedStableFunc(slices.Values(datasets), func(a, b *dataset) int {
+		// "/a-b" sorts before "/a/b", yet "/a" must stay next to what is below it.
+		return cmp.Compare(strings.ReplaceAll(a.path(), "/", "\x00"), strings.ReplaceAll(b.path(), "/", "\x00"))
+	})
+	twice = map[*dataset]*dataset{}
+	var above []*place
+	for _, d := range datasets {
+		for len(above) > 0 && !under(d.path(), above[len(above)-1].path()) {
+			above = above[:len(above)-1]
+		}
+		p := &place{dataset: d}
+		switch {
+		case len(above) == 0:
+			top = append(top, p)
+		case above[len(above)-1].path() == d.path():
+			twice[d] = above[len(above)-1].dataset
+			continue
+		default:
+			parent := above[len(above)-1]
+			parent.below = append(parent.below, p)
+		}
+		above = append(above, p)
+	}
+	return top, twice
+}
+
+// under says whether a path is another one or lies below it.
+func under(path, root string) bool {
+	return path == root || root == "/" || strings.HasPrefix(path, root+"/")
+}
+
+// mount mounts what is to be mounted, by the order of the mountpoints.
+func (w *work) mount(ctx context.Context) error {
+	wanted := filter(w.holding.mine, w.toBeMounted)
+	missing := len(filter(wanted, func(d *dataset) bool { return !d.mounted && !w.bad(d) }))
+	top, twice := places(wanted)
+	for d, other := range twice {
+		w.fail(d, fmt.Errorf("dataset %s: its mountpoint %s is that of %s too", d.name, d.path(), other.name))
+	}
+	if missing == 0 {
+		return nil
+	}
+	err := w.soft(ctx, "mount", missing, func(ctx context.Context) error {
+		slots := make(chan struct{}, parallel)
+		w.mountAll(ctx, top, slots)
+		return ctx.Err()
+	})
+	for _, d := range wanted {
+		if !d.mounted {
+			w.fail(d, fmt.Errorf("dataset %s: there was no time left to mount it", d.name))
+		}
+	}
+	return err
+}
+
+// toBeMounted also is one that has failed: what is below must not be mounted
+// without it.
+func (w *work) toBeMounted(d *dataset) bool {
+	if d.volume() || d.unborn {
+		return false
+	}
+	if d.path() == "" {
+		if d.mountpoint == "legacy" && !d.mounted {
+			w.warn("%s: its mountpoint is legacy: it is not mounted here, see /etc/fstab", d.name)
+		}
+		return false
+	}
+	switch {
+	case d.mounted, d.canmount.Value == "on", w.bad(d) && d.canmount.Value != "off":
+		return true
+	case d.canmount.Value == "noauto" && w.marks[d.name].mounted:
+		return true
+	case d.canmount.Value == "noauto":
+		w.warn("%s: it is not mounted, since its canmount is noauto: zfs mount %s", d.name, d.name)
+	}
+	return false
+}
+
+func (w *work) mountAll(ctx context.Context, all []*place, slots chan struct{}) {
+	var wait sync.WaitGroup
+	for _, p := range all {
+		wait.Go(func() {
+			if !w.mountOne(ctx, p.dataset, slots) {
+				w.failBelow(p, p.name)
+				return
+			}
+			w.mountAll(ctx, p.below, slots)
+		})
+	}
+	wait.Wait()
+}
+
+func (w *work) mountOne(ctx context.Context, d *dataset, slots chan struct{}) bool {
+	if w.bad(d) || d.mounted {
+		return d.mounted
+	}
+	slots <- struct{}{}
+	defer func() { <-slots }()
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Failover.DatasetTimeout)
+	defer cancel()
+	if err := w.zfs.Mount(ctx, d.name); err != nil {
+		w.fail(d, fmt.Errorf("mount %s: %w", d.name, err))
+		return false
+	}
+	d.mounted = true
+	return true
+}
+
+func (w *work) failBelow(p *place, above string) {
+	for _, child := range p.below {
+		if !child.mounted {
+			w.fail(child.dataset, fmt.Errorf("dataset %s: not mounted, since %s above it is not", child.name, above))
+		}
+		w.failBelow(child, above)
+	}
+}
+
+// unmount unmounts everything, what is below first. What is in use is named;
+// it is read-only by now, or has failed.
+func (w *work) unmount(ctx context.Context) error {
+	mounted := filter(w.holding.mine, func(d *dataset) bool { return d.mounted && !d.volume() })
+	if len(mounted) == 0 {
+		return nil
+	}
+	for _, d := range mounted {
+		if d.path() == "" {
+			w.warn("%s: it stays mounted, read-only: its mountpoint is %s, not one that ZFS sees to", d.name, d.mountpoint)
+		}
+	}
+	mounted = slices.DeleteFunc(mounted, func(d *dataset) bool { return d.path() == "" })
+	table, err := readMounts()
+	if err != nil {
+		return err
+	}
+	top, _ := places(mounted)
+	return w.soft(ctx, "unmount", len(mounted), func(ctx context.Context) error {
+		w.unmountAll(ctx, top, table, make(chan struct{}, parallel))
+		return ctx.Err()
+	})
+}
+
+func (w *work) unmountAll(ctx context.Context, all []*place, table []mountEntry, slots chan struct{}) {
+	var wait sync.WaitGroup
+	for _, p := range all {
+		wait.Go(func() {
+			w.unmountAll(ctx, p.below, table, slots)
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			w.unmountOne(ctx, p, table)
+		})
+	}
+	wait.Wait()
+}
+
+func (w *work) unmountOne(ctx context.Context, p *place, table []mountEntry) {
+	// "zfs unmount" would take along what is mounted below, and that need not
+	// be ours.
+	if other := w.mountedBelow(p, table); other != "" {
+		w.warn("%s: it stays mounted at %s, read-only: %s is mounted below it", p.name, p.path(), other)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Failover.DatasetTimeout)
+	defer cancel()
+	err := w.zfs.Unmount(ctx, p.name)
+	if err == nil {
+		p.mounted = false
+		return
+	}
+	by := ""
+	if errors.Is(err, zfs.Busy) {
+		by = "; in use by " + w.holders(ctx, p.dataset)
+	}
+	w.warn("%s: it stays mounted at %s, read-only: %v%s", p.name, p.path(), err, by)
+}
+
+// mountedBelow is the first mount below a filesystem that is not one of ours
+// which has gone by now.
+func (w *work) mountedBelow(p *place, table []mountEntry) string {
+	gone := map[string]bool{}
+	var visit func(*place)
+	visit = func(q *place) {
+		for _, child := range q.below {
+			gone[child.path()] = !child.mounted
+			visit(child)
+		}
+	}
+	visit(p)
+	for _, m := range table {
+		if m.path != p.path() && under(m.path, p.path()) && !gone[m.path] {
+			return m.path
+		}
+	}
+	return ""
+}

@@ -1,0 +1,209 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// First parts of the names of the snapshots that are taken here.
+const (
+	promotedPrefix = "understudy-promoted-"
+	demotedPrefix  = "understudy-demoted-"
+)
+
+func snapshotName(prefix string) string { return prefix + time.Now().UTC().Format("20060102T150405Z") }
+
+// Promote makes the replicated datasets writable and mounts them, parents
+// first. It can be killed at any point and called again. The error is for what
+// keeps them from being looked at, or ends it early; a dataset that fails is
+// in the result, and the others go on.
+func (d *Data) Promote(ctx context.Context, step Stepper) (Result, error) {
+	w := d.work(step)
+	for _, phase := range []func(context.Context) error{
+		w.take, w.dropPartial, w.snapshotReplicas, w.loadKeys, w.restore, w.mount, w.verify, w.forget,
+	} {
+		if err := phase(ctx); err != nil {
+			return w.result, err
+		}
+		if err := context.Cause(ctx); err != nil {
+			return w.result, err
+		}
+	}
+	return w.result, nil
+}
+
+// take lists the datasets and decides what each is to become.
+func (w *work) take(ctx context.Context) error {
+	if err := w.list(ctx, "list datasets"); err != nil {
+		return err
+	}
+	w.absent(true)
+	for _, d := range w.holding.mine {
+		switch {
+		case d.unborn:
+			w.fail(d, &UnbornError{Name: d.name})
+		case d.given(), d.replica():
+			w.marks[d.name] = remembered(d)
+		}
+	}
+	return nil
+}
+
+// UnbornError is a dataset of which no whole snapshot has come yet.
+type UnbornError struct{ Name string }
+
+func (e *UnbornError) Error() string {
+	return fmt.Sprintf("dataset %s: no whole snapshot of it is here, its first stream has broken off", e.Name)
+}
+
+// Hint says what to do.
+func (e *UnbornError) Hint() string {
+	return "what came is kept; when the other node is back and holds the address, replicate again"
+}
+
+// dropPartial drops streams that broke off, where a whole snapshot is here.
+func (w *work) dropPartial(ctx context.Context) error {
+	partial := filter(w.holding.mine, func(d *dataset) bool { return d.partial && !d.unborn })
+	if len(partial) == 0 {
+		return nil
+	}
+	return w.soft(ctx, "drop partial streams", len(partial), func(ctx context.Context) error {
+		each(ctx, partial, func(ctx context.Context, d *dataset) {
+			if err := w.zfs.AbortReceive(ctx, d.name); err != nil {
+				w.warn("%s: the stream that broke off could not be dropped: %v", d.name, err)
+			}
+		})
+		return nil
+	})
+}
+
+// soft is a step whose failure the datasets themselves will show.
+func (w *work) soft(ctx context.Context, name string, datasets int, do func(context.Context) error) error {
+	if err := w.do(ctx, name, datasets, do); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		w.warn("%s: %v", name, err)
+	}
+	return nil
+}
+
+// snapshotReplicas marks the state that is taken over, so that it can be gone
+// back to. It is what the newest snapshot holds, but retention destroys that
+// one some day. Those whose newest snapshot is such a mark have it already.
+func (w *work) snapshotReplicas(ctx context.Context) error {
+	replicas := filter(w.holding.mine, func(d *dataset) bool { return d.replica() && !d.unborn })
+	if len(replicas) == 0 {
+		return nil
+	}
+	return w.soft(ctx, "snapshot", len(replicas), func(ctx context.Context) error {
+		newest, err := w.zfs.Newest(ctx, namesOf(replicas))
+		if err != nil {
+			return err
+		}
+		replicas = slices.DeleteFunc(replicas, func(d *dataset) bool {
+			own := strings.HasPrefix(newest[d.name], promotedPrefix) || strings.HasPrefix(newest[d.name], demotedPrefix)
+			return own && d.written == 0
+		})
+		return w.snapshot(ctx, snapshotName(promotedPrefix), namesOf(replicas))
+	})
+}
+
+// snapshot takes snapshots of datasets, those of one pool at one moment.
+func (w *work) snapshot(ctx context.Context, name string, datasets []string) error {
+	var pools [][]string
+	for _, of := range byPool(datasets) {
+		pools = append(pools, of)
+	}
+	each(ctx, pools, func(ctx context.Context, of []string) {
+		full := make([]string, len(of))
+		for i, dataset := range of {
+			full[i] = dataset + "@" + name
+		}
+		err := w.zfs.Snapshot(ctx, full...)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err != nil {
+			w.result.Warnings = append(w.result.Warnings,
+				fmt.Sprintf("no snapshot @%s of %d datasets in pool %s: %v", name, len(of), zfs.PoolOf(of[0]), err))
+			return
+		}
+		w.result.Snapshot = name
+	})
+	return nil
+}
+
+// loadKeys loads what is not loaded, where the key lies on this machine.
+func (w *work) loadKeys(ctx context.Context) error {
+	locked := filter(w.holding.mine, func(d *dataset) bool { return d.keyNeeded && !w.bad(d) })
+	if len(locked) == 0 {
+		return nil
+	}
+	roots := map[string]string{}
+	for _, d := range locked {
+		at := d.keyAt
+		if root := w.holding.all[d.keyRoot]; root != nil {
+			at = root.keyAt
+		}
+		if at == "" || at == "prompt" || at == "none" {
+			w.fail(d, &KeyError{Name: d.name, Root: d.keyRoot})
+			continue
+		}
+		roots[d.keyRoot] = at
+	}
+	return w.soft(ctx, "load keys", len(roots), func(ctx context.Context) error {
+		errs := map[string]error{}
+		each(ctx, sorted(roots), func(ctx context.Context, root string) {
+			err := w.zfs.LoadKey(ctx, root)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			errs[root] = err
+		})
+		for _, d := range locked {
+			if err := errs[d.keyRoot]; err != nil {
+				w.fail(d, &KeyError{Name: d.name, Root: d.keyRoot, Cause: err})
+			}
+		}
+		return nil
+	})
+}
+
+// KeyError is an encrypted dataset whose key is not loaded.
+type KeyError struct {
+	Name  string
+	Root  string // dataset that holds the key
+	Cause error  // nil: it must be typed in
+}
+
+func (e *KeyError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("dataset %s: %v", e.Name, e.Cause)
+	}
+	return fmt.Sprintf("dataset %s: its key is not loaded, and must be typed in", e.Name)
+}
+
+func (e *KeyError) Unwrap() error { return e.Cause }
+
+// Hint says how the key comes in.
+func (e *KeyError) Hint() string {
+	return fmt.Sprintf("zfs load-key %s; for a takeover without you keep the key in a file on this node: zfs set keylocation=file:///PATH %s", e.Root, e.Root)
+}
+
+// forget clears what the datasets remembered, last of all.
+func (w *work) forget(ctx context.Context) error {
+	marked := namesOf(filter(w.holding.mine, func(d *dataset) bool { return d.given() && !w.bad(d) }))
+	if len(marked) == 0 {
+		return nil
+	}
+	return w.soft(ctx, "forget", len(marked), func(ctx context.Context) error {
+		w.inBatches(ctx, marked, func(ctx context.Context, names ...string) error {
+			return w.zfs.Inherit(ctx, zfs.DemotedProperty, names...)
+		})
+		return nil
+	})
+}

@@ -1,0 +1,77 @@
+package data
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// rootName is the dataset that holds the content of a pool's root on a node
+// that received it, and keptName the one that holds kept tails, which are
+// nobody's to mount.
+const (
+	rootName = "understudy-root"
+	keptName = "understudy-kept"
+)
+
+// candidates are the datasets below which this node's part of the replicated
+// ones may lie.
+func (d *Data) candidates() []string {
+	var roots []string
+	for _, entry := range d.cfg.Replication.Datasets {
+		roots = append(roots, entry.Name)
+		if !d.hasLocalStandby() {
+			roots = append(roots, entry.TargetName())
+		}
+	}
+	slices.Sort(roots)
+	return slices.Compact(roots)
+}
+
+// hasLocalStandby says whether another pool of this machine is a standby of
+// its own: what lies under the targets' names then is that one's.
+func (d *Data) hasLocalStandby() bool {
+	return slices.ContainsFunc(d.cfg.Nodes, func(n config.Node) bool { return n.Local })
+}
+
+// rootHere is the name under which an entry of the config lies on this node,
+// or "". A node that received it has it under the target's name; where both
+// names exist, the one that came by a stream is the replicated one.
+func (d *Data) rootHere(entry config.Dataset, all map[string]*dataset) string {
+	name, target := entry.Name, entry.TargetName()
+	own, copied := all[name], all[target]
+	switch {
+	case name == target || d.hasLocalStandby() || copied == nil:
+		if own == nil {
+			return ""
+		}
+		return name
+	case own == nil, streamed(target, all) && !streamed(name, all):
+		return target
+	}
+	return name
+}
+
+func streamed(root string, all map[string]*dataset) bool {
+	if all[root].container {
+		return true
+	}
+	return all[root].stream.Local() != ""
+}
+
+// covers says whether a dataset belongs to an entry that lies at root.
+func covers(entry config.Dataset, root, name string) bool {
+	if zfs.Within(name, zfs.PoolOf(name)+"/"+keptName) {
+		return false
+	}
+	if zfs.Parent(root) == "" && name == root+"/"+rootName {
+		return true
+	}
+	if name != root && (!entry.Recursive || !zfs.Within(name, root)) {
+		return false
+	}
+	source := entry.Name + strings.TrimPrefix(name, root)
+	return !slices.ContainsFunc(entry.Exclude, func(excluded string) bool { return zfs.Within(source, excluded) })
+}
