@@ -130,7 +130,7 @@ func newCandidate(file string) candidate {
 func refuseTwins(projects []Project) {
 	for i := range projects {
 		for j := range projects {
-			if i == j || projects[i].Name != projects[j].Name || projects[i].Err != nil && !isTwin(projects[i].Err) {
+			if i == j || projects[i].Name != projects[j].Name || unnamed(projects[i]) || unnamed(projects[j]) {
 				continue
 			}
 			projects[i].Err = &LoadError{File: projects[i].Files[0],
@@ -148,7 +148,8 @@ func (e *twinError) Error() string {
 	return fmt.Sprintf("%s is a project named %s too", e.Other, e.Name)
 }
 
-func isTwin(err error) bool {
-	_, ok := errors.AsType[*twinError](err)
-	return ok
+// unnamed says that a project's name is only a guess.
+func unnamed(p Project) bool {
+	_, twin := errors.AsType[*twinError](p.Err)
+	return p.Err != nil && !twin
 }

@@ -90,24 +90,26 @@ func (m *Manager) Networks(ctx context.Context, projects []Project) error {
 // whose project lies under services.directory is one of them also when that
 // project is in the configuration no longer, or under another name.
 func (m *Manager) Running(ctx context.Context, projects []Project) ([]docker.Container, error) {
+	containers, err := m.containers(ctx, projects)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(containers))
+	for i, c := range containers {
+		ids[i] = c.ID // a stopped one too: it may be started later
+	}
+	m.SetKnown(ids)
+	return slices.DeleteFunc(containers, func(c docker.Container) bool { return !c.Up() }), nil
+}
+
+// containers lists our containers in any state.
+func (m *Manager) containers(ctx context.Context, projects []Project) ([]docker.Container, error) {
 	all, err := m.engine.Containers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ours := m.owner(projects)
-	var ids []string
-	var running []docker.Container
-	for _, c := range all {
-		if !ours(c.Project, c.WorkingDir) {
-			continue
-		}
-		ids = append(ids, c.ID) // a stopped one may be started later
-		if c.Up() {
-			running = append(running, c)
-		}
-	}
-	m.SetKnown(ids)
-	return running, nil
+	return slices.DeleteFunc(all, func(c docker.Container) bool { return !ours(c.Project, c.WorkingDir) }), nil
 }
 
 // owner returns what tells our containers by their labels.

@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/docker"
@@ -43,6 +44,9 @@ func (m *Manager) Serving(ctx context.Context, p Project) error {
 	}
 }
 
+// byHand matches the names of what 'docker compose run' makes.
+var byHand = regexp.MustCompile(`[-_]run[-_][0-9a-f]{12}$`)
+
 // notServing says what is wrong with each container that does not serve. final:
 // waiting does not help.
 func (m *Manager) notServing(ctx context.Context, p Project) (reasons []string, final bool, err error) {
@@ -51,8 +55,13 @@ func (m *Manager) notServing(ctx context.Context, p Project) (reasons []string, 
 		return nil, false, err
 	}
 	seen := map[string]bool{}
+	for _, s := range p.Services {
+		seen[s.Name] = false
+	}
 	for _, c := range all {
-		if c.Project != p.Name {
+		// A container of a service that is no longer wanted, and one that a
+		// person has made by 'docker compose run', say nothing.
+		if _, wanted := seen[c.Service]; c.Project != p.Name || !wanted || byHand.MatchString(c.Name) {
 			continue
 		}
 		d, err := m.engine.Inspect(ctx, c.ID)

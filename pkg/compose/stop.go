@@ -1,9 +1,9 @@
 package compose
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -44,7 +44,7 @@ func (m *Manager) Stop(ctx context.Context, projects []Project, grace time.Durat
 		now, err := m.Running(ctx, projects)
 		switch {
 		case ctx.Err() != nil:
-			return still(running, cmp.Or(context.Cause(ctx), lastErr), lastErr)
+			return still(running, context.Cause(ctx), lastErr)
 		case docker.IsDown(err):
 			return m.kill(ctx, projects, err)
 		case err != nil:
@@ -99,17 +99,18 @@ func (m *Manager) killOne(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if group, ok := groups[id]; ok {
-		ctx, cancel := context.WithTimeout(ctx, killTimeout)
-		defer cancel()
-		return docker.KillGroup(ctx, group)
+	group, ok := groups[id]
+	if !ok {
+		return fmt.Errorf("kill container %s: the engine says that it runs, and no process of it is found below %s", short(id), m.groups)
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	return docker.KillGroup(ctx, group)
 }
 
 func still(running []docker.Container, cause, last error) error {
 	e := &StillRunningError{Err: cause}
-	if last != nil && !errors.Is(last, cause) {
+	if last != nil {
 		e.Err = errors.Join(cause, last)
 	}
 	for _, c := range running {

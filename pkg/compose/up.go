@@ -31,29 +31,42 @@ func (m *Manager) Up(ctx context.Context, p Project) error {
 	if err := m.ping(ctx); err != nil {
 		return &UpError{Project: p.Name, Text: err.Error(), Err: err}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, m.cfg.StartTimeout, errStart)
+	limited, cancel := context.WithTimeoutCause(ctx, m.cfg.StartTimeout, errStart)
 	defer cancel()
-	err := m.up(ctx, p, "never")
+	err := m.up(limited, p, "never")
 	if failed, ok := errors.AsType[*UpError](err); ok && failed.Missing && m.cfg.Pull == "missing" {
 		m.log.Warn().Str("project", p.Name).Str("missing", failed.Text).Msg("an image is not here: fetching it")
-		err = m.up(ctx, p, "missing")
+		err = m.up(limited, p, "missing")
 	}
-	if ctx.Err() == nil {
-		// For Known; that the project runs is what counts.
-		if _, listErr := m.Running(ctx, []Project{p}); listErr != nil {
-			m.log.Debug().Err(listErr).Msg("list containers after a start")
-		}
-	}
+	m.learn(ctx, p) // after a failure too: part of it may run
 	return err
+}
+
+// learn adds the containers of a project to those that are known.
+func (m *Manager) learn(ctx context.Context, p Project) {
+	containers, err := m.containers(ctx, []Project{p})
+	if err != nil {
+		m.log.Debug().Err(err).Str("project", p.Name).Msg("its containers could not be listed after the start")
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range containers {
+		m.known[c.ID] = true
+	}
 }
 
 // errStart tells the time for a start from the caller's own deadline.
 var errStart = errors.New("services.start_timeout has passed")
 
 func (m *Manager) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	limited, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	return m.engine.Ping(ctx)
+	err := m.engine.Ping(limited)
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // says nothing about the engine
+	}
+	return err
 }
 
 func (m *Manager) up(ctx context.Context, p Project, pull string) error {
@@ -109,8 +122,8 @@ func chatter(line string) bool {
 	kind, rest, _ := strings.Cut(line, " ")
 	switch kind {
 	case "Container", "Network", "Volume", "Image":
-		fields := strings.Fields(rest)
-		return len(fields) > 1 && fields[len(fields)-1] != "Error"
+		fields := strings.Fields(rest) // such as "app-web-1  Started"
+		return len(fields) == 2 && fields[1] != "Error"
 	}
 	return strings.HasPrefix(kind, "✔") || strings.HasPrefix(kind, "⠿")
 }

@@ -59,7 +59,7 @@ type Command struct {
 	// Env is added to this process's environment, as KEY=VALUE.
 	Env []string
 	// Without are beginnings of names: variables of this process's environment
-	// that the program does not get.
+	// that the program does not get. One with a = at its end is a whole name.
 	Without []string
 	// Grace is how long the program may take to die of SIGTERM before it is
 	// killed; 0 is a time that is ample for most.
