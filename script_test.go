@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	failover "github.com/understudy-ha/understudy/pkg/failover/command"
 	probe "github.com/understudy-ha/understudy/pkg/probe/command"
 	replicate "github.com/understudy-ha/understudy/pkg/replicate/command"
 )
@@ -27,6 +28,7 @@ import (
 // programs are the project's programs as the scripts call them.
 func programs() map[string]func() {
 	return map[string]func(){
+		"failover-notify": func() { cli.Main(failover.New) },
 		"track-traefik": func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)

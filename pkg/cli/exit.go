@@ -102,9 +102,11 @@ func (p *Process) finish(ctx context.Context, err error) int {
 		if !errors.Is(err, context.Canceled) && !errors.Is(err, stopped) {
 			text += ": " + err.Error()
 		}
+		p.keep(err)
 		fmt.Fprintf(p.Stderr, "%s: %s\n", p.Name, text)
 		return 128 + int(stopped.signal)
 	}
+	p.keep(err)
 	fmt.Fprintf(p.Stderr, "%s: error: %s\n", p.Name, strings.TrimRight(err.Error(), "\n"))
 	for _, hint := range hints(err) {
 		fmt.Fprintf(p.Stderr, "hint: %s\n", hint)
@@ -113,4 +115,11 @@ func (p *Process) finish(ctx context.Context, err error) int {
 		fmt.Fprintf(p.Stderr, "Try: %s --help\n", usage.Command)
 	}
 	return exitCode(err)
+}
+
+// keep logs an error that nobody would see otherwise.
+func (p *Process) keep(err error) {
+	if p.kept {
+		p.Log.Error().Str("hint", strings.Join(hints(err), "; ")).Msg(strings.TrimSpace(err.Error()))
+	}
 }

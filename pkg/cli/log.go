@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -22,9 +23,12 @@ func (f *logFlags) add(flags *pflag.FlagSet) {
 
 // logger returns the logger that the flags, else the environment, else the
 // kind of stderr ask for. Off a terminal the level is warn, so that cron has
-// nothing to mail when all is well.
-func (f *logFlags) logger(p *Process) (zerolog.Logger, error) {
+// nothing to mail when all is well, but for commands that ask for more.
+func (f *logFlags) logger(p *Process, c *cobra.Command) (zerolog.Logger, error) {
 	level, format := zerolog.WarnLevel, "logfmt"
+	if usual, err := zerolog.ParseLevel(c.Annotations[logLevelKey]); err == nil && c.Annotations[logLevelKey] != "" {
+		level = usual
+	}
 	if p.StderrTerminal {
 		level, format = zerolog.InfoLevel, "console"
 	}

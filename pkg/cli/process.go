@@ -39,6 +39,10 @@ type Process struct {
 	// StdoutTerminal and StderrTerminal say whether a person is looking.
 	StdoutTerminal, StderrTerminal bool
 
+	// Unattended says that stderr leads nowhere: see KeepLog.
+	Unattended bool
+	kept       bool // the log is kept elsewhere
+
 	// ConfigFile is the value of --config; empty when it was not given.
 	ConfigFile string
 }
@@ -58,6 +62,7 @@ func Main(newCommand NewCommand) {
 		Now:            time.Now,
 		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Unattended:     leadsNowhere(os.Stderr),
 	}
 	if err := completePath(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: error: %v\n", p.Name, err)

@@ -120,7 +120,7 @@ func (p *Process) prepareTree(c *cobra.Command, log *logFlags, ran *bool) {
 		}
 		c.Run = nil
 		c.RunE = func(c *cobra.Command, args []string) error {
-			logger, err := log.logger(p)
+			logger, err := log.logger(p, c)
 			if err != nil {
 				return err
 			}

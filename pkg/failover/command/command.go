@@ -1,0 +1,93 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// New is failover-notify's root command.
+func New(p *cli.Process) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "failover-notify",
+		Short: "Make this node what keepalived asks it to be, and say what it is",
+		Long: `Make this node what keepalived asks it to be, and say what it is.
+
+keepalived's hooks only record what is asked for and return. The resident watcher
+(failover-notify watch) acts on it: it takes the data over and starts the
+services, or stops them and gives the data up. The newest wish always wins.`,
+	}
+	c.AddCommand(
+		newEvent(p), newWish(p, state.WishMaster), newWish(p, state.WishBackup), newWish(p, state.WishFault), newWish(p, state.WishStop),
+		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newHold(p), newRelease(p),
+		newPeer(p), newKeepalived(p), cli.ConfigCommand(p),
+	)
+	return c
+}
+
+// output is the flag -o.
+type output struct{ format string }
+
+func (o *output) addTo(c *cobra.Command) {
+	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text or json")
+}
+
+func (o *output) check() error {
+	if o.format != "text" && o.format != "json" {
+		return cli.Usagef("--output %s: want text or json", o.format)
+	}
+	return nil
+}
+
+func (o *output) json() bool { return o.format == "json" }
+
+// defaultLog is log_file while the configuration can't be read.
+const defaultLog = "/var/log/understudy.log"
+
+// load loads the configuration. A process whose stderr leads nowhere logs from
+// here on where the configuration says.
+func load(p *cli.Process) (*config.Config, error) {
+	// keepalived gives its hooks a umask of 0177, with which no folder that they
+	// make can be used.
+	syscall.Umask(0o022)
+	cfg, err := p.LoadConfig(nil)
+	if err != nil {
+		p.KeepLog(defaultLog)
+		return nil, err
+	}
+	p.KeepLog(cfg.LogFile)
+	return cfg, nil
+}
+
+// newNode loads the configuration and puts this node together.
+func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
+	cfg, err := load(p)
+	if err != nil {
+		return nil, err
+	}
+	self, err := cfg.Self(ctx, config.LocalAddresses)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return failover.New(cfg, self, dir, run.New(p.Log), p.Log, p.Now)
+}
+
+// printed names what failed when a result can't be written.
+func printed(err error) error {
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// newEvent returns the command "event", keepalived's generic notify script.
+func newEvent(p *cli.Process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "event INSTANCE|GROUP NAME STATE PRIORITY",
+		Short: "Record what keepalived says: its notify script",
+		Long: `Record what keepalived says, and return. This is the script of keepalived's
+"notify", which appends the four words itself. STATE is MASTER, BACKUP, FAULT or
+STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
+		Args: cobra.ExactArgs(4),
+		RunE: func(c *cobra.Command, args []string) error {
+			kind, name, word := args[0], args[1], args[2]
+			if kind != "INSTANCE" && kind != "GROUP" {
+				return cli.Usagef("event: %q is neither INSTANCE nor GROUP", kind)
+			}
+			wish := state.Wish(word)
+			if word == "DELETED" {
+				wish = state.WishStop
+			}
+			if !wish.Valid() {
+				return cli.Usagef("event: unknown state %q", word)
+			}
+			return record(c.Context(), p, wish, fmt.Sprintf("%s of %s %s", word, strings.ToLower(kind), name))
+		},
+	}
+}
+
+// wishes say what is asked for with each of the words.
+var wishes = map[state.Wish]string{
+	state.WishMaster: "become active: take the data over and start the services",
+	state.WishBackup: "become a standby: stop the services and give the data up",
+	state.WishFault:  "go into fault: stop the services and give the data up",
+	state.WishStop:   "stop: stop the services and give the data up",
+}
+
+// newWish returns the command of one of keepalived's states.
+func newWish(p *cli.Process, wish state.Wish) *cobra.Command {
+	reason := ""
+	c := &cobra.Command{
+		Use:   strings.ToLower(string(wish)),
+		Short: "Record the wish that this node " + short(wish),
+		Long: "Record the wish that this node " + short(wish) + `, and return: keepalived's
+notify_` + strings.ToLower(string(wish)) + ` script. By hand it asks for the same, without moving the floating
+address: that is keepalived's. The newest wish wins.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return record(c.Context(), p, wish, reason) },
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, in a few `words`")
+	return c
+}
+
+func short(wish state.Wish) string {
+	text, _, _ := strings.Cut(wishes[wish], ":")
+	return text
+}
+
+// record records a wish, and sees to it that somebody acts on it.
+func record(ctx context.Context, p *cli.Process, wish state.Wish, reason string) error {
+	// keepalived ends its hooks with itself: what it said last must be kept.
+	ctx = context.WithoutCancel(ctx)
+	cfg, err := load(p)
+	if err != nil {
+		return err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	intent, err := failover.Ask(ctx, dir, wish, reason, p.Now())
+	if err != nil {
+		return err
+	}
+	who, err := wake(ctx, p, cfg, dir)
+	if err != nil {
+		return fmt.Errorf("%s is recorded, but nobody acts on it: %w", intent.Wish, err)
+	}
+	said := fmt.Sprintf("recorded: %s", wishes[wish])
+	if intent.PID != os.Getpid() {
+		said = fmt.Sprintf("not recorded: %s was asked for later", intent.Wish)
+	}
+	if p.Unattended {
+		p.Log.Info().Str("wish", string(wish)).Str("reason", reason).Uint64("seq", intent.Seq).Str("next", who).Msg(said)
+		return nil
+	}
+	_, err = fmt.Fprintf(p.Stdout, "%s\n%s; to look on: failover-notify status --watch\n", said, who)
+	return printed(err)
+}

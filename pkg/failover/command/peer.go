@@ -1,0 +1,77 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// newPeer returns the command "peer".
+func newPeer(p *cli.Process) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use:   "peer",
+		Short: "Say what this node is, for the other nodes",
+		Long: `Say what this node is. Other nodes ask this over ssh before they change their
+role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			node, err := newNode(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			state, err := node.Describe()
+			if err != nil {
+				return err
+			}
+			if out.json() {
+				return printed(report.JSON(p.Stdout, state))
+			}
+			return printed(sayPeer(p.Stdout, state))
+		},
+	}
+	out.addTo(c)
+	return c
+}
+
+func sayPeer(w io.Writer, s failover.PeerState) error {
+	rows := [][]string{
+		{"node", s.Node},
+		{"role", s.Role.String()},
+		{"term", fmt.Sprintf("%d, newest known %d, last active %d", s.Term, s.NewestTerm, s.ActiveTerm)},
+		{"wish", string(s.Wish)},
+		{"holds the address", yes(s.HoldsAddress)},
+		{"eligible", eligible(s)},
+		{"may write", yes(s.Writers)},
+	}
+	for _, alert := range s.Alerts {
+		rows = append(rows, []string{"alert", alert})
+	}
+	return report.Table(w, rows)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// eligible says whether a node may hold the address, or why not.
+func eligible(s failover.PeerState) string {
+	if s.Eligible {
+		return "yes"
+	}
+	if len(s.Reasons) == 0 {
+		return "no"
+	}
+	return "no: " + failover.Words(s.Reasons)
+}

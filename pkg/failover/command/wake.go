@@ -1,0 +1,74 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+const (
+	// unit is the watcher's.
+	unit = "understudy.service"
+	// systemdRuns is there while systemd is the init.
+	systemdRuns = "/run/systemd/system"
+	// startTimeout bounds asking systemd to start it.
+	startTimeout = 2 * time.Second
+)
+
+// wake sees to it that somebody acts on the newest intent, and says who. Where
+// the watcher does not run, systemd starts it: what keepalived's own unit has
+// started would be killed with it. Elsewhere a process of its own does this one
+// thing.
+func wake(ctx context.Context, p *cli.Process, cfg *config.Config, dir *state.Dir) (who string, err error) {
+	if dir.Held(failover.WatchLock) {
+		return "the watcher acts on it", nil
+	}
+	if _, err := os.Stat(systemdRuns); err == nil {
+		_, err := run.New(p.Log).Output(ctx, startTimeout, "systemctl", "start", "--no-block", unit)
+		if err == nil {
+			return "the watcher did not run; " + unit + " is being started and acts on it", nil
+		}
+		p.Log.Warn().Err(err).Msg(unit + " can't be started")
+	}
+	pid, err := detach(p, cfg)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("the watcher does not run; process %d acts on it", pid), nil
+}
+
+// detach starts a reconciler that is no part of this session: it outlives this
+// process, keepalived and a terminal. It has no folder that would keep a dataset
+// from being unmounted.
+func detach(p *cli.Process, cfg *config.Config) (pid int, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return 0, fmt.Errorf("find this program: %w", err)
+	}
+	file, err := filepath.Abs(cfg.File())
+	if err != nil {
+		return 0, fmt.Errorf("find the configuration: %w", err)
+	}
+	cmd := exec.Command(program, "reconcile", "--config", file)
+	cmd.Args[0] = p.Name
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("start %s reconcile: %w", p.Name, err)
+	}
+	pid = cmd.Process.Pid
+	if err := cmd.Process.Release(); err != nil {
+		return pid, fmt.Errorf("let go of process %d: %w", pid, err)
+	}
+	return pid, nil
+}
