@@ -27,7 +27,6 @@ const (
 	KeyMissing Reason = "key missing" // encryption key not loaded
 	KeyLoaded  Reason = "key loaded"  // encryption key loaded already
 	Mounted    Reason = "mounted"     // mounted already
-	NotMounted Reason = "not mounted"
 	Suspended  Reason = "suspended" // pool I/O is suspended
 	NoZFS      Reason = "no zfs"    // module not loaded
 )
@@ -79,7 +78,6 @@ var texts = []struct {
 	{"has been modified", Modified},
 	{"does not match incremental source", Modified},
 	{"already mounted", Mounted},
-	{"not currently mounted", NotMounted},
 	{"already exists", Exists},
 	{"must specify -F to overwrite", Exists},
 	{"does not exist", Missing},

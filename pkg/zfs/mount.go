@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mount mounts a filesystem at its mountpoint. One that is mounted already is
@@ -16,13 +18,36 @@ func (z *ZFS) Mount(ctx context.Context, name string) error {
 	return err
 }
 
-// Unmount unmounts a filesystem, and with it those below it that are mounted;
-// never by force. One that is not mounted is no error; one in use is Busy.
-func (z *ZFS) Unmount(ctx context.Context, name string) error {
-	_, err := z.output(ctx, "zfs", "unmount", name)
-	if errors.Is(err, NotMounted) {
-		return nil
+// Unmount unmounts the filesystem of that name at its path, never by force;
+// one in use is Busy. It asks the kernel itself: "zfs unmount" would take along
+// all that is called NAME/…, wherever it is mounted. What is mounted below the
+// path makes it busy. A call that does not end is left behind when ctx ends.
+func (z *ZFS) Unmount(ctx context.Context, name, path string) error {
+	ended := make(chan error, 1)
+	go func() { ended <- unix.Unmount(path, unix.UMOUNT_NOFOLLOW) }()
+	select {
+	case err := <-ended:
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EBUSY):
+			return &Error{Reason: Busy, Text: fmt.Sprintf("unmount %s at %s: it is in use", name, path), Cause: err}
+		}
+		return fmt.Errorf("unmount %s at %s: %w", name, path, err)
+	case <-ctx.Done():
+		return fmt.Errorf("unmount %s at %s: no end of it: %w", name, path, context.Cause(ctx))
 	}
+}
+
+// Share shares a filesystem as its sharenfs and sharesmb say.
+func (z *ZFS) Share(ctx context.Context, name string) error {
+	_, err := z.output(ctx, "zfs", "share", name)
+	return err
+}
+
+// Unshare ends what Share did, without which it can't be unmounted.
+func (z *ZFS) Unshare(ctx context.Context, name string) error {
+	_, err := z.output(ctx, "zfs", "unshare", name)
 	return err
 }
 

@@ -177,7 +177,7 @@ func (a *app) applyChange(d *Dataset, names []string, noMount bool, change func(
 	before := d.prop("canmount")
 	change()
 	if moves && !d.Volume && !noMount {
-		switch {
+		switch { // canmount=on mounts nothing
 		case d.prop("canmount") == "off" && before != "off":
 			if _, ok := a.unmountTree(d, false); !ok {
 				return false
@@ -191,8 +191,6 @@ func (a *app) applyChange(d *Dataset, names []string, noMount bool, change func(
 					a.tryMount(e, true)
 				}
 			}
-		case d.prop("canmount") == "on" && before != "on" && !wasMounted && d.mountable():
-			return a.tryMount(d, false)
 		}
 	}
 	for _, n := range names {

@@ -139,7 +139,8 @@ func (w *work) keepWritten(ctx context.Context) error {
 	}
 	w.result.Written = true
 	return w.soft(ctx, "snapshot", len(written), func(ctx context.Context) error {
-		return w.snapshot(ctx, snapshotName(demotedPrefix), namesOf(written))
+		w.snapshot(ctx, demotedPrefix, namesOf(written))
+		return nil
 	})
 }
 

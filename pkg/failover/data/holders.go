@@ -17,6 +17,7 @@ import (
 type mountEntry struct {
 	path   string
 	device uint64
+	source string
 }
 
 // readMounts reads the kernel's table of mounts.
@@ -37,7 +38,11 @@ func readMounts() ([]mountEntry, error) {
 		major, minor, _ := strings.Cut(fields[2], ":")
 		a, _ := strconv.ParseUint(major, 10, 32)
 		b, _ := strconv.ParseUint(minor, 10, 32)
-		all = append(all, mountEntry{path: unescape(fields[4]), device: unix.Mkdev(uint32(a), uint32(b))})
+		m := mountEntry{path: unescape(fields[4]), device: unix.Mkdev(uint32(a), uint32(b))}
+		if dash := slices.Index(fields, "-"); dash >= 0 && dash+2 < len(fields) {
+			m.source = unescape(fields[dash+2])
+		}
+		all = append(all, m)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the table of mounts: %w", err)

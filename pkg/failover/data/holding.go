@@ -16,7 +16,7 @@ import (
 
 // properties are all that is looked at, in one listing.
 var properties = []string{"type", "mounted", "mountpoint", "canmount", "readonly", "written", "keystatus", "keylocation",
-	"encryptionroot", "receive_resume_token", zfs.StreamProperty, zfs.DemotedProperty, zfs.ContainerProperty}
+	"encryptionroot", "receive_resume_token", "sharenfs", "sharesmb", zfs.StreamProperty, zfs.DemotedProperty, zfs.ContainerProperty}
 
 // dataset is one filesystem or volume as the listing shows it.
 type dataset struct {
@@ -30,6 +30,7 @@ type dataset struct {
 	demoted    zfs.Property
 	written    int64 // bytes since its newest snapshot
 	container  bool
+	shared     bool // by NFS or SMB, by ZFS's own properties
 	keyNeeded  bool
 	keyAt      string // keylocation of its encryption root
 	keyRoot    string
@@ -44,9 +45,12 @@ func parse(name string, p map[string]zfs.Property) *dataset {
 		canmount: p["canmount"], readonly: p["readonly"], stream: p[zfs.StreamProperty], demoted: p[zfs.DemotedProperty],
 		written: written, container: p[zfs.ContainerProperty].Value == name,
 		keyNeeded: p["keystatus"].Value == "unavailable", keyAt: p["keylocation"].Value, keyRoot: p["encryptionroot"].Value,
+		shared:  shares(p["sharenfs"]) || shares(p["sharesmb"]),
 		partial: p["receive_resume_token"].Value != "",
 	}
 }
+
+func shares(p zfs.Property) bool { return p.Value != "" && p.Value != "off" }
 
 func (d *dataset) volume() bool { return d.kind == zfs.Volume }
 

@@ -127,6 +127,11 @@ func (w *work) mountOne(ctx context.Context, d *dataset, slots chan struct{}) bo
 		return false
 	}
 	d.mounted = true
+	if d.shared {
+		if err := w.zfs.Share(ctx, d.name); err != nil {
+			w.warn("%s: it is not shared: %v", d.name, err)
+		}
+	}
 	return true
 }
 
@@ -177,24 +182,45 @@ func (w *work) unmountAll(ctx context.Context, all []*place, table []mountEntry,
 }
 
 func (w *work) unmountOne(ctx context.Context, p *place, table []mountEntry) {
-	// "zfs unmount" would take along what is mounted below, and that need not
-	// be ours.
+	stays := func(why string) { w.warn("%s: it stays mounted at %s, read-only: %s", p.name, p.path(), why) }
 	if other := w.mountedBelow(p, table); other != "" {
-		w.warn("%s: it stays mounted at %s, read-only: %s is mounted below it", p.name, p.path(), other)
+		stays(other + " is mounted below it")
+		return
+	}
+	if other := w.covered(p.dataset, table); other != "" {
+		stays(other + " is mounted there")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Failover.DatasetTimeout)
 	defer cancel()
-	err := w.zfs.Unmount(ctx, p.name)
-	if err == nil {
+	if p.shared {
+		if err := w.zfs.Unshare(ctx, p.name); err != nil {
+			w.warn("%s: it is still shared: %v", p.name, err)
+		}
+	}
+	err := w.zfs.Unmount(ctx, p.name, p.path())
+	switch {
+	case err == nil:
 		p.mounted = false
-		return
+	case errors.Is(err, zfs.Busy):
+		stays("in use by " + w.holders(ctx, p.dataset))
+	default:
+		stays(err.Error())
 	}
-	by := ""
-	if errors.Is(err, zfs.Busy) {
-		by = "; in use by " + w.holders(ctx, p.dataset)
+}
+
+// covered is what else is mounted where a filesystem should be, or "". The
+// simulator's filesystems do not bear their names.
+func (w *work) covered(d *dataset, table []mountEntry) string {
+	for _, m := range slices.Backward(table) {
+		if m.path == d.path() {
+			if m.source == d.name || !w.real() {
+				return ""
+			}
+			return m.source
+		}
 	}
-	w.warn("%s: it stays mounted at %s, read-only: %v%s", p.name, p.path(), err, by)
+	return "nothing"
 }
 
 // mountedBelow is the first mount below a filesystem that is not one of ours

@@ -92,12 +92,15 @@ type node struct {
 	dir  string
 	cfg  *config.Config
 	pool string
+	// calls is how many programs run before all others fail at once, as if
+	// this process had been killed; negative is no limit.
+	calls int
 }
 
 // newNode makes a server with one pool.
 func newNode(t *testing.T, pool string, datasets ...config.Dataset) *node {
 	t.Helper()
-	n := &node{t: t, dir: t.TempDir(), pool: pool, cfg: &config.Config{
+	n := &node{t: t, dir: t.TempDir(), pool: pool, calls: -1, cfg: &config.Config{
 		Replication: config.Replication{Datasets: datasets},
 		Failover:    config.Failover{DatasetTimeout: 20 * time.Second},
 	}}
@@ -228,10 +231,41 @@ func (n *node) receive(file, target string, volume bool) {
 
 func (n *node) data() *data.Data {
 	n.use()
+	if n.calls >= 0 {
+		n.limit()
+	}
 	d := data.New(n.cfg, zfs.New(run.New(zerolog.Nop()), time.Minute), zerolog.Nop())
 	d.Devices = filepath.Join(n.dir, "zvol")
 	d.Kstat = filepath.Join(n.dir, "kstat")
 	return d
+}
+
+// limit puts programs on PATH that do nothing after so many calls.
+func (n *node) limit() {
+	n.t.Helper()
+	bin := filepath.Join(n.dir, "bin")
+	script := fmt.Sprintf(`#!/bin/sh
+exec 9>>"%[1]s/lock" && flock 9
+n=$(wc -c <"%[1]s/calls")
+[ "$n" -lt %[2]d ] || { echo "cannot $1: no more" >&2; exit 9; }
+printf . >>"%[1]s/calls"
+exec 9>&-
+exec "%[3]s/${0##*/}" "$@"
+`, bin, n.calls, simulator)
+	err := errors.Join(os.MkdirAll(bin, 0o755), os.WriteFile(filepath.Join(bin, "calls"), nil, 0o600))
+	for _, name := range []string{"zfs", "zpool"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755))
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Setenv("PATH", bin+":/usr/bin:/bin")
+}
+
+// spent says whether the limit was reached.
+func (n *node) spent() bool {
+	calls, err := os.ReadFile(filepath.Join(n.dir, "bin", "calls"))
+	return err == nil && len(calls) >= n.calls
 }
 
 // promote promotes and checks that everything went well.
@@ -271,4 +305,3 @@ func (n *node) unmount() {
 		}
 	}
 }
-

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,8 +16,6 @@ const (
 	promotedPrefix = "understudy-promoted-"
 	demotedPrefix  = "understudy-demoted-"
 )
-
-func snapshotName(prefix string) string { return prefix + time.Now().UTC().Format("20060102T150405Z") }
 
 // Promote makes the replicated datasets writable and mounts them, parents
 // first. It can be killed at any point and called again. The error is for what
@@ -110,32 +109,44 @@ func (w *work) snapshotReplicas(ctx context.Context) error {
 			own := strings.HasPrefix(newest[d.name], promotedPrefix) || strings.HasPrefix(newest[d.name], demotedPrefix)
 			return own && d.written == 0
 		})
-		return w.snapshot(ctx, snapshotName(promotedPrefix), namesOf(replicas))
+		w.snapshot(ctx, promotedPrefix, namesOf(replicas))
+		return nil
 	})
 }
 
 // snapshot takes snapshots of datasets, those of one pool at one moment.
-func (w *work) snapshot(ctx context.Context, name string, datasets []string) error {
-	var pools [][]string
-	for _, of := range byPool(datasets) {
-		pools = append(pools, of)
-	}
-	each(ctx, pools, func(ctx context.Context, of []string) {
-		full := make([]string, len(of))
-		for i, dataset := range of {
-			full[i] = dataset + "@" + name
-		}
-		err := w.zfs.Snapshot(ctx, full...)
+func (w *work) snapshot(ctx context.Context, prefix string, datasets []string) {
+	pools := byPool(datasets)
+	each(ctx, sorted(pools), func(ctx context.Context, pool string) {
+		name, err := w.snapshotPool(ctx, prefix, pools[pool])
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if err != nil {
 			w.result.Warnings = append(w.result.Warnings,
-				fmt.Sprintf("no snapshot @%s of %d datasets in pool %s: %v", name, len(of), zfs.PoolOf(of[0]), err))
+				fmt.Sprintf("no snapshot of %d datasets in pool %s: %v", len(pools[pool]), pool, err))
 			return
 		}
 		w.result.Snapshot = name
 	})
-	return nil
+}
+
+// snapshotTries is how many seconds ahead a name is looked for that none of
+// the datasets has a snapshot of.
+const snapshotTries = 60
+
+func (w *work) snapshotPool(ctx context.Context, prefix string, datasets []string) (name string, err error) {
+	now := time.Now().UTC()
+	for ahead := range snapshotTries {
+		name = prefix + now.Add(time.Duration(ahead)*time.Second).Format("20060102T150405Z")
+		full := make([]string, len(datasets))
+		for i, dataset := range datasets {
+			full[i] = dataset + "@" + name
+		}
+		if err = w.zfs.Snapshot(ctx, full...); !errors.Is(err, zfs.Exists) {
+			break
+		}
+	}
+	return name, err
 }
 
 // loadKeys loads what is not loaded, where the key lies on this machine.

@@ -17,6 +17,12 @@ const proofName = ".understudy-writable"
 // zfsMagic is what statfs says of OpenZFS's filesystems.
 const zfsMagic = 0x2fc12fc1
 
+// real says whether the kernel has ZFS, and not a simulator only.
+func (d *Data) real() bool {
+	_, err := os.Stat(d.Kstat)
+	return err == nil
+}
+
 // verify writes to each filesystem that is mounted: what ZFS says of it does
 // not tell of a full pool, or of a mountpoint that something else covers.
 func (w *work) verify(ctx context.Context) error {
@@ -26,8 +32,7 @@ func (w *work) verify(ctx context.Context) error {
 	if len(mounted) == 0 {
 		return nil
 	}
-	_, err := os.Stat(w.Kstat)
-	real := err == nil
+	real := w.real()
 	return w.soft(ctx, "verify", len(mounted), func(ctx context.Context) error {
 		each(ctx, mounted, func(ctx context.Context, d *dataset) {
 			// A write can't be cancelled: one that hangs is left behind.
