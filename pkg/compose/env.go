@@ -12,7 +12,7 @@ import (
 
 // scrubbed are the beginnings of variables that would turn projects into others
 // or reach another engine, when the one who calls happens to have them.
-var scrubbed = []string{"COMPOSE_", "DOCKER_HOST=", "DOCKER_CONTEXT=", "DOCKER_TLS", "DOCKER_CERT_PATH=", "DOCKER_API_VERSION=", "PWD="}
+var scrubbed = []string{"COMPOSE_", "DOCKER_HOST=", "DOCKER_CONTEXT=", "DOCKER_TLS", "DOCKER_CERT_PATH=", "DOCKER_API_VERSION="}
 
 // environment is what the files of a folder are filled in with: this process's
 // variables, and below them those of the folder's .env.

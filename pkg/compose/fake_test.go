@@ -63,6 +63,7 @@ type box struct {
 	state, restart, health      string
 	exit                        int
 	ignoresStop, ignoresKill    bool
+	starting                    bool // somebody has asked for it
 }
 
 // fakeEngine is a Docker Engine that keeps containers and networks in memory.
@@ -125,6 +126,12 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *fakeEngine) container(w http.ResponseWriter, b *box, id, what string) {
 	switch what {
 	case "json":
+		if b.starting {
+			e.mu.Unlock()
+			time.Sleep(500 * time.Millisecond)
+			e.mu.Lock()
+			b.starting, b.state = false, "running"
+		}
 		state := map[string]any{"Status": b.state, "Running": b.state == "running" || b.state == "paused" || b.state == "restarting", "Paused": b.state == "paused", "Restarting": b.state == "restarting", "ExitCode": b.exit}
 		if b.health != "" {
 			state["Health"] = map[string]string{"Status": b.health}

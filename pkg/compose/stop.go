@@ -18,6 +18,9 @@ const (
 	// lookAgain is how long after none was seen to run it is looked again: a
 	// start that was cancelled may still bring a container.
 	lookAgain = 200 * time.Millisecond
+	// settle is how long the engine's list may lag behind what it has just
+	// said of one container.
+	settle = 50 * time.Millisecond
 )
 
 var errStop = errors.New("the time for stopping has passed")
@@ -42,20 +45,25 @@ func (m *Manager) Stop(ctx context.Context, projects []Project, grace time.Durat
 	var lastErr error
 	for quiet := 0; quiet < 2; {
 		now, err := m.Running(ctx, projects)
+		down := docker.IsDown(err)
+		if err == nil && len(now) == 0 {
+			now, err = m.starting(ctx, projects)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return still(running, context.Cause(ctx), lastErr)
-		case docker.IsDown(err):
+		case down:
 			return m.kill(ctx, projects, err)
 		case err != nil:
-			lastErr, quiet = err, 0
+			running, lastErr, quiet = now, err, 0
 		case len(now) == 0:
 			running, lastErr = nil, nil
 			quiet++
 		default:
 			running, quiet = now, 0
 			if lastErr = m.end(ctx, now, tried, grace); lastErr == nil {
-				continue // look at once
+				pause(ctx, settle)
+				continue
 			}
 		}
 		if quiet < 2 {
@@ -63,6 +71,37 @@ func (m *Manager) Stop(ctx context.Context, projects []Project, grace time.Durat
 		}
 	}
 	return nil
+}
+
+// starting returns those of our containers that ran only after the engine's
+// list was made. The engine goes on with a start whose caller is gone, and its
+// list shows the container as it was before; asked for the container itself, it
+// answers once the start is over.
+func (m *Manager) starting(ctx context.Context, projects []Project) ([]docker.Container, error) {
+	containers, err := m.containers(ctx, projects)
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(containers))
+	up := make([]bool, len(containers))
+	var all sync.WaitGroup
+	for i, c := range containers {
+		all.Go(func() {
+			d, err := m.engine.Inspect(ctx, c.ID)
+			up[i] = err == nil && (d.Running || d.Restarting || d.Paused)
+			if !docker.NotFound(err) {
+				errs[i] = err
+			}
+		})
+	}
+	all.Wait()
+	var running []docker.Container
+	for i, c := range containers {
+		if up[i] || errs[i] != nil {
+			running = append(running, c)
+		}
+	}
+	return running, errors.Join(errs...)
 }
 
 // end tries to end containers, each time harder: stop, kill, and kill by the

@@ -103,6 +103,21 @@ func TestStopLateContainer(t *testing.T) {
 	}
 }
 
+// A start that the engine is busy with does not show in its list.
+func TestStopWaitsForStarts(t *testing.T) {
+	t.Parallel()
+	m, e := newManager(t, map[string]*box{
+		idA: {name: "app-a-1", project: "app", state: "exited", starting: true},
+		idB: {name: "other", project: "other", state: "exited", starting: true},
+	})
+	if err := m.Stop(t.Context(), []Project{app}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(e.calls, idA+" stop") || e.boxes[idB].state != "exited" {
+		t.Errorf("calls were %q", e.calls)
+	}
+}
+
 func TestStopWithoutEngine(t *testing.T) {
 	t.Parallel()
 	m, e := newManager(t, nil)

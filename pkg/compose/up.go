@@ -38,7 +38,9 @@ func (m *Manager) Up(ctx context.Context, p Project) error {
 		m.log.Warn().Str("project", p.Name).Str("missing", failed.Text).Msg("an image is not here: fetching it")
 		err = m.up(limited, p, "missing")
 	}
-	m.learn(ctx, p) // after a failure too: part of it may run
+	if ctx.Err() == nil {
+		m.learn(ctx, p) // after a failure too: part of it may run
+	}
 	return err
 }
 
