@@ -1,0 +1,57 @@
+package command
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// newHistory returns the command "history".
+func newHistory(p *cli.Process) *cobra.Command {
+	var out output
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "Show the last changes of this node's role",
+		Long: `Show the last changes of this node's role, newest last: when, under which term,
+how long they took, how they ended and why. -o json has their steps too.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			node, err := newNode(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			history, err := node.History()
+			if err != nil {
+				return err
+			}
+			if out.json() {
+				if history == nil {
+					history = []failover.Past{}
+				}
+				return printed(report.JSON(p.Stdout, history))
+			}
+			rows := [][]string{{"WHEN", "FROM", "TO", "TERM", "SECONDS", "OUTCOME", "WHY"}}
+			for _, h := range history {
+				why := h.Reason
+				if h.Error != "" {
+					why += ": " + h.Error
+				}
+				rows = append(rows, []string{
+					h.Started.Local().Format(time.DateTime), h.From.String(), h.To.String(), fmt.Sprint(h.Term),
+					fmt.Sprintf("%.2f", h.Ended.Sub(h.Started).Seconds()), string(h.Outcome), why,
+				})
+			}
+			return printed(report.Table(p.Stdout, rows))
+		},
+	}
+	out.addTo(c)
+	return c
+}

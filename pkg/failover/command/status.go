@@ -1,0 +1,172 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// statusOptions are the flags of "status".
+type statusOptions struct {
+	output
+	watch, local, transition bool
+}
+
+// newStatus returns the command "status".
+func newStatus(p *cli.Process) *cobra.Command {
+	var o statusOptions
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show what both nodes are, what runs there, and what needs a look",
+		Long: `Show what the nodes are, side by side: role, term, floating address, whether each
+may hold it, what runs, which datasets are writable, how old the replica is, and
+below what needs a look. The other nodes are asked over ssh; one that does not
+answer says so in its column.
+
+It ends with 0 whatever it shows.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.check(p); err != nil {
+				return err
+			}
+			node, err := newNode(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			switch {
+			case o.watch:
+				return watchStatus(c.Context(), p, node, o)
+			case o.transition:
+				return showTransition(p, node, o)
+			}
+			return showStatus(c.Context(), p, node, o)
+		},
+	}
+	o.addTo(c)
+	c.Flags().BoolVar(&o.watch, "watch", false, "show it anew each second, on a terminal, until interrupted")
+	c.Flags().BoolVar(&o.local, "local", false, "this node only: ask no other one")
+	c.Flags().BoolVar(&o.transition, "transition", false, "show the steps of this node's last change of role instead")
+	return c
+}
+
+func (o statusOptions) check(p *cli.Process) error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
+	switch {
+	case o.watch && (o.json() || o.transition):
+		return cli.Usagef("--watch shows text, and the whole status")
+	case o.watch && !p.StdoutTerminal:
+		return cli.Usagef("--watch needs a terminal")
+	}
+	return nil
+}
+
+// statusOf asks as many nodes as the flags say.
+func statusOf(ctx context.Context, node *failover.Node, local bool) ([]failover.NodeStatus, error) {
+	if !local {
+		return node.StatusAll(ctx)
+	}
+	own, err := node.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []failover.NodeStatus{{Node: node.Self.Name, Self: true, Status: &own}}, nil
+}
+
+func showStatus(ctx context.Context, p *cli.Process, node *failover.Node, o statusOptions) error {
+	nodes, err := statusOf(ctx, node, o.local)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.json() && o.local:
+		return printed(report.JSON(p.Stdout, nodes[0].Status))
+	case o.json():
+		return printed(report.JSON(p.Stdout, map[string]any{"summary": summary(nodes), "nodes": nodes}))
+	}
+	_, err = fmt.Fprint(p.Stdout, statusText(nodes))
+	return printed(err)
+}
+
+// watchStatus draws over what it has drawn before.
+func watchStatus(ctx context.Context, p *cli.Process, node *failover.Node, o statusOptions) error {
+	const home, endOfLine, below = "\x1b[H", "\x1b[K\n", "\x1b[J"
+	if _, err := fmt.Fprint(p.Stdout, home+below); err != nil {
+		return printed(err)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		nodes, err := statusOf(ctx, node, o.local)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text := p.Now().Format(time.DateTime) + "\n\n" + statusText(nodes)
+		if _, err := fmt.Fprint(p.Stdout, home+strings.ReplaceAll(text, "\n", endOfLine)+below); err != nil {
+			return printed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// showTransition shows the last change of role step by step.
+func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error {
+	self, err := node.Describe()
+	if err != nil {
+		return err
+	}
+	t := self.Transition
+	if o.json() {
+		return printed(report.JSON(p.Stdout, t))
+	}
+	if t == nil {
+		_, err := fmt.Fprintf(p.Stdout, "%s has not changed its role in this boot\n", self.Node)
+		return printed(err)
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s to %s, %s (%s)\n%s\n\n", t.From, t.To, progress(t, self.Time), t.Started.Local().Format(time.DateTime), t.Reason)
+	rows := [][]string{{"AT", "STEP", "OBJECT", "SECONDS", "OUTCOME"}}
+	var failed []string
+	for _, s := range t.Steps {
+		seconds, outcome := fmt.Sprintf("%.2f", s.Seconds), string(s.Outcome)
+		if s.Outcome == "" {
+			seconds, outcome = fmt.Sprintf("%.2f", self.Time.Sub(s.Started).Seconds()), "under way"
+		}
+		rows = append(rows, []string{fmt.Sprintf("+%.2f", s.Started.Sub(t.Started).Seconds()), s.Name, s.Object, seconds, outcome})
+		if s.Error != "" {
+			failed = append(failed, strings.TrimSpace(s.Name+" "+s.Object)+": "+s.Error)
+		}
+	}
+	if err := report.Table(&text, rows); err != nil {
+		return printed(err)
+	}
+	if t.Error != "" {
+		failed = append(failed, t.Error)
+	}
+	for i, f := range failed {
+		if i == 0 {
+			fmt.Fprintln(&text)
+		}
+		for _, line := range wrap(f, width) {
+			fmt.Fprintln(&text, line)
+		}
+	}
+	_, err = p.Stdout.Write(text.Bytes())
+	return printed(err)
+}
