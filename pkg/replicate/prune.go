@@ -89,7 +89,7 @@ func (e *Engine) Prune(ctx context.Context, dryRun bool) ([]Pruned, error) {
 		}
 		defer lock.Unlock()
 	}
-	scope, err := e.scope("")
+	scope, err := e.scope(ctx, "")
 	if err != nil {
 		return nil, err
 	}

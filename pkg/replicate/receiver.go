@@ -68,7 +68,7 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	if err != nil {
 		return fmt.Errorf("open the session: %w", err)
 	}
-	s := &serving{Receiver: r, scope: Scope(r.Config.Replication.Datasets), mux: mux, stale: true, received: map[string]Received{}}
+	s := &serving{Receiver: r, scope: bothWays(r.Config.Replication.Datasets, r.Local), mux: mux, stale: true, received: map[string]Received{}}
 
 	// Calls get a context that ends a while after the session: a stream's end
 	// reaches zfs by itself, at once, and lets it save what it has got.

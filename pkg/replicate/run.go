@@ -45,7 +45,7 @@ type Options struct {
 // returned with the error too, as far as the run got.
 func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	started := e.Now()
-	scope, err := e.scope(o.Dataset)
+	scope, err := e.scope(ctx, o.Dataset)
 	if err != nil {
 		return nil, err
 	}
@@ -124,15 +124,19 @@ func (e *Engine) mayRun() (state.RoleFile, error) {
 	return role, mayRun(role, e.Self.Name)
 }
 
-// scope narrows the config's datasets to one tree.
-func (e *Engine) scope(dataset string) (Scope, error) {
-	all := Scope(e.Config.Replication.Datasets)
-	if len(all) == 0 {
+// scope is what this node sends, or one tree of it.
+func (e *Engine) scope(ctx context.Context, dataset string) (Scope, error) {
+	if len(e.Config.Replication.Datasets) == 0 {
 		return nil, &Usage{What: "no datasets to replicate", Advice: "list them under replication.datasets in the config"}
 	}
-	if dataset == "" {
-		return all, nil
+	all, err := e.outward(ctx)
+	if err != nil || dataset == "" {
+		return all, err
 	}
+	return narrow(all, dataset)
+}
+
+func narrow(all Scope, dataset string) (Scope, error) {
 	for _, d := range all {
 		if covers(d, dataset, d.Name) {
 			only := config.Dataset{Name: dataset, Recursive: d.Recursive, Target: d.TargetName() + strings.TrimPrefix(dataset, d.Name)}

@@ -29,6 +29,10 @@ func (s Scope) Sources() []zfs.Root {
 	roots := make([]zfs.Root, 0, len(s))
 	for _, d := range s {
 		roots = append(roots, zfs.Root{Name: d.Name, Recursive: d.Recursive})
+		if !d.Recursive && zfs.Parent(d.Name) == "" {
+			// Here it may be what another node's pool root was received into.
+			roots = append(roots, zfs.Root{Name: d.Name + "/" + rootName})
+		}
 	}
 	return roots
 }
@@ -68,6 +72,9 @@ func (s Scope) Parents(there []zfs.Dataset) []zfs.Root {
 // it is not replicated.
 func (s Scope) Target(source string) (string, bool) {
 	for _, d := range s {
+		if isRoot(source) && zfs.Parent(source) == d.Name && (!d.Recursive || zfs.Parent(d.TargetName()) != "") {
+			return d.TargetName(), true // the content of what d names
+		}
 		if covers(d, source, d.Name) {
 			return d.TargetName() + strings.TrimPrefix(source, d.Name), true
 		}

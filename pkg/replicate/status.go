@@ -58,7 +58,10 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	if _, err := e.State.Read(recordName, &record); err != nil {
 		return nil, err
 	}
-	scope := Scope(e.Config.Replication.Datasets)
+	scope, err := e.outward(ctx)
+	if err != nil {
+		return nil, err
+	}
 	datasets, err := e.ZFS.Datasets(ctx, scope.Sources())
 	if err != nil {
 		return nil, err
