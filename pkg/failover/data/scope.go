@@ -42,6 +42,9 @@ func (d *Data) hasLocalStandby() bool {
 func (d *Data) rootHere(entry config.Dataset, all map[string]*dataset) string {
 	name, target := entry.Name, entry.TargetName()
 	own, copied := all[name], all[target]
+	if copied != nil && zfs.Parent(target) == "" && !streamed(target, all) {
+		copied = nil // that pool is there in any case
+	}
 	switch {
 	case name == target || d.hasLocalStandby() || copied == nil:
 		if own == nil {
