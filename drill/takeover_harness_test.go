@@ -1,0 +1,224 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/drill/observe"
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// takeover is the site under test.
+type takeover struct {
+	*Site
+	ctx             context.Context
+	name            string    // of the scenario
+	began           time.Time // when it began
+	active, standby lab.Node
+
+	results []Result
+	// replicated is when the last replication that came to its end began: what
+	// was acknowledged before is on both nodes.
+	replicated time.Time
+	lost       map[string]bool // writes that were lost with the node that had them
+}
+
+// patience is how long a takeover may take before it counts as not happening.
+func patience() time.Duration {
+	if Kind() == lab.VM {
+		return 3 * time.Minute
+	}
+	return 40 * time.Second
+}
+
+func (d *takeover) must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *takeover) shell(t *testing.T, n lab.Node, script string, args ...string) string {
+	t.Helper()
+	text, err := Shell(d.ctx, n, script, args...)
+	d.must(t, err)
+	return text
+}
+
+func (d *takeover) state(t *testing.T, n lab.Node) NodeState {
+	t.Helper()
+	s, err := ReadState(d.ctx, n)
+	d.must(t, err)
+	return s
+}
+
+// await waits until nothing is missing any more.
+func (d *takeover) await(t *testing.T, missing func() string) {
+	t.Helper()
+	began := time.Now()
+	for {
+		what := missing()
+		if what == "" {
+			return
+		}
+		if d.ctx.Err() != nil || time.Since(began) > patience() {
+			t.Fatalf("missing after %.0f s: %s", time.Since(began).Seconds(), what)
+		}
+		if err := d.Watched(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// awaitState waits until a node has recorded what is wanted.
+func (d *takeover) awaitState(t *testing.T, n lab.Node, what string, is func(NodeState) bool) {
+	t.Helper()
+	d.await(t, func() string {
+		s := d.state(t, n)
+		if is(s) {
+			return ""
+		}
+		return fmt.Sprintf("%s: %s is %s", what, n.Name(), s)
+	})
+}
+
+// moved waits until the standby has taken over, records how long that took
+// since the fault, and has the two change places. With a goal above 0 the
+// address must be there in that time.
+func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
+	t.Helper()
+	var m Moments
+	d.await(t, func() (missing string) {
+		m, missing = d.Line.Moments(fault, d.standby.Name())
+		return missing
+	})
+	d.results = append(d.results, NewResult(d.name, string(Kind()), m))
+	t.Logf("address after %.2f s, Traefik after %.2f s, all projects after %.2f s", m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
+	if limit := goal + slack()/2; goal > 0 && m.Address > limit {
+		t.Errorf("the address was there after %.2f s, the goal is %.2f s", m.Address.Seconds(), limit.Seconds())
+	}
+	d.active, d.standby = d.standby, d.active
+	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })
+}
+
+// stays checks that for a while from now on the active node keeps the address
+// and everything answers there, with no gap longer than a restart of nothing.
+func (d *takeover) stays(t *testing.T, while time.Duration) {
+	t.Helper()
+	from := time.Now()
+	time.Sleep(while) // that nothing happens can't be waited for
+	seen := d.Line.Since(from)
+	for _, s := range seen.Of(d.standby.Name()) {
+		if s.Address || s.Writer() {
+			t.Fatalf("%s has the address or writes at %s: %s", s.Node, clock(s.Sent), what(s))
+		}
+	}
+	for _, s := range seen.Of(d.active.Name()) {
+		if !s.Address {
+			t.Fatalf("%s does not have the address at %s", s.Node, clock(s.Sent))
+		}
+	}
+	d.await(t, func() string { return d.unanswered(time.Now().Add(-time.Second)) })
+}
+
+// unanswered names what has not answered on the active node since a moment.
+func (d *takeover) unanswered(from time.Time) string {
+	seen := d.Line.Since(from)
+	for _, target := range append([]string{"traefik"}, Applications...) {
+		ok := false
+		for _, a := range seen.Answers(target) {
+			ok = ok || a.OK && (a.Node == "" || a.Node == d.active.Name())
+		}
+		if !ok {
+			return "an answer of " + target + " on " + d.active.Name()
+		}
+	}
+	return ""
+}
+
+// serves waits until the active node has the address and everything answers.
+func (d *takeover) serves(t *testing.T) {
+	t.Helper()
+	d.await(t, func() string {
+		if s, ok := d.Line.Last(d.active.Name()); !ok || !s.Address {
+			return "the address on " + d.active.Name() + ": " + d.state(t, d.active).String()
+		}
+		return d.unanswered(time.Now().Add(-time.Second))
+	})
+	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })
+}
+
+// idle waits until a node neither writes nor has the address.
+func (d *takeover) idle(t *testing.T, n lab.Node) {
+	t.Helper()
+	began := time.Now()
+	d.await(t, func() string {
+		s, ok := d.Line.Since(began).Last(n.Name())
+		if ok && !s.Writer() && !s.Address {
+			return ""
+		}
+		return fmt.Sprintf("%s at rest: %s, %s", n.Name(), what(s), d.state(t, n))
+	})
+}
+
+// judge checks the promises of all that was seen since the scenario began: one
+// writer at a time, and nothing acknowledged is lost but what a takeover may
+// lose.
+func (d *takeover) judge(t *testing.T) {
+	t.Helper()
+	d.must(t, d.Watched())
+	if proof := d.Line.Since(d.began).TwoWriters(d.A.Name(), d.B.Name()); proof != "" {
+		t.Errorf("two writers: %s", proof)
+	}
+	present := map[string]bool{}
+	for line := range strings.Lines(d.shell(t, d.active, `cat /"$1"/*/log`, Apps)) {
+		if fields := strings.Fields(line); len(fields) == 4 {
+			present[fields[1]] = true
+		}
+	}
+	var missing []observe.Answer
+	acknowledged := 0
+	for _, name := range Applications {
+		for _, a := range d.Line.Answers(name) {
+			if !a.OK || present[a.ID] || d.lost[a.ID] {
+				continue
+			}
+			acknowledged++
+			// Replication is asynchronous: what the other node acknowledged
+			// after the last one began may be on that one alone.
+			if a.Node != d.active.Name() && a.Received.After(d.replicated) {
+				d.lost[a.ID] = true
+				continue
+			}
+			missing = append(missing, a)
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%d acknowledged writes are not on %s, the first: %+v", len(missing), d.active.Name(), missing[0])
+	}
+	if acknowledged > len(missing) {
+		t.Logf("%d writes since the last replication were lost with the other node", acknowledged-len(missing))
+	}
+}
+
+// explain prints what is known when a scenario has failed.
+func (d *takeover) explain(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	t.Logf("what was seen since the scenario began:\n%s", d.Line.Since(d.began).Story(d.A.Name(), d.B.Name()))
+	for _, n := range d.Lab.Nodes {
+		text, err := Shell(ctx, n, `cat /var/lib/understudy/role.json /var/lib/understudy/intent.json /var/lib/understudy/eligibility.json || true
+			for f in /var/log/understudy.log /var/log/lab/watch.log /var/log/lab/join.log /var/log/lab/fence.log /var/log/lab/keepalived.log; do echo "--- $f"; tail -n 40 "$f" 2>&1 || true; done
+			echo '--- docker'; timeout 3 docker ps -a 2>&1 || true; cat /run/understudy/probe.json 2>&1 || true`)
+		console, _ := os.ReadFile(n.Console())
+		t.Logf("%s: %v\n%s\n--- console\n%s", n.Name(), err, text, console[max(0, len(console)-1500):])
+	}
+}

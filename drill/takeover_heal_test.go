@@ -1,0 +1,125 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// heal makes the standby one that could take over again: it runs, has given
+// everything up, and has received what the active node has.
+func (d *takeover) heal(t *testing.T) {
+	t.Helper()
+	d.wake(t, d.standby)
+	for _, name := range []string{"docker", "watch", "keepalived"} {
+		d.must(t, lab.StartService(d.ctx, d.standby, name))
+		d.must(t, lab.StartService(d.ctx, d.active, name))
+	}
+	d.idle(t, d.standby)
+	d.serves(t)
+	d.replicate(t)
+	d.shell(t, d.standby, `failover-notify release || true`)
+	d.ready(t)
+}
+
+// wake starts a node that is off and waits until its services were started.
+func (d *takeover) wake(t *testing.T, n lab.Node) {
+	t.Helper()
+	d.must(t, n.RestoreNetwork(d.ctx))
+	states, err := d.Lab.States(d.ctx)
+	d.must(t, err)
+	if states[n.Name()] == lab.Off {
+		d.must(t, n.Start(d.ctx))
+		d.booted(t, n)
+	}
+}
+
+// booted waits until a node's boot has started its services.
+func (d *takeover) booted(t *testing.T, n lab.Node) {
+	t.Helper()
+	d.await(t, func() string {
+		console, err := os.ReadFile(n.Console())
+		d.must(t, err)
+		if strings.Contains(string(console), "lab-init: services started") {
+			return ""
+		}
+		return "the services of " + n.Name()
+	})
+}
+
+// replicate brings the standby up to date. One that was active before has a
+// history of its own, which "zfs-replicate rejoin" would keep: here it is
+// dropped, and everything received anew.
+func (d *takeover) replicate(t *testing.T) {
+	t.Helper()
+	d.shell(t, d.standby, `[ "$(zfs get -Ho value understudy:stream "$1" 2>/dev/null || echo -)" != - ] || ! zfs list "$1" >/dev/null 2>&1 || zfs destroy -r "$1"`, Apps)
+	began := time.Now()
+	o, err := StartRun(d.ctx, d.active).Wait()
+	d.must(t, err)
+	if o.Code != 0 {
+		d.shell(t, d.standby, `zfs destroy -r "$1"`, Apps)
+		began = time.Now()
+		o, err = StartRun(d.ctx, d.active).Wait()
+		d.must(t, err)
+	}
+	if o.Code != 0 {
+		t.Fatalf("replication from %s ended with code %d:\n%s", d.active.Name(), o.Code, o.Stderr)
+	}
+	d.replicated = began
+}
+
+// ready waits until keepalived on the standby says that it could take over.
+func (d *takeover) ready(t *testing.T) {
+	t.Helper()
+	d.awaitState(t, d.standby, "a standby that could take over", func(s NodeState) bool {
+		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Intent.Wish == state.WishBackup && s.Intent.Boot == s.Boot
+	})
+}
+
+// recover brings a site back on its feet after a scenario that failed, so that
+// the others can show what they have to: both nodes are booted anew. It says
+// whether there is one.
+func (d *takeover) recover(t *testing.T, ctx context.Context) bool {
+	return t.Run("recover", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		defer cancel()
+		d.ctx, d.name, d.began = ctx, "recover", time.Now()
+		t.Cleanup(func() {
+			if t.Failed() {
+				d.explain(t)
+			}
+		})
+		d.must(t, d.Reconfigure(ctx, nil))
+		for _, n := range d.Lab.Nodes {
+			d.must(t, d.PullPlug(ctx, n))
+		}
+		for _, n := range d.Lab.Nodes {
+			d.wake(t, n)
+			d.must(t, SetProjects(ctx, n, nil))
+			d.shell(t, n, `docker rm -f $(docker ps -aq) 2>/dev/null || true; failover-notify release || true`)
+		}
+		d.await(t, func() string {
+			for _, n := range d.Lab.Nodes {
+				if s := d.state(t, n); s.Role.Role == state.RoleActive && s.Current() {
+					d.active, d.standby = n, d.Other(n)
+					return ""
+				}
+			}
+			return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
+		})
+		// What was lost on the way says nothing about the next scenario.
+		for _, name := range Applications {
+			for _, a := range d.Line.Answers(name) {
+				d.lost[a.ID] = true
+			}
+		}
+		d.heal(t)
+	})
+}

@@ -1,0 +1,132 @@
+//go:build drill
+
+package drill
+
+import (
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+func (d *takeover) afterwards(t *testing.T, n lab.Node, script string) {
+	t.Cleanup(func() {
+		if _, err := Shell(d.ctx, n, script); err != nil {
+			t.Log(err) // the node may well be off
+		}
+	})
+}
+
+// cablePulled cuts the active node off: it has to notice by itself and stop,
+// before the other one starts.
+func cablePulled(t *testing.T, d *takeover) {
+	node, cut := d.active, time.Now()
+	d.must(t, node.CutNetwork(d.ctx, lab.Both))
+	d.moved(t, cut, afterCrash)
+	d.idle(t, node)
+	d.must(t, node.RestoreNetwork(d.ctx))
+	d.stays(t, 4*time.Second)
+}
+
+// primaryActive moves the services to the node with the higher priority, by
+// holding the other one for a moment.
+func (d *takeover) primaryActive(t *testing.T) {
+	t.Helper()
+	if d.active == d.A {
+		return
+	}
+	d.must(t, lab.StopService(d.ctx, d.active, "keepalived"))
+	d.active, d.standby = d.standby, d.active
+	d.serves(t)
+	d.heal(t)
+}
+
+// powerPulled takes the power from the primary; when it comes back, with a
+// higher priority and containers that restart always, nothing moves and
+// nothing of it runs.
+func powerPulled(t *testing.T, d *takeover) {
+	d.primaryActive(t)
+	node, pulled := d.active, time.Now()
+	d.must(t, d.PullPlug(d.ctx, node))
+	d.moved(t, pulled, afterCrash)
+	d.returns(t, node)
+}
+
+// returns starts a node that was active and checks that it takes nothing back.
+func (d *takeover) returns(t *testing.T, node lab.Node) {
+	t.Helper()
+	began := time.Now()
+	d.must(t, node.Start(d.ctx))
+	d.booted(t, node)
+	d.stays(t, 5*time.Second)
+	for _, s := range d.Line.Since(began).Of(node.Name()) {
+		if s.Writer() || s.Address {
+			t.Errorf("back again, %s has at %s: %s (address: %v)", node.Name(), clock(s.Sent), what(s), s.Address)
+			break
+		}
+	}
+	if s := d.state(t, node); s.Shown || !s.Current() || s.Role.Role == state.RoleActive {
+		t.Errorf("with data that is old, %s is %s", node.Name(), s)
+	}
+}
+
+// powerPulledPortLate is a switch that lets nothing through for the first ten
+// seconds of the returning node.
+func powerPulledPortLate(t *testing.T, d *takeover) {
+	d.primaryActive(t)
+	node, pulled := d.active, time.Now()
+	d.must(t, d.PullPlug(d.ctx, node))
+	d.moved(t, pulled, afterCrash)
+	d.must(t, node.CutNetwork(d.ctx, lab.Both))
+	d.must(t, node.Start(d.ctx))
+	d.booted(t, node)
+	d.stays(t, 10*time.Second)
+	d.must(t, node.RestoreNetwork(d.ctx))
+	d.stays(t, 6*time.Second)
+	d.idle(t, node)
+}
+
+// coldBoot takes the power from both; the standby boots first. The node that
+// was active last serves again, with all that was ever acknowledged.
+func coldBoot(t *testing.T, d *takeover) {
+	d.must(t, d.each(func(n lab.Node) error { return d.PullPlug(d.ctx, n) }))
+	began := time.Now()
+	d.must(t, d.each(func(n lab.Node) error {
+		if n == d.active {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return n.Start(d.ctx)
+	}))
+	d.booted(t, d.active)
+	d.booted(t, d.standby)
+	d.serves(t)
+	for _, s := range d.Line.Since(began).Of(d.standby.Name()) {
+		if s.Writer() || s.Address {
+			t.Errorf("%s, which was no longer up to date, has at %s: %s (address: %v)", d.standby.Name(), clock(s.Sent), what(s), s.Address)
+			break
+		}
+	}
+	t.Logf("everything answered %.1f s after the power was back", time.Since(began).Seconds())
+}
+
+// promotionFails takes the standby the places where its data would be mounted:
+// it gives the address back and stays out, and nothing goes to and fro.
+func promotionFails(t *testing.T, d *takeover) {
+	from, to := d.active, d.standby
+	block := `zfs unmount "$1" 2>/dev/null || true; rm -rf /"$1"; touch /"$1"`
+	d.shell(t, to, block, Apps)
+	d.afterwards(t, to, `[ -d /`+Apps+` ] || rm -f /`+Apps)
+	before := d.state(t, to)
+	d.must(t, lab.StopService(d.ctx, from, "keepalived"))
+	d.awaitState(t, to, "a promotion that failed", func(s NodeState) bool {
+		return !s.Shown && s.Role.Role == state.RoleFault && len(s.Eligibility.Reasons) > 0 && s.Eligibility.Reasons[0].Kind == state.IneligiblePromotion
+	})
+	d.must(t, lab.StartService(d.ctx, from, "keepalived"))
+	d.serves(t)
+	d.stays(t, 6*time.Second)
+	if after := d.state(t, to); after.Role.Term != before.Role.NewestTerm+1 || after.Shown {
+		t.Errorf("%s was %s and is %s: it was promoted more than once, or not at all", to.Name(), before, after)
+	}
+	d.shell(t, to, `rm -f /"$1"`, Apps)
+}

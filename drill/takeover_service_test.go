@@ -1,0 +1,142 @@
+//go:build drill
+
+package drill
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// The goals for the address: after a crash VRRP's own time of up to 3.65 s,
+// after a stop or fault next to none, after Traefik's exit two checks more.
+const (
+	afterCrash   = 3700 * time.Millisecond
+	afterStop    = time.Second
+	afterTraefik = 3500 * time.Millisecond
+)
+
+func plannedStop(t *testing.T, d *takeover) {
+	stopped := time.Now()
+	d.must(t, lab.StopService(d.ctx, d.active, "keepalived"))
+	d.moved(t, stopped, afterStop)
+}
+
+// reload has keepalived read its configuration again, in the middle of
+// everything: no hook comes of it, and nothing may.
+func reload(t *testing.T, d *takeover) {
+	before := d.state(t, d.active)
+	for _, n := range d.Lab.Nodes {
+		d.must(t, lab.SignalService(d.ctx, n, "keepalived", "HUP"))
+	}
+	d.stays(t, 4*time.Second)
+	if after := d.state(t, d.active); after.Role.Term != before.Role.Term || after.Role.Since != before.Role.Since {
+		t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
+	}
+}
+
+// hooksInWrongOrder runs hooks as keepalived does, which starts them in the
+// right order but does not wait: the last one started counts, whichever comes
+// last. The shell that starts them is called keepalived, by which hooks know
+// whose wish they bring.
+func hooksInWrongOrder(t *testing.T, d *takeover) {
+	before := d.state(t, d.active)
+	d.shell(t, d.active, `mkdir -p /run/drill; cp /bin/bash /run/drill/keepalived; /run/drill/keepalived -c '
+		( kill -STOP $BASHPID; exec failover-notify fault ) & fault=$!
+		( kill -STOP $BASHPID; exec failover-notify backup ) & backup=$!
+		for p in $fault $backup; do until grep -q "^State:.*stopped" /proc/$p/status; do :; done; done
+		sleep 0.05
+		failover-notify master & wait $!
+		kill -CONT $fault; wait $fault
+		kill -CONT $backup; wait $backup
+		exit 0'`)
+	d.stays(t, 4*time.Second)
+	if after := d.state(t, d.active); after.Intent.Wish != state.WishMaster || after.Role.Term != before.Role.Term {
+		t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
+	}
+}
+
+func traefikExited(t *testing.T, d *takeover) {
+	exited := time.Now()
+	d.shell(t, d.active, `docker stop -t 0 traefik`)
+	d.moved(t, exited, afterTraefik)
+}
+
+func traefikPaused(t *testing.T, d *takeover) {
+	paused := time.Now()
+	d.shell(t, d.active, `docker pause traefik`)
+	d.moved(t, paused, 0)
+}
+
+// traefikBroken has the stand-in answer every request with 500.
+func traefikBroken(t *testing.T, d *takeover) {
+	d.shell(t, d.active, `touch /run/broken`)
+	broken := time.Now()
+	d.shell(t, d.active, `docker cp -q /run/broken traefik:/broken`)
+	d.moved(t, broken, 0)
+	d.idle(t, d.standby)
+	d.shell(t, d.standby, `docker rm -f traefik`)
+}
+
+// dockerFrozen stops the engine's process: containers go on serving, so nothing
+// may move by itself. When a person takes the node out, its services are ended
+// without the engine.
+func dockerFrozen(t *testing.T, d *takeover) {
+	node := d.active
+	d.must(t, lab.SignalService(d.ctx, node, "docker", "STOP"))
+	defer func() { d.must(t, lab.SignalService(d.ctx, node, "docker", "CONT")) }()
+	d.stays(t, 5*time.Second)
+	if text, err := Shell(d.ctx, node, `failover-notify hold --reason drill`); err == nil {
+		t.Errorf("a hold that moves the services was not refused: %s", text)
+	}
+	held := time.Now()
+	d.shell(t, node, `failover-notify hold --reason drill --force`)
+	d.moved(t, held, afterStop)
+	d.idle(t, node)
+	if s := d.state(t, node); s.Shown || !strings.Contains(s.String(), "hold") {
+		t.Errorf("held, %s is %s", node.Name(), s)
+	}
+}
+
+// dockerDead kills the engine: its containers go on. Then Traefik ends, and
+// there is no engine to stop the rest with.
+func dockerDead(t *testing.T, d *takeover) {
+	node := d.active
+	d.must(t, lab.KillService(d.ctx, node, "docker"))
+	d.stays(t, 4*time.Second)
+	ended := time.Now()
+	d.shell(t, node, `kill -9 $(pgrep -f '^/program (proxy|--ping)')`)
+	d.moved(t, ended, 0)
+	d.idle(t, node)
+}
+
+// poolSuspended adds a pool of its own, in memory that runs out, since the
+// pool of the other scenarios must survive the power's loss.
+func poolSuspended(t *testing.T, d *takeover) {
+	vault := func(c Config) {
+		c.Set("replication.datasets", []any{Config{"name": Apps}, Config{"name": "vault/data"}})
+	}
+	for _, n := range d.Lab.Nodes {
+		d.shell(t, n, `mkdir -p /mnt/vault; mount -t tmpfs -o size=160m vault /mnt/vault; truncate -s 500m /mnt/vault/pool; zpool create vault /mnt/vault/pool`)
+	}
+	d.shell(t, d.active, `zfs create vault/data; echo kept >/vault/data/file`)
+	d.must(t, d.Reconfigure(d.ctx, vault))
+	d.replicate(t)
+	node := d.active
+	d.shell(t, node, `head -c 200m /dev/zero >/mnt/vault/hog 2>/dev/null || true
+		setsid sh -c 'head -c 64m /dev/urandom >/vault/data/more; sync' </dev/null >/dev/null 2>&1 &`)
+	d.await(t, func() string {
+		if d.shell(t, node, `cat /proc/spl/kstat/zfs/vault/state`) == "SUSPENDED" {
+			return ""
+		}
+		return "the pool's suspension"
+	})
+	d.moved(t, time.Now(), 0)
+	// Nothing but the power's end frees what hangs in a suspended pool.
+	d.must(t, d.PullPlug(d.ctx, node))
+	d.must(t, d.Reconfigure(d.ctx, nil))
+	d.shell(t, d.active, `zpool destroy -f vault; umount /mnt/vault`)
+}

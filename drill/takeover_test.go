@@ -1,0 +1,117 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+)
+
+// scenario is one thing that happens to a site.
+type scenario struct {
+	name string
+	do   func(*testing.T, *takeover)
+	only lab.Kind // empty: both
+}
+
+// scenarios come in an order in which few of them need another node active
+// than the one before left.
+var scenarios = []scenario{
+	{"planned stop of keepalived", plannedStop, ""},
+	{"SIGHUP", reload, ""},
+	{"hooks in the wrong order", hooksInWrongOrder, ""},
+	{"Traefik exited", traefikExited, ""},
+	{"Traefik paused", traefikPaused, ""},
+	{"Traefik answers 5xx", traefikBroken, lab.NS},
+	{"dockerd frozen, then the node held", dockerFrozen, ""},
+	{"dockerd dead, then Traefik", dockerDead, ""},
+	{"pool suspended", poolSuspended, lab.VM},
+	{"keepalived's parent killed", parentKilled, ""},
+	{"keepalived's child killed", childKilled, ""},
+	{"keepalived killed at once", keepalivedKilled, ""},
+	{"the check deleted", checkDeleted, ""},
+	{"the check insecure", checkInsecure, lab.NS},
+	{"a promotion that fails", promotionFails, ""},
+	{"three flaps", flaps, ""},
+	{"keepalived stopped during a promotion", stoppedWhilePromoting, lab.NS},
+	{"keepalived killed during a promotion", killedWhilePromoting, lab.NS},
+	{"cable pulled", cablePulled, ""},
+	{"power pulled, the primary returns", powerPulled, ""},
+	{"power pulled, the port forwards late", powerPulledPortLate, lab.NS},
+	{"both cold-booted, the standby first", coldBoot, ""},
+}
+
+// TestTakeover goes through the scenarios on one site: each leaves it healthy,
+// with the node that came off worse a standby again that has everything.
+func TestTakeover(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
+	defer cancel()
+	d := newTakeover(t, ctx)
+	for _, s := range scenarios {
+		if s.only != "" && s.only != Kind() {
+			continue
+		}
+		ok := t.Run(s.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(ctx, 6*time.Minute)
+			defer cancel()
+			d.ctx, d.name, d.began = ctx, s.name, time.Now()
+			t.Cleanup(func() {
+				if t.Failed() {
+					d.explain(t)
+				}
+			})
+			s.do(t, d)
+			d.judge(t)
+			d.heal(t)
+			d.judge(t)
+			t.Logf("%.1f s", time.Since(d.began).Seconds())
+		})
+		if !ok && !d.recover(t, ctx) {
+			break
+		}
+	}
+	if err := PrintResults(os.Stdout, d.results); err != nil {
+		t.Error(err)
+	}
+	if path := os.Getenv("DRILL_RESULTS"); path != "" {
+		if err := WriteResults(path, d.results); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func newTakeover(t *testing.T, ctx context.Context) *takeover {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
+	}
+	programs, err := BuildSite(ctx, Kind(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	s, err := SiteUp(ctx, SiteOptions{Kind: Kind(), Programs: programs, Log: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Down(); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &takeover{Site: s, ctx: ctx, name: "first start", began: began, active: s.A, standby: s.B, lost: map[string]bool{}}
+	t.Cleanup(func() {
+		if t.Failed() && len(d.results) == 0 {
+			d.explain(t)
+		}
+	})
+	d.must(t, s.StartServices(ctx))
+	d.serves(t)
+	d.heal(t)
+	t.Logf("site of two %s nodes up in %.1f s", Kind(), time.Since(began).Seconds())
+	return d
+}
