@@ -99,7 +99,9 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 
 // laterNames are variables that scripts set themselves with env: testscript
 // does not tell which there are.
-func laterNames() []string { return []string{"UNDERSTUDY_CONFIG", "UNDERSTUDY_NODE"} }
+func laterNames() []string {
+	return []string{"UNDERSTUDY_CONFIG", "UNDERSTUDY_NODE", "UNDERSTUDY_STATE_DIR", "UNDERSTUDY_RUN_DIR", "SSH_ORIGINAL_COMMAND"}
+}
 
 // run starts a program and returns what it printed and its exit code.
 func run(ts *testscript.TestScript, args []string) (stdout, stderr string, code int) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,7 @@ func programs() map[string]func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)
 		},
+		"take-over":     takeOver,
 		"zfs-replicate": func() { cli.Main(replicate.New) },
 	}
 }
@@ -90,6 +92,7 @@ func TestScripts(t *testing.T) {
 		if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 			t.Fatalf("make the mounts of the test private: %v", err)
 		}
+		hideSystemd(t)
 		sim = buildSimulator(t)
 	}
 	testscript.Run(t, testscript.Params{
@@ -118,6 +121,19 @@ func requireReal(t *testing.T) {
 	}
 	if out, err := exec.Command("zfs", "version").CombinedOutput(); err != nil {
 		t.Fatalf("UNDERSTUDY_ZFS=real needs a working zfs: %v\n%s", err, out)
+	}
+}
+
+// hideSystemd keeps the scripts from starting this machine's own units, and
+// their log out of its journal.
+func hideSystemd(t *testing.T) {
+	t.Helper()
+	const dir = "/run/systemd"
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatalf("hide %s: %v", dir, err)
 	}
 }
 

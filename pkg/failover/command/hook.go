@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -21,8 +22,15 @@ func newEvent(p *cli.Process) *cobra.Command {
 		Long: `Record what keepalived says, and return. This is the script of keepalived's
 "notify", which appends the four words itself. STATE is MASTER, BACKUP, FAULT or
 STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
-		Args: cobra.ExactArgs(4),
 		RunE: func(c *cobra.Command, args []string) error {
+			// First, since it opens the log: keepalived shows nobody what is wrong.
+			cfg, err := load(p)
+			if err != nil {
+				return err
+			}
+			if len(args) != 4 {
+				return cli.Usagef("event: %d words instead of INSTANCE|GROUP NAME STATE PRIORITY", len(args))
+			}
 			kind, name, word := args[0], args[1], args[2]
 			if kind != "INSTANCE" && kind != "GROUP" {
 				return cli.Usagef("event: %q is neither INSTANCE nor GROUP", kind)
@@ -34,7 +42,7 @@ STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
 			if !wish.Valid() {
 				return cli.Usagef("event: unknown state %q", word)
 			}
-			return record(c.Context(), p, wish, fmt.Sprintf("%s of %s %s", word, strings.ToLower(kind), name))
+			return record(c.Context(), p, cfg, wish, fmt.Sprintf("%s of %s %s", word, strings.ToLower(kind), name))
 		},
 	}
 }
@@ -57,7 +65,13 @@ func newWish(p *cli.Process, wish state.Wish) *cobra.Command {
 notify_` + strings.ToLower(string(wish)) + ` script. By hand it asks for the same, without moving the floating
 address: that is keepalived's. The newest wish wins.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return record(c.Context(), p, wish, reason) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(p)
+			if err != nil {
+				return err
+			}
+			return record(c.Context(), p, cfg, wish, reason)
+		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, in a few `words`")
 	return c
@@ -69,13 +83,9 @@ func short(wish state.Wish) string {
 }
 
 // record records a wish, and sees to it that somebody acts on it.
-func record(ctx context.Context, p *cli.Process, wish state.Wish, reason string) error {
+func record(ctx context.Context, p *cli.Process, cfg *config.Config, wish state.Wish, reason string) error {
 	// keepalived ends its hooks with itself: what it said last must be kept.
 	ctx = context.WithoutCancel(ctx)
-	cfg, err := load(p)
-	if err != nil {
-		return err
-	}
 	dir, err := state.Open(cfg.StateDir)
 	if err != nil {
 		return err
