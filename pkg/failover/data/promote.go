@@ -94,9 +94,12 @@ func (w *work) soft(ctx context.Context, name string, datasets int, do func(cont
 
 // snapshotReplicas marks the state that is taken over, so that it can be gone
 // back to. It is what the newest snapshot holds, but retention destroys that
-// one some day. Those whose newest snapshot is such a mark have it already.
+// one some day. Those whose newest snapshot is such a mark have it already; and
+// what was written to and given up here is no state that came from elsewhere.
 func (w *work) snapshotReplicas(ctx context.Context) error {
-	replicas := filter(w.holding.mine, func(d *dataset) bool { return d.replica() && !d.unborn })
+	replicas := filter(w.holding.mine, func(d *dataset) bool {
+		return d.replica() && !d.unborn && (!d.given() || d.written == 0)
+	})
 	if len(replicas) == 0 {
 		return nil
 	}
@@ -106,8 +109,7 @@ func (w *work) snapshotReplicas(ctx context.Context) error {
 			return err
 		}
 		replicas = slices.DeleteFunc(replicas, func(d *dataset) bool {
-			own := strings.HasPrefix(newest[d.name], promotedPrefix) || strings.HasPrefix(newest[d.name], demotedPrefix)
-			return own && d.written == 0
+			return strings.HasPrefix(newest[d.name], promotedPrefix) || strings.HasPrefix(newest[d.name], demotedPrefix)
 		})
 		w.snapshot(ctx, promotedPrefix, namesOf(replicas))
 		return nil
