@@ -259,9 +259,18 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 	return p.prune(ctx, mine, protect), nil
 }
 
+// complete notes that a run has left everything current here.
+func (s *serving) complete(req request) {
+	if sender := s.sender.Load(); sender != nil && req.Complete && !sender.DryRun {
+		s.mu.Lock()
+		s.term = sender.Term
+		s.mu.Unlock()
+	}
+}
+
 // remember writes down what came, for status and lag.
 func (s *serving) remember() error {
-	if s.Local || len(s.received) == 0 {
+	if s.Local || len(s.received) == 0 && s.term == 0 {
 		return nil
 	}
 	var record ReceivedRecord
@@ -272,6 +281,10 @@ func (s *serving) remember() error {
 	if record.Datasets == nil {
 		record.Datasets = map[string]Received{}
 	}
+	if len(s.received) == 0 && record.Term >= s.term {
+		return nil
+	}
+	record.Term = max(record.Term, s.term)
 	for name, r := range s.received {
 		record.Datasets[name] = r
 	}

@@ -65,6 +65,9 @@ type request struct {
 	Compress string            `json:"compress,omitempty"`
 	Set      map[string]string `json:"set,omitempty"`
 
+	// bye: every dataset of the configuration is current on the standby
+	Complete bool `json:"complete,omitempty"`
+
 	// prune: dataset → guid of the newest common snapshot
 	Protect map[string]string `json:"protect,omitempty"`
 

@@ -53,6 +53,7 @@ type serving struct {
 	listed    []zfs.Root    // what was listed
 	stale     bool          // something was renamed or dropped since
 	received  map[string]Received
+	term      uint64 // the sender's, once it has left everything current
 	lock      *state.Lock
 	fatal     error // why the session was ended from here
 }
@@ -212,6 +213,7 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		pruned, err := s.prune(ctx, req)
 		return s.reply(stream, pruneReply{ack{Failure: remote(s.Node, err)}, pruned})
 	case opBye:
+		s.complete(req)
 		return s.reply(stream, byeReply{Processes: s.Runner.Counts()})
 	}
 	return fmt.Errorf("bad message from the sender: unknown call %q", shorten(req.Op, 20))

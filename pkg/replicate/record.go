@@ -38,8 +38,11 @@ type DatasetRecord struct {
 
 // ReceivedRecord is what a standby remembers of what came.
 type ReceivedRecord struct {
-	From     string              `json:"from"`
-	At       time.Time           `json:"at"`
+	From string    `json:"from"`
+	At   time.Time `json:"at"`
+	// Term is the newest one under which a sender has left every dataset
+	// current here: up to it, this node's history is that of the pair.
+	Term     uint64              `json:"term,omitempty"`
 	Datasets map[string]Received `json:"datasets"` // by name on the standby
 }
 

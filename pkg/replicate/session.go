@@ -281,9 +281,10 @@ func (s *Session) Prune(protect map[string]string, dryRun bool) ([]Pruned, error
 }
 
 // Bye ends the run in good order and returns how many processes it took there.
-func (s *Session) Bye() (map[string]int, error) {
+// complete says that the standby has all that the run was to bring.
+func (s *Session) Bye(complete bool) (map[string]int, error) {
 	var reply byeReply
-	err := s.call(request{Op: opBye}, &reply)
+	err := s.call(request{Op: opBye, Complete: complete}, &reply)
 	return reply.Processes, err
 }
 

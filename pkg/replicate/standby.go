@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/time/rate"
@@ -122,7 +123,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		fail(fmt.Errorf("prune on the standby: %w", err))
 		return
 	}
-	if result.Processes, err = l.session.Bye(); err != nil {
+	if result.Processes, err = l.session.Bye(o.Dataset == "" && complete(result.Items)); err != nil {
 		fail(err)
 	}
 }
@@ -137,6 +138,11 @@ func vouched(items []*ItemResult) map[string]string {
 		}
 	}
 	return protect
+}
+
+// complete says that a run has left nothing undone.
+func complete(items []*ItemResult) bool {
+	return !slices.ContainsFunc(items, func(i *ItemResult) bool { return !i.ok() })
 }
 
 // tokens decodes the resume tokens of partial receives.

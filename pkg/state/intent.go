@@ -43,8 +43,11 @@ const (
 	SourceJoin       = "join"       // the boot
 )
 
-// intentName is the state name that holds an Intent.
-const intentName = "intent"
+// intentName is the state name that holds an Intent, and IntentFile its file.
+const (
+	intentName = "intent"
+	IntentFile = intentName + ".json"
+)
 
 // Intent is what intent.json holds: the newest wish.
 type Intent struct {
@@ -90,7 +93,8 @@ const (
 	IneligibleConflict  = "conflict"  // another node is active under a newer or equal term
 	IneligibleBoot      = "boot"      // join has not run in this boot
 	IneligibleWaiting   = "waiting"   // for the node that was active last
-	IneligibleReplica   = "replica"   // was active, and has not received since
+	IneligibleReplica   = "replica"   // another was active since, and nothing has been received
+	IneligibleRefused   = "refused"   // a promotion was refused for what may pass
 )
 
 // Intent returns the newest intent; found is false before there was any.
@@ -102,7 +106,8 @@ func (d *Dir) Intent() (i Intent, found bool, err error) {
 // RecordIntent makes i the newest intent, unless a newer one is recorded
 // already: one of the same boot by a process that was started later. It returns
 // the intent that is the newest now. The same wish again is no new intent
-// unless again is set: keepalived runs several hooks for one change.
+// unless again is set, only a later one: keepalived runs several hooks for one
+// change.
 func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, error) {
 	if !i.Wish.Valid() {
 		return Intent{}, fmt.Errorf("record intent: unknown state %q", string(i.Wish))
@@ -121,8 +126,18 @@ func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, e
 		if i.Boot == last.Boot && i.before(last) {
 			return last, nil
 		}
-		if i.Boot == last.Boot && i.Wish == last.Wish && !again {
-			return last, nil
+		if i.Boot == last.Boot && i.Wish == last.Wish {
+			// What keepalived wishes remains so, also when a person repeats it.
+			if last.Source == SourceKeepalived {
+				i.Source = SourceKeepalived
+			}
+			if !again {
+				if i.Source == SourceKeepalived {
+					last.Source = i.Source
+				}
+				last.Started, last.PID = i.Started, i.PID
+				return last, d.Write(intentName, last)
+			}
 		}
 	}
 	i.Seq = last.Seq + 1

@@ -67,14 +67,17 @@ func (d *Dir) WaitLock(ctx context.Context, name string) (*Lock, error) {
 	}
 }
 
-// Held says whether somebody holds the lock NAME.
+// Held says whether somebody holds the lock NAME. Several may look at the same
+// time; who takes the lock at that moment by Lock finds it held.
 func (d *Dir) Held(name string) bool {
-	lock, err := d.Lock(name)
-	if err == nil {
-		_ = lock.Unlock()
+	path, err := d.file(name, ".lock")
+	if err != nil {
+		return false
 	}
-	_, held := errors.AsType[*LockedError](err)
-	return held
+	l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644))
+	defer l.Close()
+	free, err := l.TryRLock()
+	return err == nil && !free
 }
 
 // Unlock gives the lock back. Calling it again does nothing.

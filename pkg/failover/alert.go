@@ -1,0 +1,77 @@
+package failover
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/keepalived"
+	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// probeSilence is how old the check's record may be: keepalived runs it every
+// second.
+const probeSilence = 10 * time.Second
+
+// alerts are what a person should look at, though the node may go on. keepalived
+// takes a check that it can't run for a success, so nothing else would say so.
+func (n *Node) alerts() []string {
+	var alerts []string
+	add := func(format string, args ...any) { alerts = append(alerts, fmt.Sprintf(format, args...)) }
+	role, err := n.State.Role()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if unfinished(role) && role.Boot == n.Boot {
+		add("something may still be written here: %s", role.Reason)
+	}
+	if n.Address.Configured() {
+		n.addressAlerts(role, add)
+	}
+	if !n.State.Held(WatchLock) {
+		add("the watcher does not run, so nobody notices what keepalived's hooks don't tell: systemctl start understudy")
+	}
+	return alerts
+}
+
+func (n *Node) addressAlerts(role state.RoleFile, add func(string, ...any)) {
+	kept, err := n.Address.Kept()
+	if err != nil {
+		add("%v", err)
+		return
+	}
+	if !kept {
+		add("keepalived does not run: this node can't take over, nor hold the floating address")
+		return
+	}
+	program := filepath.Join(n.Config.Keepalived.Programs, "track-traefik")
+	if why := keepalived.Insecure(program); why != "" {
+		add("keepalived can't run its check, and takes that for a success: %s", why)
+		return
+	}
+	if age, found := n.probeAge(); !found || age > probeSilence {
+		text := "has never run in this boot"
+		if found {
+			text = "last ran " + report.Duration(age) + " ago"
+		}
+		add("keepalived's check %s %s, and keepalived takes that for a success: restart keepalived", program, text)
+	}
+}
+
+// probeAge is how long ago keepalived's check has left its record.
+func (n *Node) probeAge() (age time.Duration, found bool) {
+	text, err := os.ReadFile(filepath.Join(n.Config.RunDir, "probe.json"))
+	if err != nil {
+		return 0, false
+	}
+	var record struct {
+		Time time.Time `json:"time"`
+	}
+	if err := json.Unmarshal(text, &record); err != nil {
+		return 0, false
+	}
+	return n.Now().Sub(record.Time), true
+}

@@ -1,0 +1,166 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// RefusedError is a promotion that must not go on.
+type RefusedError struct {
+	// Kind is the reason against this node that comes of it: one of
+	// state.Ineligible…
+	Kind string
+	Text string
+	What string // what to do next
+}
+
+func (e *RefusedError) Error() string { return "refused to become active: " + e.Text }
+
+// ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
+func (e *RefusedError) ExitCode() int { return 76 }
+
+// Hint says what to do next.
+func (e *RefusedError) Hint() string { return e.What }
+
+const (
+	// pollPeer is how often a node that has to stop first is asked again.
+	pollPeer = 250 * time.Millisecond
+	// conflictAfter is how long another node may still be active and hold the
+	// address, before that is a conflict and no delay.
+	conflictAfter = 3 * time.Second
+)
+
+// gate says whether this node may become active: nothing speaks against it, it
+// is not cut off, and every other node that can be asked has stopped. It returns
+// the newest term that is known anywhere.
+func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (newest uint64, err error) {
+	err = t.step(ctx, "eligible", "", recordTimeout, func(context.Context) error { return n.mayPromote() })
+	if err != nil {
+		return 0, err
+	}
+	if len(n.Config.Witness.Targets) > 0 {
+		err = t.step(ctx, "witness", "", n.Config.Witness.Timeout+time.Second, func(ctx context.Context) error {
+			if answer := n.Witness(ctx); !answer.Reachable {
+				return &RefusedError{state.IneligibleRefused, "this node is cut off: " + answer.String(),
+					"look at this node's network; it may take over once a witness answers"}
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	newest = max(t.current().NewestTerm, n.receivedTerm())
+	terms := make(chan uint64)
+	failures := make(chan error)
+	others := n.others()
+	for _, peer := range others {
+		go func() {
+			term := uint64(0)
+			err := t.step(ctx, "ask", peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
+				term, err = n.awaitPeer(ctx, peer, intent)
+				return err
+			})
+			terms <- term
+			failures <- err
+		}()
+	}
+	var failed []error
+	for range others {
+		newest = max(newest, <-terms)
+		failed = append(failed, <-failures)
+	}
+	return newest, errors.Join(failed...)
+}
+
+// mayPromote says what speaks against this node by itself.
+func (n *Node) mayPromote() error {
+	eligibility, found, err := n.State.Eligibility()
+	if err != nil {
+		return err
+	}
+	if !found || !state.Shown(n.Config.RunDir) && len(eligibility.Reasons) == 0 {
+		return &RefusedError{state.IneligibleBoot, "this node has not joined its pair in this boot", "run: failover-notify join"}
+	}
+	var texts []string
+	for _, r := range eligibility.Reasons {
+		texts = append(texts, r.Text)
+	}
+	if len(texts) > 0 {
+		return &RefusedError{eligibility.Reasons[0].Kind, strings.Join(texts, "; "), "look at failover-notify status; failover-notify release lifts what a person may lift"}
+	}
+	return nil
+}
+
+// awaitPeer returns once another node is no obstacle: it is down, or has stopped
+// its services and given its data up. Where witnesses are configured, one that
+// can't be reached gets the time in which it notices that it is cut off.
+func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Intent) (term uint64, err error) {
+	began := n.Now()
+	for {
+		answer, err := n.Peers.Ask(ctx, peer)
+		if ctx.Err() != nil {
+			return term, ctx.Err()
+		}
+		waited := n.Now().Sub(began)
+		if err != nil {
+			if _, down := errors.AsType[*UnreachableError](err); !down && waited < n.Config.Failover.PeerTimeout {
+				// It is up, but does not say what it is.
+				if err := pause(ctx, pollPeer); err != nil {
+					return term, err
+				}
+				continue
+			}
+			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
+			if len(n.Config.Witness.Targets) > 0 {
+				return term, pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now()))
+			}
+			return term, nil
+		}
+		term = max(term, answer.NewestTerm, answer.Term)
+		if !answer.Writers {
+			return term, nil
+		}
+		if err := obstacle(answer, waited, n.Config.Failover.PeerStop); err != nil {
+			return term, err
+		}
+		if err := pause(ctx, pollPeer); err != nil {
+			return term, err
+		}
+	}
+}
+
+// obstacle judges a node that may still write: nil is to ask again.
+func obstacle(peer PeerState, waited, patience time.Duration) error {
+	active := peer.Role == state.RoleActive && peer.Wish == state.WishMaster && peer.HoldsAddress
+	switch {
+	case active && waited > conflictAfter:
+		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the floating address", peer.Node, peer.Term),
+			"one of the two has to give way: look at failover-notify status on both; then failover-notify release here"}
+	case waited > patience:
+		return &RefusedError{state.IneligibleRefused, fmt.Sprintf("%s has been asked for %.0f s and is still %s: %s", peer.Node, waited.Seconds(), peer.Role, peer.Reason),
+			"look at failover-notify status on " + peer.Node + ": it could not stop its services or give up its data"}
+	}
+	return nil
+}
+
+// pause waits, or returns why it could not.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

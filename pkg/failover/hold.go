@@ -1,0 +1,93 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// HoldRefusedError is a hold that would move the services.
+type HoldRefusedError struct{ Role state.Role }
+
+func (e *HoldRefusedError) Error() string {
+	return fmt.Sprintf("hold: this node is %s: holding it moves the services to another node", e.Role)
+}
+
+// ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
+func (e *HoldRefusedError) ExitCode() int { return 76 }
+
+// Hint says what to do next.
+func (e *HoldRefusedError) Hint() string {
+	return "to do so nevertheless: failover-notify hold --force"
+}
+
+// Hold keeps this node from holding the address until Release. On a node that
+// is active it is refused unless force is set.
+func (n *Node) Hold(ctx context.Context, reason string, force bool) error {
+	role, err := n.State.Role()
+	if err != nil {
+		return err
+	}
+	active := role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting)
+	if active && !force {
+		return &HoldRefusedError{role.Role}
+	}
+	return n.exclude(ctx, state.IneligibleHold, "held: "+reason)
+}
+
+// Released is what a release has lifted, and what still stands.
+type Released struct {
+	Lifted []state.Ineligible `json:"lifted,omitempty"`
+	Left   []state.Ineligible `json:"left,omitempty"`
+}
+
+// Release lifts what a person may lift: a hold, a promotion that failed, a
+// conflict that is over, an old replica and a wait. That this node has not joined
+// in this boot stands.
+func (n *Node) Release(ctx context.Context) (Released, error) {
+	answers := n.askAll(ctx)
+	peers, _ := answered(answers)
+	role, err := n.State.Role()
+	if err != nil {
+		return Released{}, err
+	}
+	var result Released
+	err = n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+		result = Released{}
+		for _, r := range last {
+			if stands(r, role, peers) {
+				result.Left = append(result.Left, r)
+			} else {
+				result.Lifted = append(result.Lifted, r)
+			}
+		}
+		return result.Left
+	})
+	return result, err
+}
+
+// stands says whether a person's word is not enough to lift a reason.
+func stands(r state.Ineligible, self state.RoleFile, peers []PeerState) bool {
+	active := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive })
+	switch r.Kind {
+	case state.IneligibleBoot:
+		return true
+	case state.IneligibleConflict:
+		return active != nil && self.Role == state.RoleActive
+	case state.IneligibleReplica, state.IneligibleRefused:
+		// While another node serves, an old replica is mended by replicating.
+		return active != nil
+	}
+	return false
+}
+
+// Words says reasons in one line.
+func Words(reasons []state.Ineligible) string {
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
+		texts[i] = r.Text
+	}
+	return strings.Join(texts, "; ")
+}

@@ -1,0 +1,30 @@
+package failover
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+// tell runs a hook of the owner's. That it fails is reported and stops nothing.
+func (n *Node) tell(ctx context.Context, hook config.Hook) {
+	if len(hook.Command) == 0 {
+		return
+	}
+	role, err := n.State.Role()
+	if err != nil {
+		n.Log.Warn().Err(err).Msg("the hook is not run")
+		return
+	}
+	err = n.Runner.Run(ctx, run.Command{Argv: hook.Command, Timeout: hook.Timeout, Env: []string{
+		"UNDERSTUDY_NODE=" + n.Self.Name,
+		"UNDERSTUDY_ROLE=" + role.Role.String(),
+		"UNDERSTUDY_TERM=" + strconv.FormatUint(role.Term, 10),
+		"UNDERSTUDY_REASON=" + role.Reason,
+	}})
+	if err != nil {
+		n.Log.Warn().Err(err).Strs("hook", hook.Command).Msg("a hook failed")
+	}
+}

@@ -1,0 +1,186 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// joinedName is the name under which join leaves its mark, in the folder for
+// what must not survive a reboot.
+const joinedName = "joined"
+
+// joined is that mark.
+type joined struct {
+	Boot string    `json:"boot"`
+	Time time.Time `json:"time"`
+}
+
+// joinedAt is when this node joined in this boot; zero when it has not.
+func (n *Node) joinedAt() time.Time {
+	dir, err := state.Open(n.Config.RunDir)
+	if err != nil {
+		return time.Time{}
+	}
+	var mark joined
+	if found, err := dir.Read(joinedName, &mark); err != nil || !found || mark.Boot != n.Boot {
+		return time.Time{}
+	}
+	return mark.Time
+}
+
+// forgetJoined makes the node one that has not joined, which may not hold the
+// address.
+func (n *Node) forgetJoined(ctx context.Context) error {
+	if err := os.Remove(filepath.Join(n.Config.RunDir, joinedName+".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("begin to join: %w", err)
+	}
+	return n.changeEligibility(ctx, func(reasons []state.Ineligible) []state.Ineligible { return reasons })
+}
+
+func (n *Node) markJoined() error {
+	dir, err := state.Open(n.Config.RunDir)
+	if err != nil {
+		return err
+	}
+	return dir.Write(joinedName, joined{n.Boot, n.Now()})
+}
+
+// Joined is what joining has come to.
+type Joined struct {
+	Role state.Role `json:"role"`
+	// Already says that this node was active in this boot, and was left alone.
+	Already  bool               `json:"already,omitempty"`
+	Eligible bool               `json:"eligible"`
+	Reasons  []state.Ineligible `json:"reasons,omitempty"`
+	Peers    []PeerState        `json:"peers,omitempty"`
+	Silent   []string           `json:"silent,omitempty"`
+}
+
+// Join is the boot: this node stops what the boot has started, gives its data
+// up, asks the others, and may hold the floating address once it knows that it
+// comes first or can take over from an active one. Until then it may not. A node
+// that is active in this boot is left alone.
+func (n *Node) Join(ctx context.Context) (Joined, error) {
+	lock, err := n.State.WaitLock(ctx, reconcileLock)
+	if err != nil {
+		return Joined{}, err
+	}
+	defer lock.Unlock()
+	role, err := n.State.Role()
+	if err != nil {
+		return Joined{}, err
+	}
+	if role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting) {
+		return Joined{Role: role.Role, Already: true, Eligible: state.Shown(n.Config.RunDir)}, nil
+	}
+	if err := n.forgetJoined(ctx); err != nil {
+		return Joined{}, err
+	}
+	answers := make(chan []Answer, 1)
+	go func() { answers <- n.askAll(ctx) }()
+
+	demoted := n.demote(ctx, role, state.Intent{Seq: role.Intent, Wish: state.WishBackup, Source: state.SourceJoin}, state.RoleStandby)
+	if _, left := errors.AsType[*LeftoverError](demoted); demoted != nil && !left {
+		return Joined{}, demoted
+	}
+	got := <-answers
+	peers, silent := answered(got)
+	if err := n.learn(peers); err != nil {
+		return Joined{}, err
+	}
+	if err := n.markJoined(); err != nil {
+		return Joined{}, err
+	}
+	if err := n.weigh(ctx, got); err != nil {
+		return Joined{}, err
+	}
+	eligibility, _, err := n.State.Eligibility()
+	if err != nil {
+		return Joined{}, err
+	}
+	if role, err = n.State.Role(); err != nil {
+		return Joined{}, err
+	}
+	return Joined{Role: role.Role, Eligible: eligibility.Eligible, Reasons: eligibility.Reasons, Peers: peers, Silent: silent}, demoted
+}
+
+// learn remembers the newest term that others have seen. The caller holds the
+// lock of transitions.
+func (n *Node) learn(peers []PeerState) error {
+	role, err := n.State.Role()
+	if err != nil {
+		return err
+	}
+	newest := role.NewestTerm
+	for _, p := range peers {
+		newest = max(newest, p.NewestTerm, p.Term)
+	}
+	if newest == role.NewestTerm {
+		return nil
+	}
+	role.NewestTerm = newest
+	return n.State.SetRole(role)
+}
+
+// weigh decides anew, by what the others say, whether this node may hold the
+// address. What only a person ends stays as it is.
+func (n *Node) weigh(ctx context.Context, answers []Answer) error {
+	role, err := n.State.Role()
+	if err != nil {
+		return err
+	}
+	at := n.joinedAt()
+	if at.IsZero() {
+		return nil
+	}
+	s := situation{
+		Now: n.Now(), Self: role, Data: n.Data.Configured(), Received: n.receivedTerm(),
+		Joined: at, Wait: n.Config.Failover.JoinWait,
+		Highest: !slices.ContainsFunc(answers, func(a Answer) bool { return a.Node.Priority > n.Self.Priority }),
+	}
+	s.Peers, s.Silent = answered(answers)
+	if len(n.Config.Witness.Targets) > 0 {
+		s.CutOff = !n.Witness(ctx).Reachable
+	}
+	serving := role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting)
+	return n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+		var reasons []state.Ineligible
+		if !serving {
+			for _, r := range passing(s, last) {
+				reasons = with(reasons, r)
+			}
+		}
+		for _, r := range last {
+			if slices.Contains(lasting, r.Kind) {
+				reasons = append(reasons, r)
+			}
+		}
+		return reasons
+	})
+}
+
+// Fence keeps the mounts of a boot from being written to, on a node that was
+// active, or on its way, when it went down. It returns what was made read-only.
+func (n *Node) Fence(ctx context.Context) (data.Result, error) {
+	role, err := n.State.Role()
+	if err != nil {
+		return data.Result{}, err
+	}
+	if !n.Data.Configured() || role.Boot == n.Boot || role.Role == state.RoleUnknown || role.Role == state.RoleStandby {
+		return data.Result{}, nil
+	}
+	result, err := n.Data.Fence(ctx)
+	if err != nil {
+		return result, fmt.Errorf("make the datasets read-only for the boot: %w", err)
+	}
+	return result, nil
+}

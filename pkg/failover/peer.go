@@ -1,0 +1,193 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// PeerState is what a node says of itself. Neither ZFS nor the engine is asked
+// for it, so that it is said within milliseconds whatever hangs.
+type PeerState struct {
+	Node string `json:"node"`
+	// Role is what it is in this boot; unknown before it has joined.
+	Role       state.Role `json:"role"`
+	Term       uint64     `json:"term"`
+	NewestTerm uint64     `json:"newest_term"`
+	ActiveTerm uint64     `json:"active_term,omitempty"`
+	Since      time.Time  `json:"since,omitzero"`
+	Reason     string     `json:"reason,omitempty"`
+	// Wish is what was asked of it last in this boot.
+	Wish    state.Wish `json:"wish,omitempty"`
+	WishSeq uint64     `json:"wish_seq,omitempty"`
+	// HoldsAddress says that the floating address is on it.
+	HoldsAddress bool               `json:"holds_address"`
+	Eligible     bool               `json:"eligible"`
+	Reasons      []state.Ineligible `json:"reasons,omitempty"`
+	// Writers says that its projects may run, or its datasets be written to.
+	Writers bool      `json:"writers"`
+	Alerts  []string  `json:"alerts,omitempty"`
+	Boot    string    `json:"boot"`
+	Time    time.Time `json:"time"`
+	// Transition is the last one.
+	Transition *state.Transition `json:"transition,omitempty"`
+}
+
+// Describe returns what this node says of itself.
+func (n *Node) Describe() (PeerState, error) {
+	p := PeerState{Node: n.Self.Name, Boot: n.Boot, Time: n.Now()}
+	role, err := n.State.Role()
+	if err != nil {
+		return p, err
+	}
+	p.Term, p.ActiveTerm = role.Term, role.ActiveTerm
+	p.NewestTerm = max(role.NewestTerm, n.receivedTerm())
+	if role.Boot == n.Boot {
+		p.Role, p.Since, p.Reason, p.Transition = role.Role, role.Since, role.Reason, role.Transition
+		p.Writers = writes(role)
+	}
+	if intent, found, err := n.wish(); err == nil && found {
+		p.Wish, p.WishSeq = intent.Wish, intent.Seq
+	}
+	// An address that can't be looked for is not held, as far as others know.
+	p.HoldsAddress, _ = n.Address.Here()
+	if eligibility, _, err := n.State.Eligibility(); err == nil {
+		p.Reasons = eligibility.Reasons
+	}
+	p.Eligible = state.Shown(n.Config.RunDir)
+	p.Alerts = n.alerts()
+	return p, nil
+}
+
+// writes says whether a node with this role may have services or writable data.
+func writes(role state.RoleFile) bool {
+	switch role.Role {
+	case state.RoleActive, state.RoleDemoting:
+		return true
+	case state.RolePromoting:
+		// It touches neither before it has its term.
+		return role.ActiveTerm == role.Term
+	}
+	return unfinished(role)
+}
+
+// unfinished says whether the last demotion has left something behind.
+func unfinished(role state.RoleFile) bool {
+	t := role.Transition
+	return role.Role == state.RoleFault && t != nil && t.Outcome == state.OutcomeFailed && t.To != state.RoleActive
+}
+
+// receivedTerm is the newest term under which this node has received data.
+func (n *Node) receivedTerm() uint64 {
+	var received struct {
+		Term uint64 `json:"term"`
+	}
+	if _, err := n.State.Read("received", &received); err != nil {
+		return 0
+	}
+	return received.Term
+}
+
+// UnreachableError is a node that does not answer at all.
+type UnreachableError struct {
+	Node, Address string
+	Err           error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("%s (%s) can't be reached: %v", e.Node, e.Address, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// dialTimeout is how long a node may take to accept a connection before it
+// counts as down.
+const dialTimeout = time.Second
+
+// sshPeers asks over ssh.
+type sshPeers struct {
+	cfg    *config.Config
+	runner *run.Runner
+}
+
+// Ask asks failover-notify on the other node. A machine that is off is found
+// out within a second, by its port; ssh alone would take long.
+func (p sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
+	var answer PeerState
+	err := p.ask(ctx, peer, &answer, "peer", "-o", "json")
+	return answer, err
+}
+
+// ask runs failover-notify on the other node and decodes what it prints.
+func (p sshPeers) ask(ctx context.Context, peer config.Node, answer any, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Failover.PeerTimeout)
+	defer cancel()
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(peer.Address, strconv.Itoa(p.cfg.SSH.Port)))
+	if err != nil {
+		return &UnreachableError{peer.Name, peer.Address, err}
+	}
+	conn.Close()
+	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
+		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
+	command := p.cfg.Failover.RemoteCommand
+	output, err := p.runner.Output(ctx, p.cfg.Failover.PeerTimeout, how.Argv(append([]string{command}, args...)...)...)
+	if err != nil {
+		if failed, ok := errors.AsType[*run.Error](err); ok {
+			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
+				err = explained
+			}
+		}
+		return fmt.Errorf("ask %s: %w", peer.Name, err)
+	}
+	if err := json.NewDecoder(bytes.NewReader(output)).Decode(answer); err != nil {
+		return fmt.Errorf("ask %s: read the answer of %s: %w", peer.Name, command, err)
+	}
+	return nil
+}
+
+// Answer is what one of the other nodes said, or why it said nothing.
+type Answer struct {
+	Node  config.Node
+	State PeerState
+	Err   error
+}
+
+// askAll asks all other nodes at the same time, and remembers the newest term
+// among their answers.
+func (n *Node) askAll(ctx context.Context) []Answer {
+	others := n.others()
+	answers := make([]Answer, len(others))
+	var asked sync.WaitGroup
+	for i, other := range others {
+		asked.Go(func() {
+			answer, err := n.Peers.Ask(ctx, other)
+			answers[i] = Answer{other, answer, err}
+		})
+	}
+	asked.Wait()
+	return answers
+}
+
+// answered splits answers into those that came and the names of those that
+// did not.
+func answered(answers []Answer) (peers []PeerState, silent []string) {
+	for _, a := range answers {
+		if a.Err != nil {
+			silent = append(silent, a.Node.Name)
+		} else {
+			peers = append(peers, a.State)
+		}
+	}
+	return peers, silent
+}

@@ -1,0 +1,325 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+const (
+	// receiverWait is how long a session that receives may take to notice that
+	// this node is no standby any more; it looks four times a second.
+	receiverWait = 5 * time.Second
+	// networkTimeout bounds making the networks of all projects.
+	networkTimeout = 15 * time.Second
+	// findTimeout bounds loading all projects.
+	findTimeout = 30 * time.Second
+)
+
+// FailedError is a promotion that came to nothing.
+type FailedError struct {
+	Text string
+	Err  error
+}
+
+func (e *FailedError) Error() string { return e.Text + ": " + e.Err.Error() }
+
+func (e *FailedError) Unwrap() error { return e.Err }
+
+// PartialError is a promotion in which some things failed.
+type PartialError struct{ Failed []string }
+
+func (e *PartialError) Error() string {
+	return fmt.Sprintf("active, but %d failed: %s", len(e.Failed), strings.Join(e.Failed, "; "))
+}
+
+// ExitCode is 3: done in part.
+func (e *PartialError) ExitCode() int { return 3 }
+
+// Hint says what to do next.
+func (e *PartialError) Hint() string {
+	return "mend what failed, then do the rest with: failover-notify master"
+}
+
+// promote makes this node active. An active one is looked over: what failed
+// before, or has stopped since, is started.
+func (n *Node) promote(ctx context.Context, role state.RoleFile, intent state.Intent) error {
+	again := role.Role == state.RoleActive && role.Boot == n.Boot
+	via := state.RolePromoting
+	if again {
+		via = state.RoleActive
+	}
+	t, err := n.begin(role, via, state.RoleActive, intent)
+	if err != nil {
+		return err
+	}
+	prepared := n.prepare(ctx)
+	if !again {
+		if err := n.takeTerm(ctx, t, role, intent); err != nil {
+			if ctx.Err() != nil {
+				return interrupted(ctx, t)
+			}
+			return n.refuse(t, role, err)
+		}
+	}
+	failed, err := n.takeOver(ctx, t, role, prepared)
+	if ctx.Err() != nil {
+		return interrupted(ctx, t)
+	}
+	if err != nil {
+		return n.giveUp(ctx, t, err)
+	}
+	how, partial := state.OutcomeDone, error(nil)
+	if len(failed) > 0 {
+		how, partial = state.OutcomePartial, &PartialError{failed}
+	}
+	if err := t.end(state.RoleActive, how, partial); err != nil {
+		return err
+	}
+	n.rememberContainers()
+	if !again {
+		n.tell(ctx, n.Config.Hooks.OnActive)
+	}
+	return partial
+}
+
+// takeTerm passes the gate and takes the next term, which is recorded before
+// anything is touched.
+func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile, intent state.Intent) error {
+	newest, err := n.gate(ctx, t, intent)
+	if err != nil {
+		return err
+	}
+	return t.set(func(r *state.RoleFile) {
+		// One that was killed on the way goes on under the term that it took.
+		if role.Boot != n.Boot || role.Role != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < newest {
+			r.Term = newest + 1
+		}
+		r.ActiveTerm, r.NewestTerm = r.Term, max(r.Term, newest)
+	})
+}
+
+// takeOver takes the data and starts the services. What failed is named; the
+// error is for a node that would serve nothing.
+func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFile, prepared *preparation) (failed []string, err error) {
+	if err := n.awaitReceivers(ctx, t); err != nil {
+		return nil, err
+	}
+	broken, err := n.takeData(ctx, t)
+	if err != nil {
+		// Nothing was written under this term: the node is as old as it was.
+		return nil, errors.Join(err, t.set(func(r *state.RoleFile) { r.ActiveTerm = before.ActiveTerm }))
+	}
+	for _, b := range broken {
+		failed = append(failed, fmt.Sprintf("dataset %s: %v", b.Dataset, b.Err))
+	}
+	if !n.hasServices() {
+		return failed, nil
+	}
+	projects, err := prepared.wait(ctx)
+	if err != nil {
+		return nil, &FailedError{"no project can be started", err}
+	}
+	return n.startAll(ctx, t, projects, broken, failed)
+}
+
+// awaitReceivers waits until nothing is being received any more.
+func (n *Node) awaitReceivers(ctx context.Context, t *transition) error {
+	if !n.Data.Configured() {
+		return nil
+	}
+	for _, node := range n.Config.Nodes {
+		name := "receiver-" + node.Name
+		if !n.State.Held(name) {
+			continue
+		}
+		err := t.step(ctx, "stop receiving", node.Name, receiverWait, func(ctx context.Context) error {
+			lock, err := n.State.WaitLock(ctx, name)
+			if err != nil {
+				return err
+			}
+			return lock.Unlock()
+		})
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeData makes the datasets writable. Those that are not are returned; the
+// error is for when none is.
+func (n *Node) takeData(ctx context.Context, t *transition) ([]data.Failure, error) {
+	if !n.Data.Configured() {
+		return nil, nil
+	}
+	result, err := n.Data.Promote(ctx, t.step)
+	for _, w := range result.Warnings {
+		n.Log.Warn().Msg(w)
+	}
+	if err != nil {
+		return nil, &FailedError{"the data can't be made writable", err}
+	}
+	if result.Usable() <= 0 && result.Datasets > 0 {
+		return nil, &FailedError{fmt.Sprintf("none of %d datasets could be made writable", result.Datasets), result.Failed[0].Err}
+	}
+	return result.Failed, nil
+}
+
+// preparation are the projects, which are loaded while other nodes are asked.
+type preparation struct {
+	done     chan struct{}
+	projects []compose.Project
+	err      error
+}
+
+func (n *Node) prepare(ctx context.Context) *preparation {
+	p := &preparation{done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		if n.hasServices() {
+			ctx, cancel := context.WithTimeout(ctx, findTimeout)
+			defer cancel()
+			p.projects, p.err = n.Services.Find(ctx)
+		}
+	}()
+	return p
+}
+
+func (p *preparation) wait(ctx context.Context) ([]compose.Project, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-p.done:
+		return p.projects, p.err
+	}
+}
+
+// startAll starts the projects: those that come first one after the other, each
+// once the one before serves, then the others at the same time. One that fails
+// stops no other.
+func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.Project, broken []data.Failure, failed []string) ([]string, error) {
+	err := t.step(ctx, "networks", "", networkTimeout, func(ctx context.Context) error { return n.Services.Networks(ctx, projects) })
+	if err != nil {
+		failed = append(failed, fmt.Sprintf("networks: %v", err))
+	}
+	first, rest, unknown := compose.Order(projects, n.Config.Services.First)
+	for _, name := range unknown {
+		failed = append(failed, fmt.Sprintf("project %s is named in services.first, but there is none of this name", name))
+	}
+	started := 0
+	var mu sync.Mutex
+	start := func(p compose.Project, wait bool) {
+		err := n.startOne(ctx, t, p, broken, wait)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("project %s: %v", p.Name, err))
+		} else {
+			started++
+		}
+	}
+	for _, p := range first {
+		start(p, true)
+	}
+	slots := make(chan struct{}, max(1, n.Config.Services.Parallel))
+	var starting sync.WaitGroup
+	for _, p := range rest {
+		starting.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			start(p, false)
+		})
+	}
+	starting.Wait()
+	slices.Sort(failed)
+	if started == 0 && len(projects) > 0 && ctx.Err() == nil {
+		return nil, &FailedError{"no project could be started", errors.New(strings.Join(failed, "; "))}
+	}
+	return failed, nil
+}
+
+// startOne starts a project, unless its data is not there.
+func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, broken []data.Failure, wait bool) error {
+	return t.step(ctx, "start", p.Name, n.Config.Services.StartTimeout, func(ctx context.Context) error {
+		if p.Err != nil {
+			return p.Err
+		}
+		if dataset := lies(p.Binds, broken); dataset != "" {
+			return skipped(fmt.Sprintf("not started, since its data lies on %s, which could not be made writable", dataset))
+		}
+		for _, w := range p.Warnings {
+			n.Log.Warn().Str("project", p.Name).Msg(w)
+		}
+		if err := n.Services.Up(ctx, p); err != nil {
+			return err
+		}
+		if wait {
+			return n.Services.Serving(ctx, p)
+		}
+		return nil
+	})
+}
+
+// lies returns the failed dataset on which one of the paths lies, or which lies
+// below one of them.
+func lies(paths []string, broken []data.Failure) string {
+	for _, b := range broken {
+		if b.Mountpoint == "" {
+			continue
+		}
+		if slices.ContainsFunc(paths, func(path string) bool { return below(path, b.Mountpoint) || below(b.Mountpoint, path) }) {
+			return b.Dataset
+		}
+	}
+	return ""
+}
+
+// below says whether path is dir or lies in it.
+func below(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// refuse ends a promotion that the gate has stopped, before anything was
+// touched: the node gives the address up instead of serving nothing.
+func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
+	kind := state.IneligibleRefused
+	if refused, ok := errors.AsType[*RefusedError](cause); ok {
+		kind = refused.Kind
+	}
+	// The transition's context may be about to end; this must be done.
+	ctx := context.Background()
+	var excluded error
+	if kind == state.IneligibleConflict || kind == state.IneligibleRefused {
+		excluded = n.exclude(ctx, kind, cause.Error())
+	}
+	// Killed between two steps, a promotion may have left something behind.
+	if writes(before) && before.Boot == n.Boot {
+		return errors.Join(n.giveUp(ctx, t, cause), excluded)
+	}
+	return errors.Join(cause, excluded, t.end(state.RoleFault, state.OutcomeFailed, cause))
+}
+
+// giveUp ends a promotion that failed: the address goes to another node that
+// may have more luck, everything is stopped, and a person has to look before
+// this node tries again. The demotion that comes of it is one of its own.
+func (n *Node) giveUp(ctx context.Context, t *transition, cause error) error {
+	excluded := n.exclude(ctx, state.IneligiblePromotion, "the last promotion here failed: "+cause.Error())
+	err := t.end(state.RoleDemoting, state.OutcomeFailed, cause)
+	if err != nil {
+		return errors.Join(cause, excluded, err)
+	}
+	return errors.Join(cause, excluded, n.demote(ctx, t.current(), state.Intent{
+		Seq: t.current().Intent, Wish: state.WishFault, Source: state.SourceGuard, Reason: cause.Error(),
+	}, state.RoleFault))
+}

@@ -1,0 +1,101 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// lookEvery is how often a transition looks whether a newer intent turns it
+// round.
+const lookEvery = 50 * time.Millisecond
+
+// Reconcile makes the node what the newest intent asks for, and returns when
+// it is, or could not be made. Another process that does so is waited for. An
+// intent that comes in the meantime is followed as well.
+func (n *Node) Reconcile(ctx context.Context) error {
+	lock, err := n.State.WaitLock(ctx, reconcileLock)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	return n.converge(ctx)
+}
+
+// converge is Reconcile under its lock.
+func (n *Node) converge(ctx context.Context) error {
+	var last error
+	for {
+		intent, found, err := n.wish()
+		if err != nil || !found {
+			return err
+		}
+		role, err := n.State.Role()
+		if err != nil {
+			return err
+		}
+		if role.Boot == n.Boot && role.Intent == intent.Seq && settled(role.Role) {
+			return last
+		}
+		last = n.pursue(ctx, role, intent)
+		if ctx.Err() != nil {
+			return last
+		}
+		// An intent that could not be answered, not even by a failure, would be
+		// tried again without end.
+		if answered, err := n.State.Role(); err != nil || answered.Intent == role.Intent && !errors.Is(last, errTurned) {
+			return errors.Join(last, err)
+		}
+	}
+}
+
+// settled says whether a node with this role is not on its way.
+func settled(role state.Role) bool {
+	return role != state.RolePromoting && role != state.RoleDemoting
+}
+
+// pursue follows one intent, until a newer one asks for something else.
+func (n *Node) pursue(ctx context.Context, role state.RoleFile, intent state.Intent) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		ticker := time.NewTicker(lookEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if newest, found, err := n.wish(); err == nil && found && turns(intent, newest) {
+					cancel(errTurned)
+				}
+			}
+		}
+	}()
+	var err error
+	switch intent.Wish {
+	case state.WishMaster:
+		err = n.promote(ctx, role, intent)
+	case state.WishFault:
+		err = n.demote(ctx, role, intent, state.RoleFault)
+	default:
+		err = n.demote(ctx, role, intent, state.RoleStandby)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), errTurned) {
+		return errTurned
+	}
+	return err
+}
+
+// turns says whether a newer intent asks for the opposite.
+func turns(old, newest state.Intent) bool {
+	return newest.Seq != old.Seq && (newest.Wish == state.WishMaster) != (old.Wish == state.WishMaster)
+}
+
+// interrupted ends a transition whose context has ended.
+func interrupted(ctx context.Context, t *transition) error {
+	cause := context.Cause(ctx)
+	return errors.Join(cause, t.end(state.RoleUnknown, state.OutcomeInterrupted, cause))
+}

@@ -1,0 +1,350 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+func TestTakeOverAndGiveBack(t *testing.T) {
+	f := newFake(t)
+	if joined := f.joins(t); !joined.Eligible {
+		t.Fatalf("not eligible: %v", joined.Reasons)
+	}
+	f.writes(t, false)
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	role := f.is(t, state.RoleActive)
+	f.writes(t, true)
+	if role.Term != 1 || role.ActiveTerm != 1 || role.Transition.Outcome != state.OutcomeDone {
+		t.Errorf("%+v", role)
+	}
+	if f.services.order[0] != "traefik" {
+		t.Errorf("started in the order %v, want traefik first", f.services.order)
+	}
+	f.asks(t, state.WishFault)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleFault)
+	f.writes(t, false)
+	f.asks(t, state.WishBackup)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleStandby)
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if role := f.is(t, state.RoleActive); role.Term != 2 {
+		t.Errorf("term %d, want 2", role.Term)
+	}
+	history, err := f.History()
+	if err != nil || len(history) != 5 {
+		t.Errorf("%d transitions in the history, %v", len(history), err)
+	}
+}
+
+// The peer's term counts, also when only the data that came tells of it.
+func TestTheTermIsNewerThanAnySeen(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, NewestTerm: 7})
+	if err := f.State.Write("received", map[string]any{"term": 9}); err != nil {
+		t.Fatal(err)
+	}
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if role := f.is(t, state.RoleActive); role.Term != 10 {
+		t.Errorf("term %d, want 10", role.Term)
+	}
+}
+
+// Flaps while projects start slowly: the newest intent wins, in the middle.
+func TestANewerIntentTurnsATransitionRound(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	starting := make(chan struct{}, 10)
+	f.services.up["db"] = func(ctx context.Context) error {
+		starting <- struct{}{}
+		return pause(ctx, 500*time.Millisecond)
+	}
+	f.watches(t)
+	for _, wish := range []state.Wish{state.WishMaster, state.WishBackup, state.WishMaster, state.WishFault} {
+		f.asks(t, wish)
+		if wish == state.WishMaster {
+			<-starting
+		}
+	}
+	f.becomes(t, state.RoleFault)
+	f.writes(t, false)
+}
+
+func TestAKilledTransitionIsFinished(t *testing.T) {
+	for _, c := range []struct {
+		left state.Role
+		wish state.Wish
+		want state.Role
+	}{
+		{state.RolePromoting, state.WishMaster, state.RoleActive},
+		{state.RolePromoting, state.WishBackup, state.RoleStandby},
+		{state.RoleDemoting, state.WishStop, state.RoleStandby},
+		{state.RoleDemoting, state.WishMaster, state.RoleActive},
+	} {
+		f := newFake(t)
+		f.joins(t)
+		f.services.set("stray", true)
+		intent := f.asks(t, c.wish)
+		role, err := f.State.Role()
+		if err != nil {
+			t.Fatal(err)
+		}
+		role.Role, role.Intent = c.left, intent.Seq
+		if err := f.State.SetRole(role); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.is(t, c.want)
+		f.writes(t, c.want == state.RoleActive)
+	}
+}
+
+func TestIntentsOfAnEarlierBootAskForNothing(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.asks(t, state.WishMaster)
+	f.Boot = "another"
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleStandby)
+}
+
+// refused checks that nothing was touched and the address is given up.
+func refused(t *testing.T, f *fake, kind, text string) {
+	t.Helper()
+	err := f.Reconcile(t.Context())
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("error %v, want one with %q", err, text)
+	}
+	f.is(t, state.RoleFault)
+	f.writes(t, false)
+	e, _, err := f.State.Eligibility()
+	if err != nil || e.Eligible || state.Shown(f.Config.RunDir) || !has(e.Reasons, kind) {
+		t.Errorf("eligibility %+v, %v, want a reason %s", e, err, kind)
+	}
+}
+
+func TestNoPromotionBesideAnActiveNode(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive, Wish: state.WishMaster, HoldsAddress: true, Writers: true, Term: 4})
+	f.Config.Failover.PeerStop = time.Minute
+	f.asks(t, state.WishMaster)
+	refused(t, f, state.IneligibleConflict, "b is active under term 4")
+	if len(f.services.order) > 0 {
+		t.Errorf("started %v", f.services.order)
+	}
+}
+
+func TestAPromotionWaitsForThePeerToStop(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	began := time.Now()
+	f.peers.with("b", func() (PeerState, error) {
+		return PeerState{Node: "b", Role: state.RoleDemoting, Wish: state.WishFault, Writers: time.Since(began) < time.Second}, nil
+	})
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("active after %v, before the other node had stopped", took)
+	}
+}
+
+func TestAPeerThatNeverStopsIsNotOverrun(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, Writers: true, Reason: "tank/app is busy"})
+	f.asks(t, state.WishMaster)
+	refused(t, f, state.IneligibleRefused, "tank/app is busy")
+}
+
+func TestAPeerThatIsDownIsNoObstacle(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.peers.down("b")
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleActive)
+}
+
+// One that accepts connections but can't be asked holds nothing up for long.
+func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.peers.with("b", func() (PeerState, error) { return PeerState{}, errors.New("permission denied (publickey)") })
+	began := time.Now()
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < f.Config.Failover.PeerTimeout || took > f.Config.Failover.PeerTimeout+time.Second {
+		t.Errorf("active after %v", took)
+	}
+}
+
+func TestACutOffNodeTakesNothingOver(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.Config.Witness.Targets = []string{"ping://10.0.0.254"}
+	f.witness = false
+	f.peers.down("b")
+	f.asks(t, state.WishMaster)
+	refused(t, f, state.IneligibleRefused, "cut off")
+	// Once a witness answers, the node may try again.
+	f.witness = true
+	if err := f.weigh(t.Context(), f.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if !state.Shown(f.Config.RunDir) {
+		t.Error("still not eligible, though a witness answers")
+	}
+}
+
+// With a witness, a peer that is cut off gets the time to notice.
+func TestAWitnessGivesThePeerTime(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.Config.Witness.Targets, f.Config.Witness.Delay = []string{"ping://10.0.0.254"}, time.Second
+	f.peers.down("b")
+	intent := f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := f.is(t, state.RoleActive).Transition.Ended.Sub(intent.Time); took < time.Second {
+		t.Errorf("active after %v", took)
+	}
+}
+
+func TestAPromotionWithoutDataGivesTheAddressUp(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.data.all = true
+	f.data.fail = []data.Failure{{Dataset: "tank/app", Err: errors.New("key not loaded")}}
+	f.asks(t, state.WishMaster)
+	refused(t, f, state.IneligiblePromotion, "key not loaded")
+	role := f.is(t, state.RoleFault)
+	if role.ActiveTerm != 0 || role.NewestTerm != 1 {
+		t.Errorf("active term %d, newest term %d: nothing was written under the new one", role.ActiveTerm, role.NewestTerm)
+	}
+	// No ping-pong: a person has to look first.
+	f.asks(t, state.WishBackup)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.weigh(t.Context(), f.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if state.Shown(f.Config.RunDir) {
+		t.Error("eligible again by itself")
+	}
+	released, err := f.Release(t.Context())
+	if err != nil || len(released.Left) > 0 || !state.Shown(f.Config.RunDir) {
+		t.Errorf("released %+v, %v", released, err)
+	}
+}
+
+func TestAFailedDatasetStopsOnlyItsProjects(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.data.fail = []data.Failure{{Dataset: "tank/db", Mountpoint: "/tank/db", Err: errors.New("key not loaded")}}
+	f.asks(t, state.WishMaster)
+	err := f.Reconcile(t.Context())
+	partial, ok := errors.AsType[*PartialError](err)
+	if !ok || len(partial.Failed) != 2 {
+		t.Fatalf("error %v", err)
+	}
+	f.is(t, state.RoleActive)
+	if got := f.services.names(); !slices.Equal(got, []string{"app", "traefik"}) {
+		t.Errorf("running %v", got)
+	}
+}
+
+func TestAFailedProjectStopsNoOther(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.services.up["traefik"] = func(context.Context) error { return errors.New("no such image") }
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "project traefik: no such image") {
+		t.Fatalf("error %v", err)
+	}
+	if got := f.services.names(); !slices.Equal(got, []string{"app", "db"}) {
+		t.Errorf("running %v", got)
+	}
+	// A person mends it and asks again.
+	delete(f.services.up, "traefik")
+	if _, err := f.State.RecordIntent(t.Context(), state.Intent{Wish: state.WishMaster, Boot: f.Boot, Started: 1 << 60, Time: time.Now(), Source: state.SourceOperator}, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if role := f.is(t, state.RoleActive); role.Term != 1 || len(f.services.names()) != 3 {
+		t.Errorf("term %d, running %v", role.Term, f.services.names())
+	}
+}
+
+func TestWhatIsLeftIsToldAndTriedAgain(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.data.busy = errors.New("held by process 17")
+	f.asks(t, state.WishBackup)
+	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "held by process 17") {
+		t.Fatalf("error %v", err)
+	}
+	f.is(t, state.RoleFault)
+	if p, err := f.Describe(); err != nil || !p.Writers || len(p.Alerts) == 0 {
+		t.Errorf("others are told %+v, %v", p, err)
+	}
+	f.data.busy = nil
+	if err := f.again(t.Context(), unfinished, "again"); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleStandby)
+	if p, err := f.Describe(); err != nil || p.Writers {
+		t.Errorf("others are told %+v, %v", p, err)
+	}
+}
+
+// A standby is looked over, since something may have revived a container.
+func TestARevivedContainerIsStopped(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.services.set("app", true)
+	f.asks(t, state.WishBackup)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.writes(t, false)
+}

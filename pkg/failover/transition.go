@@ -1,0 +1,221 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// errTurned ends a transition that a newer intent turns round.
+var errTurned = errors.New("a newer intent asks for something else")
+
+// BudgetError is a step that took longer than it may.
+type BudgetError struct {
+	Step, Object string
+	Budget       time.Duration
+	Err          error
+}
+
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("%s %s: not done within %s: %v", e.Step, e.Object, report.Duration(e.Budget), e.Err)
+}
+
+func (e *BudgetError) Unwrap() error { return e.Err }
+
+// skipped is a step that is left out, and why.
+type skipped string
+
+func (s skipped) Error() string { return string(s) }
+
+// flushEvery is how often the steps of a transition are written down while it
+// is under way. Each write is synced, which on a slow disk would cost more than
+// many of the steps.
+const flushEvery = 100 * time.Millisecond
+
+// transition records a way from one role to another, step by step.
+type transition struct {
+	node *Node
+	now  func() time.Time
+
+	mu    sync.Mutex
+	role  state.RoleFile
+	dirty bool
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// begin records that the node is on its way, as via, to another role.
+func (n *Node) begin(role state.RoleFile, via, to state.Role, intent state.Intent) (*transition, error) {
+	now := n.Now()
+	from := role.Role
+	if role.Boot != n.Boot {
+		from = state.RoleUnknown
+	}
+	role.Role, role.Boot, role.Since, role.Reason = via, n.Boot, now, reasonOf(intent)
+	role.Transition = &state.Transition{From: from, To: to, Reason: role.Reason, Intent: intent.Seq, Started: now, Updated: now}
+	if err := n.State.SetRole(role); err != nil {
+		return nil, err
+	}
+	n.Log.Info().Str("from", from.String()).Str("to", to.String()).Str("reason", role.Reason).Msg(string(via))
+	t := &transition{node: n, now: n.Now, role: role, stop: make(chan struct{})}
+	t.done.Go(t.flush)
+	return t, nil
+}
+
+// reasonOf says in words why an intent is there.
+func reasonOf(i state.Intent) string {
+	text := fmt.Sprintf("%s by %s", i.Wish, i.Source)
+	if i.Reason != "" {
+		text += ": " + i.Reason
+	}
+	return text
+}
+
+// flush writes down what has changed, now and then, until the transition ends.
+func (t *transition) flush() {
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-ticker.C:
+			t.mu.Lock()
+			if t.dirty {
+				// The end's own write says what is wrong with the folder.
+				t.dirty = t.node.State.SetRole(t.role) != nil
+			}
+			t.mu.Unlock()
+		}
+	}
+}
+
+// set changes what is recorded of the role, and writes it down at once.
+func (t *transition) set(change func(*state.RoleFile)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.role)
+	t.role.Transition.Updated = t.now()
+	t.dirty = false
+	return t.node.State.SetRole(t.role)
+}
+
+// step does one step within its budget and records it. Steps may be done at
+// the same time.
+func (t *transition) step(ctx context.Context, name, object string, budget time.Duration, do func(context.Context) error) error {
+	started := t.now()
+	t.mu.Lock()
+	steps := &t.role.Transition.Steps
+	*steps = append(*steps, state.Step{Name: name, Object: object, Started: started})
+	index := len(*steps) - 1
+	t.role.Transition.Updated, t.dirty = started, true
+	t.mu.Unlock()
+
+	within, cancel := context.WithTimeout(ctx, budget)
+	err := do(within)
+	if err != nil && ctx.Err() == nil && errors.Is(within.Err(), context.DeadlineExceeded) {
+		err = &BudgetError{name, object, budget, err}
+	}
+	cancel()
+
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	step := &t.role.Transition.Steps[index]
+	step.Seconds, step.Outcome = now.Sub(started).Seconds(), outcome(ctx, err)
+	if err != nil {
+		step.Error = err.Error()
+	}
+	t.role.Transition.Updated, t.dirty = now, true
+	event := t.node.Log.Debug()
+	if step.Outcome == state.OutcomeFailed {
+		event = t.node.Log.Warn()
+	}
+	event.Str("object", object).Str("error", step.Error).Float64("seconds", step.Seconds).Msgf("%s: %s", name, step.Outcome)
+	return err
+}
+
+func outcome(ctx context.Context, err error) state.Outcome {
+	if err == nil {
+		return state.OutcomeDone
+	}
+	if _, ok := errors.AsType[skipped](err); ok {
+		return state.OutcomeSkipped
+	}
+	if ctx.Err() != nil {
+		return state.OutcomeInterrupted
+	}
+	return state.OutcomeFailed
+}
+
+// end records how the transition ended: the node's role, which answers the
+// intent. An interrupted one leaves the node on its way.
+func (t *transition) end(role state.Role, how state.Outcome, cause error) error {
+	close(t.stop)
+	t.done.Wait()
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr := t.role.Transition
+	tr.Ended, tr.Updated, tr.Outcome = now, now, how
+	if cause != nil {
+		tr.Error = cause.Error()
+	}
+	if how != state.OutcomeInterrupted {
+		t.role.Role, t.role.Since, t.role.Intent = role, now, tr.Intent
+		if cause != nil {
+			t.role.Reason = cause.Error()
+		}
+	}
+	t.node.Log.Info().Str("role", t.role.Role.String()).Uint64("term", t.role.Term).Str("outcome", string(how)).
+		Float64("seconds", now.Sub(tr.Started).Seconds()).Str("error", tr.Error).Msg("transition ended")
+	if err := t.node.State.SetRole(t.role); err != nil {
+		return err
+	}
+	return t.node.remember(*tr, t.role.Term)
+}
+
+// current is the role as it is recorded now.
+func (t *transition) current() state.RoleFile {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.role
+}
+
+// historyName is the state name of the transitions that have ended, and
+// historyLength how many are kept.
+const (
+	historyName   = "history"
+	historyLength = 50
+)
+
+// Past is a transition that has ended.
+type Past struct {
+	Term uint64 `json:"term"`
+	state.Transition
+}
+
+// History returns the transitions that have ended, oldest first.
+func (n *Node) History() ([]Past, error) {
+	var history []Past
+	_, err := n.State.Read(historyName, &history)
+	return history, err
+}
+
+// remember adds a transition to the history. One that can't be read is begun
+// anew: it is told to people, nothing depends on it.
+func (n *Node) remember(t state.Transition, term uint64) error {
+	history, err := n.History()
+	if err != nil {
+		n.Log.Warn().Err(err).Msg("the history of transitions is begun anew")
+		history = nil
+	}
+	history = append(history, Past{term, t})
+	return n.State.Write(historyName, history[max(0, len(history)-historyLength):])
+}

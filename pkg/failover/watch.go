@@ -1,0 +1,256 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+const (
+	// lookEach is how often the watcher looks around.
+	lookEach = time.Second
+	// retryAfter is how long after a demotion that left something behind it is
+	// tried again.
+	retryAfter = 10 * time.Second
+	// lookAtServices is how often a node that is not active looks whether
+	// something runs.
+	lookAtServices = 3 * time.Second
+	// The others are asked often while something depends on it, and else so
+	// seldom that their logs stay readable.
+	askSoon, askSeldom = 3 * time.Second, time.Minute
+)
+
+// watcher is the resident process that answers intents at once and puts right
+// what no hook has told.
+type watcher struct {
+	*Node
+	guard  guard
+	asked  time.Time // when the others were asked last
+	looked time.Time // when the services were looked at last
+	alerts []string  // as they were logged last
+}
+
+// Watch answers every intent as it comes, and looks around each second, until
+// ctx ends. Only one process of a node does so.
+func (n *Node) Watch(ctx context.Context) error {
+	lock, err := n.lockWatch(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	changes, err := n.intents()
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
+	w := &watcher{Node: n}
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() { w.lookAround(ctx) })
+	for ctx.Err() == nil {
+		if err := w.settle(ctx); err != nil && ctx.Err() == nil {
+			n.Log.Error().Err(err).Msg("the role is not what was asked for")
+		}
+		w.idle(ctx, changes)
+	}
+	return nil
+}
+
+// lockWatch takes the watcher's lock. Those who look whether somebody has it
+// hold it for a moment.
+func (n *Node) lockWatch(ctx context.Context) (*state.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return n.State.WaitLock(ctx, WatchLock)
+}
+
+// intents tells when an intent is recorded.
+func (n *Node) intents() (*fsnotify.Watcher, error) {
+	changes, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", n.State.Path(), err)
+	}
+	if err := changes.Add(n.State.Path()); err != nil {
+		return nil, errors.Join(fmt.Errorf("watch %s: %w", n.State.Path(), err), changes.Close())
+	}
+	return changes, nil
+}
+
+// idle does the chores and returns after a second, or at once when an intent is
+// recorded, which no chore may delay.
+func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.chores(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	second := time.NewTimer(lookEach)
+	defer second.Stop()
+	for finished, passed := done, false; finished != nil || !passed; {
+		select {
+		case <-ctx.Done():
+			return
+		case event := <-changes.Events:
+			if filepath.Base(event.Name) == state.IntentFile && event.Has(fsnotify.Create) {
+				return
+			}
+		case err := <-changes.Errors:
+			w.Log.Warn().Err(err).Msg("an intent may be seen up to a second late")
+		case <-second.C:
+			passed = true
+		case <-finished:
+			finished = nil
+		}
+	}
+}
+
+// settle makes the node what the newest intent asks for. Nothing is locked when
+// it is that already.
+func (w *watcher) settle(ctx context.Context) error {
+	intent, found, err := w.wish()
+	if err != nil || !found {
+		return err
+	}
+	role, err := w.State.Role()
+	if err != nil {
+		return err
+	}
+	if role.Boot == w.Boot && role.Intent == intent.Seq && settled(role.Role) {
+		return nil
+	}
+	err = w.Reconcile(ctx)
+	w.asked = time.Time{}
+	return err
+}
+
+// lookAround looks after the address each second, also during a transition.
+func (w *watcher) lookAround(ctx context.Context) {
+	tick := time.NewTicker(lookEach)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := w.guards(ctx); err != nil && ctx.Err() == nil {
+				w.Log.Error().Err(err).Msg("looking after the floating address failed")
+			}
+			w.report()
+		}
+	}
+}
+
+// chores are what is done while nothing is asked for. What fails is tried again.
+func (w *watcher) chores(ctx context.Context) {
+	role, err := w.State.Role()
+	if err != nil {
+		w.Log.Error().Err(err).Msg("the role is not known")
+		return
+	}
+	if unfinished(role) && role.Boot == w.Boot && w.Now().Sub(role.Transition.Ended) >= retryAfter {
+		if err := w.again(ctx, unfinished, "what was left before"); err != nil && ctx.Err() == nil {
+			w.Log.Error().Err(err).Msg("giving up what is left failed again")
+		}
+	}
+	if err := w.keepStopped(ctx, role); err != nil && ctx.Err() == nil {
+		w.Log.Error().Err(err).Msg("stopping what runs on a node that is not active failed")
+	}
+	if err := w.askAround(ctx, role); err != nil && ctx.Err() == nil {
+		w.Log.Error().Err(err).Msg("weighing what the other nodes say failed")
+	}
+}
+
+// keepStopped stops what has come back on a node that is not active: an engine
+// that was killed or frozen revives its containers, and people start some.
+func (w *watcher) keepStopped(ctx context.Context, role state.RoleFile) error {
+	idle := role.Boot == w.Boot && (role.Role == state.RoleStandby || role.Role == state.RoleFault)
+	if !idle || !w.hasServices() || w.Now().Sub(w.looked) < lookAtServices {
+		return nil
+	}
+	w.looked = w.Now()
+	ctx2, cancel := context.WithTimeout(ctx, w.Config.Failover.PeerTimeout)
+	running, err := w.Services.Running(ctx2, nil)
+	cancel()
+	if err != nil || len(running) == 0 {
+		// An engine that is down runs nothing new; the next look is soon.
+		return nil //nolint:nilerr
+	}
+	w.Log.Warn().Str("container", running[0].Name).Int("running", len(running)).Msg("something runs though this node is not active: it is stopped")
+	return w.again(ctx, func(now state.RoleFile) bool { return now.Role == role.Role && now.Since.Equal(role.Since) }, "something had been started")
+}
+
+// again demotes a node that was demoted before, if its role is still one that
+// fits.
+func (n *Node) again(ctx context.Context, fits func(state.RoleFile) bool, why string) error {
+	lock, err := n.State.WaitLock(ctx, reconcileLock)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	role, err := n.State.Role()
+	if err != nil || !fits(role) {
+		return err
+	}
+	to := role.Role
+	if unfinished(role) {
+		to = role.Transition.To
+	}
+	return n.demote(ctx, role, state.Intent{Seq: role.Intent, Wish: state.WishFault, Source: state.SourceGuard, Reason: why}, to)
+}
+
+// askAround asks the other nodes now and then: whether this one may hold the
+// address depends on it, and two that are active are noticed.
+func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
+	eligibility, _, err := w.State.Eligibility()
+	if err != nil {
+		return err
+	}
+	every := askSeldom
+	if slices.ContainsFunc(eligibility.Reasons, func(r state.Ineligible) bool { return !slices.Contains(lasting, r.Kind) }) {
+		every = askSoon
+	}
+	if w.Now().Sub(w.asked) < every {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.Config.Failover.PeerTimeout)
+	defer cancel()
+	answers := w.askAll(ctx)
+	w.asked = w.Now()
+	peers, _ := answered(answers)
+	if err := w.settleConflict(ctx, role, peers); err != nil {
+		return err
+	}
+	lock, err := w.State.WaitLock(ctx, reconcileLock)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if err := w.learn(peers); err != nil {
+		return err
+	}
+	return w.weigh(ctx, answers)
+}
+
+// report logs alerts as they come and go.
+func (w *watcher) report() {
+	alerts := w.Node.alerts()
+	for _, a := range alerts {
+		if !slices.Contains(w.alerts, a) {
+			w.Log.Warn().Msg(a)
+		}
+	}
+	w.alerts = alerts
+}

@@ -1,0 +1,116 @@
+package failover
+
+import (
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+func TestTheWatcherAnswersIntents(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.watches(t)
+	f.asks(t, state.WishMaster)
+	f.address.set(true, true)
+	f.becomes(t, state.RoleActive)
+	f.writes(t, true)
+	f.asks(t, state.WishStop)
+	f.address.set(true, false)
+	f.becomes(t, state.RoleStandby)
+	f.writes(t, false)
+}
+
+// Everything of keepalived is killed: no hook runs, and the address stays.
+func TestTheWatcherNoticesAKilledKeepalived(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.watches(t)
+	f.address.set(true, true)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleActive)
+	f.address.set(false, true)
+	f.becomes(t, state.RoleStandby)
+	f.writes(t, false)
+	if here, _ := f.address.Here(); here {
+		t.Error("the address is still here")
+	}
+}
+
+// Killed also while projects start: the promotion is not waited for.
+func TestTheWatcherLooksAroundDuringATransition(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.data.slow = time.Minute
+	f.watches(t)
+	f.address.set(false, true)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleStandby)
+	f.writes(t, false)
+}
+
+func TestTheWatcherStopsWhatComesBack(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.watches(t)
+	f.services.set("app", true)
+	deadline := time.Now().Add(15 * time.Second)
+	for len(f.services.names()) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("still running")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func TestTwoActiveNodes(t *testing.T) {
+	now := time.Now()
+	self := state.RoleFile{Term: 3, Since: now}
+	for _, c := range []struct {
+		name string
+		peer PeerState
+		want bool
+	}{
+		{"the peer's term is newer", PeerState{Node: "b", Term: 4}, true},
+		{"the peer's term is older", PeerState{Node: "b", Term: 2}, false},
+		{"the peer was active earlier", PeerState{Node: "b", Term: 3, Since: now.Add(-time.Second)}, true},
+		{"the peer was active later", PeerState{Node: "b", Term: 3, Since: now.Add(time.Second)}, false},
+		{"both at once", PeerState{Node: "b", Term: 3, Since: now}, false},
+	} {
+		if got := givesWay(self, "a", c.peer); got != c.want {
+			t.Errorf("%s: gives way %v", c.name, got)
+		}
+		other := state.RoleFile{Term: c.peer.Term, Since: c.peer.Since}
+		if got := givesWay(other, "b", PeerState{Node: "a", Term: self.Term, Since: self.Since}); got == c.want {
+			t.Errorf("%s: both or neither give way", c.name)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	start := time.Now()
+	for _, c := range []struct {
+		name string
+		f    finding
+		at   time.Duration // of a second look
+		want verdict
+	}{
+		{"all is well", finding{Kept: true, Here: true, Wish: state.WishMaster}, time.Hour, verdict{}},
+		{"a standby", finding{Kept: true, Wish: state.WishBackup}, time.Hour, verdict{}},
+		{"a restart of keepalived", finding{Here: true, Wish: state.WishMaster}, time.Second, verdict{}},
+		{"killed", finding{Here: true, Wish: state.WishMaster}, 2 * time.Second, verdict{true, state.WishStop, "keepalived is gone"}},
+		{"killed, and the address went", finding{Wish: state.WishMaster}, 2 * time.Second, verdict{false, state.WishStop, "keepalived is gone"}},
+		{"a stale address on a standby", finding{Here: true, Wish: state.WishBackup}, 2 * time.Second, verdict{Remove: true}},
+		{"a lost hook of a backup", finding{Kept: true, Wish: state.WishMaster}, 3 * time.Second, verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}},
+		{"a lost hook of a master", finding{Kept: true, Here: true, Wish: state.WishFault}, 3 * time.Second, verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}},
+		{"a person without keepalived", finding{Wish: state.WishMaster, Own: true}, time.Hour, verdict{}},
+	} {
+		var g guard
+		if got := g.judge(c.f, start); got != (verdict{}) {
+			t.Errorf("%s: at once %+v", c.name, got)
+		}
+		if got := g.judge(c.f, start.Add(c.at)); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
