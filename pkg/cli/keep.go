@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +29,7 @@ func (p *Process) KeepLog(file string) {
 		return
 	}
 	var out io.Writer
-	conn, err := net.Dial("unixgram", journalSocket)
+	conn, err := net.Dial("unixgram", cmp.Or(p.journal, journalSocket))
 	if err == nil {
 		out = &journal{conn: conn, name: p.Name}
 	} else if f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640); err == nil {

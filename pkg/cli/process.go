@@ -41,7 +41,8 @@ type Process struct {
 
 	// Unattended says that stderr leads nowhere: see KeepLog.
 	Unattended bool
-	kept       bool // the log is kept elsewhere
+	kept       bool   // the log is kept elsewhere
+	journal    string // the journal's socket; empty: the real one
 
 	// ConfigFile is the value of --config; empty when it was not given.
 	ConfigFile string

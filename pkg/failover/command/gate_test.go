@@ -1,0 +1,65 @@
+package command
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAdmit(t *testing.T) {
+	for _, asked := range []string{
+		"zfs-replicate receiver",
+		"/usr/bin/zfs-replicate receiver",
+		"failover-notify peer -o json",
+		"failover-notify status --local -o json",
+	} {
+		argv, err := admit(asked)
+		if err != nil || strings.Join(argv, " ") != asked {
+			t.Errorf("%q: %q, error %v", asked, argv, err)
+		}
+	}
+	for _, asked := range []string{
+		"", " ", "sh", "zfs-replicate", "zfs-replicate receiver ", " zfs-replicate receiver", "zfs-replicate  receiver",
+		"zfs-replicate receiver --config=/tmp/x", "zfs-replicate run", "failover-notify peer", "failover-notify peer -o text",
+		"failover-notify master", "zfs-replicate receiver\n", "zfs-replicate\treceiver", "zfs-replicate receiver;id",
+		"zfs-replicate $(id)", "'zfs-replicate' receiver", "zfs-replicate receiver\x00", "zfs-replicate réceiver",
+	} {
+		if argv, err := admit(asked); err == nil {
+			t.Errorf("%q was let through as %q", asked, argv)
+		}
+	}
+}
+
+// Whatever is let through is one of the allowed commands but for its folder.
+func FuzzAdmit(f *testing.F) {
+	for _, a := range allowed {
+		f.Add(a)
+	}
+	f.Add("/usr/bin/../bin/zfs-replicate receiver")
+	f.Fuzz(func(t *testing.T, asked string) {
+		argv, err := admit(asked)
+		if err != nil {
+			return
+		}
+		command := strings.Join(argv, " ")
+		if command != asked || !slices.ContainsFunc(allowed, func(a string) bool { return command == a || strings.HasSuffix(command, "/"+a) }) {
+			t.Errorf("%q was let through as %q", asked, argv)
+		}
+	})
+}
+
+func TestLocateStaysInTheProgramFolders(t *testing.T) {
+	for _, program := range []string{"/tmp/zfs-replicate", "./zfs-replicate", "/usr/bin/../../tmp/zfs-replicate", "bin/zfs-replicate", "/zfs-replicate"} {
+		if path, err := locate(program); err == nil {
+			t.Errorf("%s was found as %s", program, path)
+		}
+	}
+}
+
+// A refused command may be long and is not repeated whole.
+func TestGateErrorIsShort(t *testing.T) {
+	_, err := admit(strings.Repeat("x", 100_000))
+	if err == nil || len(err.Error()) > 300 {
+		t.Errorf("%d bytes: %.80s", len(err.Error()), err)
+	}
+}

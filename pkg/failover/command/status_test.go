@@ -1,0 +1,119 @@
+package command
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func node(name string, role state.Role, change func(*failover.Status)) failover.NodeStatus {
+	s := failover.Status{PeerState: failover.PeerState{Node: name, Role: role, Term: 3, NewestTerm: 3, Since: now.Add(-2 * time.Hour), Time: now}}
+	if change != nil {
+		change(&s)
+	}
+	return failover.NodeStatus{Node: name, Status: &s}
+}
+
+func silent(name string) failover.NodeStatus {
+	return failover.NodeStatus{Node: name, Error: name + " can't be reached"}
+}
+
+func eligibleNow(s *failover.Status) { s.Eligible = true }
+
+func TestSummary(t *testing.T) {
+	for _, c := range []struct {
+		want  string
+		nodes []failover.NodeStatus
+	}{
+		{"a is active, and b may take over", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, eligibleNow)}},
+		{"a is active, and no other node could take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleFault, nil)}},
+		{"a is active, and b can't be asked", []failover.NodeStatus{node("a", state.RoleActive, nil), silent("b")}},
+		{"CONFLICT: a and b are active at the same time", []failover.NodeStatus{node("a", state.RoleActive, nil), node("b", state.RoleActive, nil)}},
+		{"no node that answers is active, and b may take over", []failover.NodeStatus{silent("a"), node("b", state.RoleStandby, eligibleNow)}},
+		{"no node that answers is active, and none may hold the floating address now", []failover.NodeStatus{node("a", state.RoleFault, nil), node("b", state.RoleStandby, nil)}},
+		{"a is active", []failover.NodeStatus{node("a", state.RoleActive, nil)}},
+		{"a is not active", []failover.NodeStatus{node("a", state.RoleFault, nil)}},
+	} {
+		if got := summary(c.nodes); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	active := node("primary", state.RoleActive, func(s *failover.Status) {
+		s.Eligible, s.HoldsAddress = true, true
+		s.Transition = &state.Transition{From: state.RoleStandby, To: state.RoleActive, Started: now.Add(-2 * time.Hour), Ended: now.Add(-2*time.Hour + 2300*time.Millisecond), Outcome: state.OutcomePartial, Error: "active, but 1 failed"}
+		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{"traefik", "web"}, Stopped: []string{"media"}, Lame: []string{"web/worker stopped"}}
+		s.Data = &failover.DataStatus{Datasets: 5, Writable: 4, Missing: []string{"tank/media"}}
+		s.Replication = &failover.ReplicationStatus{Sent: []failover.Sent{{Node: "secondary", LastRun: now.Add(-5 * time.Second), LastSuccess: now.Add(-65 * time.Second), Error: "no route"}}}
+	})
+	active.Self = true
+	standby := node("secondary", state.RoleStandby, func(s *failover.Status) {
+		s.Reasons = []state.Ineligible{{Kind: state.IneligibleHold, Text: "held: new disks"}}
+		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{}, MissingImages: []string{"web:2"}}
+		s.Data = &failover.DataStatus{Datasets: 5}
+		s.Replication = &failover.ReplicationStatus{Received: &failover.Received{From: "primary", At: now.Add(-65 * time.Second)}}
+		s.Alerts = []string{"keepalived does not run: this node can't take over, nor hold the floating address"}
+	})
+	const want = `primary is active, and no other node could take over now
+
+             primary (here)                    secondary
+role         active for 2h0m                   standby for 2h0m
+term         3                                 3
+address      is here                           not here
+eligible     yes                               no: held: new disks
+last change  standby to active partial in      none in this boot
+             2.3s: active, but 1 failed
+projects     2 of 3 run; stopped: media;       none of 3 runs
+             web/worker stopped
+images       all here                          1 missing: web:2
+datasets     4 of 5 writable; missing:         0 of 5 writable
+             tank/media
+replication  sent to secondary 1m5s ago,       received from primary 1m5s ago
+             failed 5s ago: no route
+
+To look at:
+- secondary: keepalived does not run: this node can't take over, nor hold the
+  floating address
+`
+	if got := statusText([]failover.NodeStatus{active, standby}); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A standby on which something runs is what nobody must overlook.
+func TestServicesOnAStandbyStandOut(t *testing.T) {
+	n := node("b", state.RoleStandby, func(s *failover.Status) {
+		s.Services = &failover.ServicesStatus{Projects: 2, Running: []string{"web"}, Stopped: []string{"media"}}
+	})
+	if got := sayServices(n.Status); got != "1 of 2 RUN: web" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Nothing is wider than a terminal, and no character is lost.
+func TestColumnsFit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`[a-zäö€/. -]{0,300}`)
+		row := []string{"label", text.Draw(t, "a"), text.Draw(t, "b")}
+		out := columns([][]string{row})
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
+				t.Fatalf("%d characters: %q", n, line)
+			}
+		}
+		bare := strings.NewReplacer(" ", "", "\n", "")
+		if got, want := len(bare.Replace(out)), len(bare.Replace(strings.Join(row, ""))); want > len("label") && got != want {
+			t.Fatalf("%d bytes of %d are left: %q", got, want, out)
+		}
+	})
+}
