@@ -71,10 +71,6 @@ func with(reasons []state.Ineligible, r state.Ineligible) []state.Ineligible {
 	return append(reasons, r)
 }
 
-func without(reasons []state.Ineligible, kinds ...string) []state.Ineligible {
-	return slices.DeleteFunc(reasons, func(r state.Ineligible) bool { return slices.Contains(kinds, r.Kind) })
-}
-
 // situation is what decides whether a node that is not active may become it.
 type situation struct {
 	Now  time.Time
