@@ -59,8 +59,7 @@ The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with 
 - true and false are written so; yes and no are not.
 - Paths are absolute. A file that everybody may write is refused.
 
-The keys virtual_ip, interface, run_dir, log_file, services, probe, witness, failover, hooks,
-keepalived, lag and notify are checked but not used yet: they belong to programs that are still to
+The keys lag and notify are checked but not used yet: they belong to programs that are still to
 come.
 
 `
