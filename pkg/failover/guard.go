@@ -57,7 +57,7 @@ func (g *guard) judge(f finding, now time.Time) verdict {
 	switch {
 	case gone && f.Wish == state.WishMaster && !f.Own:
 		return verdict{Remove: f.Here, Wish: state.WishStop, Reason: "keepalived is gone"}
-	case gone && f.Here && !f.Own:
+	case gone && f.Here && f.Wish != state.WishMaster:
 		return verdict{Remove: true}
 	case absent:
 		return verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}

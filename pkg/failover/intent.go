@@ -93,8 +93,12 @@ func startedAt(pid int) (uint64, error) {
 }
 
 // startedByKeepalived says whether this process's parent is keepalived, which
-// starts its hooks without a shell.
+// starts its hooks without a shell, or init: keepalived is gone, or this is what
+// its unit runs when it has ended.
 func startedByKeepalived() bool {
+	if os.Getppid() == 1 {
+		return true
+	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
 	return err == nil && strings.HasPrefix(string(name), "keepalived")
 }
