@@ -167,7 +167,8 @@ func services(n lab.Node) []lab.Service {
 	list := []lab.Service{
 		observerService(n),
 		{Name: "fence", Order: 10, Once: true, Argv: []string{"failover-notify", "fence"}},
-		lab.DockerService(20),
+		// As packaging/systemd/docker.service.d has it: nothing is revived at boot.
+		lab.DockerService(20, "--restart=false"),
 		{Name: "join", Order: 30, Once: true, Argv: []string{"failover-notify", "join"}},
 		{Name: "watch", Order: 40, Restart: true, Argv: []string{"failover-notify", "watch"}},
 		{

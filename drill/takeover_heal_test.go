@@ -84,42 +84,43 @@ func (d *takeover) ready(t *testing.T) {
 }
 
 // recover brings a site back on its feet after a scenario that failed, so that
-// the others can show what they have to: both nodes are booted anew. It says
-// whether there is one.
-func (d *takeover) recover(t *testing.T, ctx context.Context) bool {
-	return t.Run("recover", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-		defer cancel()
-		d.ctx, d.name, d.began = ctx, "recover", time.Now()
-		t.Cleanup(func() {
-			if t.Failed() {
-				d.explain(t)
-			}
-		})
-		d.must(t, d.Reconfigure(ctx, nil))
+// the others can show what they have to: both nodes are booted anew. Without a
+// site there is nothing to go on with.
+func (d *takeover) recover(t *testing.T, ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	d.ctx, d.name, d.began = ctx, "recover", time.Now()
+	done := false
+	defer func() {
+		if !done {
+			d.explain(t)
+		}
+	}()
+	d.must(t, d.Reconfigure(ctx, nil))
+	for _, n := range d.Lab.Nodes {
+		d.must(t, d.PullPlug(ctx, n))
+	}
+	for _, n := range d.Lab.Nodes {
+		d.wake(t, n)
+		d.must(t, SetProjects(ctx, n, nil))
+		d.shell(t, n, `docker rm -f $(docker ps -aq) 2>/dev/null || true; failover-notify release || true`)
+	}
+	d.await(t, func() string {
 		for _, n := range d.Lab.Nodes {
-			d.must(t, d.PullPlug(ctx, n))
-		}
-		for _, n := range d.Lab.Nodes {
-			d.wake(t, n)
-			d.must(t, SetProjects(ctx, n, nil))
-			d.shell(t, n, `docker rm -f $(docker ps -aq) 2>/dev/null || true; failover-notify release || true`)
-		}
-		d.await(t, func() string {
-			for _, n := range d.Lab.Nodes {
-				if s := d.state(t, n); s.Role.Role == state.RoleActive && s.Current() {
-					d.active, d.standby = n, d.Other(n)
-					return ""
-				}
-			}
-			return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
-		})
-		// What was lost on the way says nothing about the next scenario.
-		for _, name := range Applications {
-			for _, a := range d.Line.Answers(name) {
-				d.lost[a.ID] = true
+			if s := d.state(t, n); s.Role.Role == state.RoleActive && s.Current() {
+				d.active, d.standby = n, d.Other(n)
+				return ""
 			}
 		}
-		d.heal(t)
+		return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
 	})
+	// What was lost on the way says nothing about the next scenario.
+	for _, name := range Applications {
+		for _, a := range d.Line.Answers(name) {
+			d.lost[a.ID] = true
+		}
+	}
+	d.heal(t)
+	done = true
+	t.Logf("both nodes booted anew in %.1f s", time.Since(d.began).Seconds())
 }

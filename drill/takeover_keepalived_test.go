@@ -3,6 +3,7 @@
 package drill
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -66,13 +67,14 @@ func (d *takeover) slowStarts(t *testing.T, after string) {
 	t.Helper()
 	for _, n := range d.Lab.Nodes {
 		d.must(t, SetProjects(d.ctx, n, map[string]Slow{"traefik": {Start: after}, "app1": {Start: after}, "app2": {Stop: after}}))
-		d.afterwards(t, n, `true`)
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if err := SetProjects(ctx, n, nil); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	t.Cleanup(func() {
-		for _, n := range d.Lab.Nodes {
-			d.must(t, SetProjects(d.ctx, n, nil))
-		}
-	})
 }
 
 // flaps moves the address three times within five seconds, while projects are

@@ -10,14 +10,6 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-func (d *takeover) afterwards(t *testing.T, n lab.Node, script string) {
-	t.Cleanup(func() {
-		if _, err := Shell(d.ctx, n, script); err != nil {
-			t.Log(err) // the node may well be off
-		}
-	})
-}
-
 // cablePulled cuts the active node off: it has to notice by itself and stop,
 // before the other one starts.
 func cablePulled(t *testing.T, d *takeover) {
@@ -29,8 +21,7 @@ func cablePulled(t *testing.T, d *takeover) {
 	d.stays(t, 4*time.Second)
 }
 
-// primaryActive moves the services to the node with the higher priority, by
-// holding the other one for a moment.
+// primaryActive moves the services to the node with the higher priority.
 func (d *takeover) primaryActive(t *testing.T) {
 	t.Helper()
 	if d.active == d.A {
@@ -39,6 +30,7 @@ func (d *takeover) primaryActive(t *testing.T) {
 	d.must(t, lab.StopService(d.ctx, d.active, "keepalived"))
 	d.active, d.standby = d.standby, d.active
 	d.serves(t)
+	d.judge(t)
 	d.heal(t)
 }
 

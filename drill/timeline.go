@@ -224,9 +224,12 @@ func (t *Timeline) Story(nodes ...string) string {
 	for _, target := range append([]string{"traefik"}, Applications...) {
 		last := "?"
 		for _, a := range t.Answers(target) {
-			text := a.Error
-			if a.OK {
+			text := "does not answer"
+			switch {
+			case a.OK:
 				text = "answers " + a.Node
+			case strings.HasPrefix(a.Error, "status "):
+				text = a.Error
 			}
 			if text != last {
 				changes = append(changes, change{a.Sent, fmt.Sprintf("%s %s %s", clock(a.Sent), target, text)})

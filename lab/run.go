@@ -109,7 +109,9 @@ func (m *machine) CopyFrom(ctx context.Context, nodePath, hostPath string) (err 
 func (m *machine) openMaster(ctx context.Context) error {
 	m.closeMaster()
 	// It lasts until closeMaster or the lab's end, not until ctx's.
-	cmd := m.ssh(context.Background(), "-M", "-N", "-T", m.destination())
+	// Others may have asked for the node while it was off, and the kernel goes
+	// on for up to a second to say that there is no such machine.
+	cmd := m.ssh(context.Background(), "-o", "ConnectionAttempts=5", "-M", "-N", "-T", m.destination())
 	log, err := os.Create(m.controlPath() + ".log")
 	if err != nil {
 		return fmt.Errorf("open the ssh connection: %w", err)
