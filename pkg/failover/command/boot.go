@@ -99,7 +99,7 @@ func sayJoined(w io.Writer, j failover.Joined) error {
 func newFence(p *cli.Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "fence",
-		Short: "Keep the mounts of a boot from being written, on a node that was active",
+		Short: "Make the datasets of a node that was active read-only at boot",
 		Long: `Make the replicated datasets read-only at boot, before they are mounted, on a node
 that was active when it went down: another one may be active since. On all other
 nodes it does nothing.`,

@@ -40,7 +40,7 @@ services and is refused unless --force is given.`,
 func newRelease(p *cli.Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "release",
-		Short: "Lift a hold, a failed promotion and other reasons that a person may lift",
+		Short: "Lift a hold, a failed promotion and the like",
 		Long: `Lift what keeps this node from holding the floating address, as far as a person's
 word is enough: a hold, a promotion that failed, a conflict that is over, a wait
 and, while no other node is active, an old replica.`,
