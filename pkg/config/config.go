@@ -37,6 +37,8 @@ type Config struct {
 	Keepalived  Keepalived  `yaml:"keepalived"`
 	Lag         Lag         `yaml:"lag"`
 	Notify      Notify      `yaml:"notify"`
+	Heartbeat   Heartbeat   `yaml:"heartbeat"`
+	Metrics     Metrics     `yaml:"metrics"`
 
 	file    string
 	sources sources
@@ -262,19 +264,4 @@ type Keepalived struct {
 	File string `yaml:"file" default:"/etc/keepalived/keepalived.conf"`
 	// Folder in which the programs are that keepalived runs.
 	Programs string `yaml:"programs" default:"/usr/bin"`
-}
-
-// Lag holds the thresholds of lag-check.
-type Lag struct {
-	// From this lag on the answer is a warning.
-	Warning time.Duration `yaml:"warning" default:"20m"`
-	// From this lag on the answer is critical.
-	Critical time.Duration `yaml:"critical" default:"1h"`
-}
-
-// Notify says who is told of role changes and failures.
-type Notify struct {
-	// File with one notification URL a line; they hold secrets, so they are
-	// not part of this file.
-	URLsFile string `yaml:"urls_file"`
 }

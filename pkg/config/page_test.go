@@ -59,9 +59,6 @@ The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with 
 - true and false are written so; yes and no are not.
 - Paths are absolute. A file that everybody may write is refused.
 
-The keys lag and notify are checked but not used yet: they belong to programs that are still to
-come.
-
 `
 
 // page writes the page from the schema and the doc comments of its structs.
@@ -133,15 +130,22 @@ func (p *pageWriter) fallback(k key) string {
 	return ""
 }
 
-// docComments returns the doc comments of the structs in config.go and of
+// docComments returns the doc comments of the structs with the keys and of
 // their fields, each on one line.
 func docComments(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	docs := map[string]string{}
+	for _, name := range []string{"config.go", "monitor.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collectDocs(docs, file)
+	}
+	return docs
+}
+
+func collectDocs(docs map[string]string, file *ast.File) {
 	for _, d := range file.Decls {
 		decl, ok := d.(*ast.GenDecl)
 		if !ok {
@@ -164,7 +168,6 @@ func docComments(t *testing.T) map[string]string {
 			}
 		}
 	}
-	return docs
 }
 
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", " ") }

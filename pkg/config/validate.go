@@ -28,6 +28,7 @@ func (c *Config) validate(found *problems) {
 	k.services()
 	k.witness()
 	k.keepalived()
+	k.monitoring()
 }
 
 // bad records a problem with a key, at the place where its value was given.
@@ -146,6 +147,9 @@ func (k checker) paths() {
 		{"keepalived.file", c.Keepalived.File},
 		{"keepalived.programs", c.Keepalived.Programs},
 		{"notify.urls_file", c.Notify.URLsFile},
+		{"notify.template_file", c.Notify.TemplateFile},
+		{"heartbeat.urls_file", c.Heartbeat.URLsFile},
+		{"metrics.textfile_dir", c.Metrics.TextfileDir},
 	} {
 		if p.value != "" && !filepath.IsAbs(p.value) {
 			k.bad(p.path, "%q is not an absolute path", p.value)
@@ -198,6 +202,9 @@ func (k checker) durations() {
 		{"failover.peer_timeout", c.Failover.PeerTimeout},
 		{"failover.peer_stop", c.Failover.PeerStop},
 		{"failover.dataset_timeout", c.Failover.DatasetTimeout},
+		{"lag.timeout", c.Lag.Timeout},
+		{"notify.timeout", c.Notify.Timeout},
+		{"heartbeat.timeout", c.Heartbeat.Timeout},
 		{"hooks.on_active.timeout", c.Hooks.OnActive.Timeout},
 		{"hooks.on_standby.timeout", c.Hooks.OnStandby.Timeout},
 		{"hooks.on_fault.timeout", c.Hooks.OnFault.Timeout},
@@ -208,8 +215,5 @@ func (k checker) durations() {
 	}
 	if t := c.SSH.ConnectTimeout; t > 0 && t < time.Second {
 		k.bad("ssh.connect_timeout", "%s is shorter than ssh can measure; give at least 1s", t)
-	}
-	if c.Lag.Warning > c.Lag.Critical {
-		k.bad("lag.warning", "%s is longer than lag.critical, %s", formatDuration(c.Lag.Warning), formatDuration(c.Lag.Critical))
 	}
 }
