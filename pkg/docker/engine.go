@@ -55,6 +55,8 @@ type Error struct {
 
 func (e *Error) Error() string {
 	switch {
+	case e.Status == http.StatusOK: // it had begun well
+		return fmt.Sprintf("%s: %s", e.Op, e.Text)
 	case e.Status != 0:
 		return fmt.Sprintf("%s: the Docker Engine says %d: %s", e.Op, e.Status, e.Text)
 	case e.silent():
@@ -94,9 +96,14 @@ func IsDown(err error) bool {
 }
 
 // NotFound says whether err is the engine's word that something is not there.
-func NotFound(err error) bool {
-	failed, ok := errors.AsType[*Error](err)
-	return ok && failed.Status == http.StatusNotFound
+func NotFound(err error) bool { return status(err) == http.StatusNotFound }
+
+// status is the engine's answer to a call that has failed; 0 for none.
+func status(err error) int {
+	if failed, ok := errors.AsType[*Error](err); ok {
+		return failed.Status
+	}
+	return 0
 }
 
 // call asks the engine. The answer is decoded into out unless that is nil.
@@ -131,12 +138,7 @@ func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, pa
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status is what matters
-		var said struct{ Message string }
-		if json.Unmarshal(text, &said) == nil && said.Message != "" {
-			text = []byte(said.Message)
-		}
-		return &Error{Op: op, Socket: e.socket, Status: resp.StatusCode, Text: strings.TrimSpace(string(text))}
+		return e.refusal(op, resp)
 	}
 	if out == nil {
 		return nil
@@ -145,6 +147,16 @@ func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, pa
 		return &Error{Op: op, Socket: e.socket, Err: err}
 	}
 	return nil
+}
+
+// refusal is what the engine says instead of doing it.
+func (e *Engine) refusal(op string, resp *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // the status is what matters
+	var said struct{ Message string }
+	if json.Unmarshal(text, &said) == nil && said.Message != "" {
+		text = []byte(said.Message)
+	}
+	return &Error{Op: op, Socket: e.socket, Status: resp.StatusCode, Text: strings.TrimSpace(string(text))}
 }
 
 // Ping says whether the engine answers.
