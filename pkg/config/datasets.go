@@ -3,17 +3,12 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
-// snapshotPrefix is narrower than what ZFS takes: a prefix is written on
-// command lines and in scripts by people.
-var snapshotPrefix = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
-
 func (k checker) replication() {
 	r := k.config.Replication
-	if !snapshotPrefix.MatchString(r.Prefix) {
+	if !isSnapshotPrefix(r.Prefix) {
 		k.bad("replication.prefix", "%q is not the start of a snapshot name: letters, digits, '_', '.', ':' and '-'", r.Prefix)
 	}
 	if r.Keep.Last < 1 {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -66,9 +65,6 @@ func readFile(file string) ([]byte, error) {
 	return data, nil
 }
 
-// syntaxError matches the text of yaml's own errors.
-var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
 // read parses the file's content and returns its values under their keys.
 func (r *reader) read(data []byte, root key) map[string]any {
 	var document, second yaml.Node
@@ -95,7 +91,7 @@ func (r *reader) read(data []byte, root key) map[string]any {
 func (r *reader) syntax(err error) {
 	r.broken = true
 	at, text := source{where: r.file}, err.Error()
-	if m := syntaxError.FindStringSubmatch(text); m != nil {
+	if m := syntaxError().FindStringSubmatch(text); m != nil {
 		text = m[2]
 		if line, err := strconv.Atoi(cmp.Or(m[1], "0")); err == nil {
 			if m[1] == "" || strings.HasPrefix(text, "did not find expected") {

@@ -123,6 +123,9 @@ func put(values map[string]any, path string, value any) {
 
 // setFlags puts the flags that were given above everything else.
 func setFlags(v *viper.Viper, flags map[string]*pflag.Flag, root key, found *problems, given sources) error {
+	if len(flags) == 0 {
+		return nil
+	}
 	keys := map[string]key{}
 	root.walk(func(k key) { keys[k.path] = k })
 	paths := make([]string, 0, len(flags))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -37,16 +36,6 @@ func (k checker) bad(path, format string, args ...any) {
 	k.found.add(at, path, format, args...)
 }
 
-var (
-	nodeName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?$`)
-	// A word of digits and dots is an address that went wrong.
-	allDigits  = regexp.MustCompile(`^[0-9.]+$`)
-	interfaces = regexp.MustCompile(`^[^\s/:]{1,15}$`)
-	sshUser    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]*$`)
-	sshOption  = regexp.MustCompile(`^[A-Za-z0-9]+\s*[= ]\s*\S`)
-)
-
 func (k checker) nodes() {
 	c := k.config
 	if len(c.Nodes) == 0 {
@@ -59,7 +48,7 @@ func (k checker) nodes() {
 		switch first, again := names[n.Name]; {
 		case n.Name == "":
 			k.bad(at+".name", "is missing")
-		case !nodeName.MatchString(n.Name):
+		case !isNodeName(n.Name):
 			k.bad(at+".name", "%q is not a node name: letters, digits, '.', '_' and '-'", n.Name)
 		case again:
 			k.bad(at+".name", "%q is nodes[%d] already; each node has its own name", n.Name, first)
@@ -100,7 +89,7 @@ func (k checker) address(path, address string, i int, seen map[string]int) {
 			k.bad(path, "%s is virtual_ip, which moves between the nodes; give the node's own address", address)
 			return
 		}
-	} else if allDigits.MatchString(address) || !hostName.MatchString(address) || len(address) > 253 {
+	} else if isNumeric(address) || !hostName().MatchString(address) || len(address) > 253 {
 		k.bad(path, "%q is neither an IP address nor a host name", address)
 		return
 	}
@@ -126,7 +115,7 @@ func (k checker) network() {
 			k.bad("virtual_ip", "%q is not an address with a prefix length such as 192.168.1.100/24", c.VirtualIP)
 		}
 	}
-	if c.Interface != "" && !interfaces.MatchString(c.Interface) {
+	if c.Interface != "" && !isInterface(c.Interface) {
 		k.bad("interface", "%q is not the name of a network interface", c.Interface)
 	}
 }
@@ -165,14 +154,14 @@ func (k checker) paths() {
 
 func (k checker) ssh() {
 	s := k.config.SSH
-	if !sshUser.MatchString(s.User) {
+	if !isUser(s.User) {
 		k.bad("ssh.user", "%q is not a user name", s.User)
 	}
 	if s.Port < 1 || s.Port > 65535 {
 		k.bad("ssh.port", "%d is not between 1 and 65535", s.Port)
 	}
 	for i, option := range s.Options {
-		if !sshOption.MatchString(option) {
+		if !sshOption().MatchString(option) {
 			k.bad(fmt.Sprintf("ssh.options[%d]", i), "%q is not an option such as Ciphers=aes128-gcm@openssh.com", option)
 		}
 	}
