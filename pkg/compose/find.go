@@ -23,20 +23,7 @@ import (
 // name both have it. The projects are returned also when a pattern matches
 // nothing, which is a *PatternError.
 func Find(ctx context.Context, cfg config.Services) ([]Project, error) {
-	matches, err := match(cfg)
-	found := candidates(matches)
-	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var all sync.WaitGroup
-	for i := range found {
-		all.Go(func() {
-			limit <- struct{}{}
-			defer func() { <-limit }()
-			if found[i].Err == nil {
-				found[i].load(ctx)
-			}
-		})
-	}
-	all.Wait()
+	found, err := each(ctx, cfg, (*candidate).load)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("load projects: %w", context.Cause(ctx))
 	}
@@ -49,6 +36,26 @@ func Find(ctx context.Context, cfg config.Services) ([]Project, error) {
 	})
 	refuseTwins(projects)
 	return projects, err
+}
+
+// each looks for the projects and does something to each that can be read,
+// several at the same time. The error is that of the patterns.
+func each(ctx context.Context, cfg config.Services, do func(*candidate, context.Context)) ([]candidate, error) {
+	matches, err := match(cfg)
+	found := candidates(matches)
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i := range found {
+		all.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			if found[i].Err == nil {
+				do(&found[i], ctx)
+			}
+		})
+	}
+	all.Wait()
+	return found, err
 }
 
 // match returns the files that the patterns match, sorted, each once.
@@ -83,7 +90,8 @@ func match(cfg config.Services) ([]string, error) {
 // candidate is a project before it is loaded.
 type candidate struct {
 	Project
-	env map[string]string
+	env    map[string]string
+	images []Image
 }
 
 // candidates makes projects of the files that were matched. A file that is a

@@ -26,16 +26,31 @@ var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
 // load reads the project's files.
 func (c *candidate) load(ctx context.Context) {
+	unset := &unsetVariables{names: map[string]bool{}}
+	loaded := c.read(ctx, unset)
+	if loaded == nil {
+		return
+	}
+	c.describe(loaded)
+	c.Warnings = append(c.Warnings, unset.warnings()...)
+	if os.Getenv("HOME") == "" && slices.ContainsFunc(c.Binds, homeless) {
+		c.Err = &LoadError{File: c.Files[0], Err: errors.New("it has a path that begins with ~, and HOME is not set"),
+			hint: "write the path in full, or set HOME for this program"}
+	}
+}
+
+// read has the loader read the project's files. Where that fails it returns nil
+// and Err says why.
+func (c *candidate) read(ctx context.Context, unset *unsetVariables, more ...cli.ProjectOptionsFn) (loaded *types.Project) {
 	quiet()
 	defer func() {
 		// The loader is large and the files are anybody's: no mistake in one may
 		// end a takeover of the others.
 		if said := recover(); said != nil {
-			c.Err = &LoadError{File: c.Files[0], Err: fmt.Errorf("the loader has failed: %v", said)}
+			loaded, c.Err = nil, &LoadError{File: c.Files[0], Err: fmt.Errorf("the loader has failed: %v", said)}
 		}
 	}()
-	unset := &unsetVariables{names: map[string]bool{}}
-	options, err := cli.NewProjectOptions(c.Files,
+	options, err := cli.NewProjectOptions(c.Files, append([]cli.ProjectOptionsFn{
 		cli.WithWorkingDirectory(c.Directory),
 		cli.WithEnv(pairs(c.env)),
 		cli.WithDefaultProfiles(),
@@ -44,22 +59,16 @@ func (c *candidate) load(ctx context.Context) {
 				o.Interpolate.Substitute = unset.substitute
 			}
 		}),
-	)
-	var loaded *types.Project
+	}, more...)...)
 	if err == nil {
 		loaded, err = options.LoadProject(ctx)
 	}
 	if err != nil {
 		c.Err = &LoadError{File: c.Files[0], Err: err}
-		return
+		return nil
 	}
 	c.Name = loaded.Name
-	c.describe(loaded)
-	c.Warnings = append(c.Warnings, unset.warnings()...)
-	if os.Getenv("HOME") == "" && slices.ContainsFunc(c.Binds, homeless) {
-		c.Err = &LoadError{File: c.Files[0], Err: errors.New("it has a path that begins with ~, and HOME is not set"),
-			hint: "write the path in full, or set HOME for this program"}
-	}
+	return loaded
 }
 
 // homeless says that a ~ was left in a path as if it were a folder's name.
