@@ -41,6 +41,7 @@ build: toolchain ## build the programs, static, into bin/; GOARCH=arm64 works to
 
 test: toolchain ## run all tests that need no lab; the scripts run on the simulator
 	$(GO) test ./...
+	$(GO) test -tags man ./pkg/cli
 
 race: setup ## run the packages' tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(racy)
@@ -75,7 +76,7 @@ install: build ## install programs, man pages and completions (DESTDIR, PREFIX)
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples'
 	set -e; for program in $(programs); do \
 		install -m 0755 "$(bin)/$$program" '$(DESTDIR)$(PREFIX)/bin/'; \
-		GOARCH= $(GO) run "./cmd/$$program" man '$(DESTDIR)$(PREFIX)/share/man/man8'; \
+		GOARCH= $(GO) run -tags man "./cmd/$$program" man '$(DESTDIR)$(PREFIX)/share/man/man8'; \
 		GOARCH= $(GO) run "./cmd/$$program" completion bash \
 			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
 	done

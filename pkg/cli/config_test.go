@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 )
@@ -47,41 +46,6 @@ func TestConfigShow(t *testing.T) {
 	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\n")
 	got := run(t, &cli.Process{}, fails(nil), "config", "show", "--config", file)
 	if got.code != 0 || !strings.Contains(got.stdout, "address: 127.0.0.1 # "+file+":1\n") || !strings.Contains(got.stdout, "port: 22 # default\n") {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestManPages(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "man8")
-	epoch := func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "1000000000"}[name] }
-	p := &cli.Process{Getenv: epoch, Now: time.Now}
-	if got := run(t, p, fails(nil), "man", dir); got != (result{}) {
-		t.Fatalf("%+v", got)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	want := "tool-config-check.8 tool-config-show.8 tool-config.8 tool-group-member.8 tool-group.8 tool-must.8 tool-work.8 tool.8"
-	if got := strings.Join(names, " "); got != want {
-		t.Errorf("pages %s, want %s", got, want)
-	}
-	page, err := os.ReadFile(filepath.Join(dir, "tool-work.8"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range []string{`"TOOL-WORK" "8" "Sep 2001" "Understudy"`, ".SH EXIT STATUS", "another run holds the lock"} {
-		if !strings.Contains(string(page), part) {
-			t.Errorf("%q is missing in\n%s", part, page)
-		}
-	}
-	bad := &cli.Process{}
-	bad.Getenv = func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "soon"}[name] }
-	if got := run(t, bad, fails(nil), "man", dir); got.code != cli.Usage || !strings.Contains(got.stderr, `SOURCE_DATE_EPOCH "soon"`) {
 		t.Errorf("%+v", got)
 	}
 }

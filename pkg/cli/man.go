@@ -1,3 +1,5 @@
+//go:build man
+
 package cli
 
 import (
@@ -11,10 +13,11 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// manCommand returns the hidden command that writes the man pages. It is for
-// packaging: installed programs bring their pages along.
-func (p *Process) manCommand() *cobra.Command {
-	return &cobra.Command{
+// addMan adds the hidden command that writes the man pages. It is for
+// packaging: installed programs bring their pages along and are built without
+// it, since what it needs would be a tenth of the start of every program.
+func (p *Process) addMan(root *cobra.Command) {
+	root.AddCommand(&cobra.Command{
 		Use:    "man DIRECTORY",
 		Short:  "Write the man pages of all commands into a directory",
 		Long:   "Write the man pages of all commands into a directory, which is made when missing.\nSOURCE_DATE_EPOCH sets their date.",
@@ -23,7 +26,7 @@ func (p *Process) manCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.writeManPages(c.Root(), args[0])
 		},
-	}
+	})
 }
 
 // manSection is that of commands for administrators.

@@ -94,7 +94,7 @@ func (p *Process) prepare(root *cobra.Command, log *logFlags, ran *bool) {
 	// Defined here, cobra does not claim -v for it.
 	root.Flags().Bool("version", false, "print the version and exit")
 
-	root.AddCommand(p.manCommand())
+	p.addMan(root)
 	root.InitDefaultCompletionCmd()
 	p.prepareTree(root, log, ran)
 }

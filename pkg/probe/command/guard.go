@@ -16,7 +16,7 @@ const limit = 780 * time.Millisecond
 
 // Guard calls exit with 1 when the process takes too long or is told to end.
 // keepalived takes a check that ends in time with 0 for a success even if it
-// had to be told to end. Commands such as man are no check and may take longer.
+// had to be told to end. Commands such as config are no check and may take longer.
 func Guard(args []string, stderr io.Writer, exit func(int)) {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return
