@@ -71,6 +71,10 @@ func with(reasons []state.Ineligible, r state.Ineligible) []state.Ineligible {
 	return append(reasons, r)
 }
 
+func without(reasons []state.Ineligible, kinds ...string) []state.Ineligible {
+	return slices.DeleteFunc(reasons, func(r state.Ineligible) bool { return slices.Contains(kinds, r.Kind) })
+}
+
 // situation is what decides whether a node that is not active may become it.
 type situation struct {
 	Now  time.Time
@@ -87,6 +91,8 @@ type situation struct {
 	Highest bool
 	Joined  time.Time // when this node joined in this boot
 	Wait    time.Duration
+	// Handover is how long the address is left to another node in a switchover.
+	Handover time.Duration
 	// CutOff says that no witness answers where some are configured.
 	CutOff bool
 }
@@ -108,6 +114,12 @@ func passing(s situation, last []state.Ineligible) []state.Ineligible {
 		}
 	}
 	active := newest(s.Peers, func(p PeerState) bool { return p.Role == state.RoleActive })
+	for _, r := range last {
+		// A switchover whose successor does not come lets go by itself.
+		if r.Kind == state.IneligibleHandover && active == nil && s.Now.Sub(r.Since) < s.Handover {
+			reasons = append(reasons, r)
+		}
+	}
 	// Once known to be old, a replica stays so until something newer has come:
 	// the node that has the newer data may be down now.
 	behind := active != nil && active.ActiveTerm > s.Self.ActiveTerm || active == nil && has(last, state.IneligibleReplica)

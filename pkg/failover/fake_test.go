@@ -28,6 +28,7 @@ type fake struct {
 	address  *fakeAddress
 	peers    *fakePeers
 	witness  bool
+	sent     func() error
 }
 
 func newFake(t *testing.T) *fake {
@@ -56,7 +57,13 @@ func newFake(t *testing.T) *fake {
 	f.Node = &Node{
 		Config: cfg, Self: cfg.Nodes[0], State: dir, Boot: "boot", Data: f.data, Services: f.services, Address: f.address, Peers: f.peers,
 		Witness: func(context.Context) witness.Answer { return witness.Answer{Configured: true, Reachable: f.witness} },
-		Runner:  run.New(log), Log: log, Now: time.Now,
+		Send: func(context.Context, string, time.Duration) error {
+			if f.sent != nil {
+				return f.sent()
+			}
+			return nil
+		},
+		Runner: run.New(log), Log: log, Now: time.Now,
 	}
 	return f
 }
@@ -271,6 +278,7 @@ func (s *fakeServices) Stop(context.Context, []compose.Project, time.Duration) e
 type fakeAddress struct {
 	mu         sync.Mutex
 	kept, here bool
+	none       bool // the pair has no address
 }
 
 func (a *fakeAddress) set(kept, here bool) {
@@ -279,7 +287,7 @@ func (a *fakeAddress) set(kept, here bool) {
 	a.kept, a.here = kept, here
 }
 
-func (a *fakeAddress) Configured() bool { return true }
+func (a *fakeAddress) Configured() bool { return !a.none }
 
 func (a *fakeAddress) Kept() (bool, error) {
 	a.mu.Lock()
@@ -302,6 +310,7 @@ func (a *fakeAddress) Remove(context.Context) error {
 
 type fakePeers struct {
 	mu      sync.Mutex
+	status  Status // what every node says of itself
 	answers map[string]func() (PeerState, error)
 }
 
@@ -326,4 +335,13 @@ func (p *fakePeers) Ask(_ context.Context, peer config.Node) (PeerState, error) 
 	answer := p.answers[peer.Name]
 	p.mu.Unlock()
 	return answer()
+}
+
+func (p *fakePeers) Status(_ context.Context, peer config.Node) (Status, error) {
+	answer, err := p.Ask(context.Background(), peer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.status
+	s.PeerState = answer
+	return s, err
 }

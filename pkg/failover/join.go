@@ -94,7 +94,7 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 	}
 	got := <-answers
 	peers, silent := answered(got)
-	if err := n.learn(peers); err != nil {
+	if err := n.learn(got); err != nil {
 		return Joined{}, err
 	}
 	if err := n.markJoined(); err != nil {
@@ -114,20 +114,28 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 }
 
 // learn remembers the newest term that others have seen. The caller holds the
-// lock of transitions.
-func (n *Node) learn(peers []PeerState) error {
+// lock of transitions. A node that is active while another one has burnt a newer
+// term, in a promotion that came to nothing, takes one of its own: else its
+// data would count as the older.
+func (n *Node) learn(answers []Answer) error {
 	role, err := n.State.Role()
 	if err != nil {
 		return err
 	}
-	newest := role.NewestTerm
+	before := role
+	peers, silent := answered(answers)
 	for _, p := range peers {
-		newest = max(newest, p.NewestTerm, p.Term)
+		role.NewestTerm = max(role.NewestTerm, p.NewestTerm, p.Term)
 	}
-	if newest == role.NewestTerm {
+	others := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive || p.ActiveTerm >= role.ActiveTerm })
+	if role.Role == state.RoleActive && role.Boot == n.Boot && role.NewestTerm > role.Term && len(silent) == 0 && others == nil {
+		role.Term = role.NewestTerm + 1
+		role.ActiveTerm, role.NewestTerm = role.Term, role.Term
+		n.Log.Info().Uint64("term", role.Term).Msg("another node has used up a term: this one takes a newer one")
+	}
+	if role.NewestTerm == before.NewestTerm {
 		return nil
 	}
-	role.NewestTerm = newest
 	return n.State.SetRole(role)
 }
 
@@ -144,7 +152,7 @@ func (n *Node) weigh(ctx context.Context, answers []Answer) error {
 	}
 	s := situation{
 		Now: n.Now(), Self: role, Data: n.Data.Configured(), Received: n.receivedTerm(),
-		Joined: at, Wait: n.Config.Failover.JoinWait,
+		Joined: at, Wait: n.Config.Failover.JoinWait, Handover: n.Config.Failover.PeerStop,
 		Highest: !slices.ContainsFunc(answers, func(a Answer) bool { return a.Node.Priority > n.Self.Priority }),
 	}
 	s.Peers, s.Silent = answered(answers)

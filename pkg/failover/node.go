@@ -33,9 +33,11 @@ type Node struct {
 	Address  Address
 	Peers    Peers
 	Witness  func(context.Context) witness.Answer
-	Runner   *run.Runner
-	Log      zerolog.Logger
-	Now      func() time.Time
+	// Send replicates to another node.
+	Send   func(ctx context.Context, to string, timeout time.Duration) error
+	Runner *run.Runner
+	Log    zerolog.Logger
+	Now    func() time.Time
 }
 
 // Data is the ZFS part: see package data.
@@ -77,6 +79,8 @@ type Peers interface {
 	// Ask asks a node what it is. A node that does not answer at all is an
 	// *UnreachableError.
 	Ask(ctx context.Context, peer config.Node) (PeerState, error)
+	// Status asks for all that a person would want to know.
+	Status(ctx context.Context, peer config.Node) (Status, error)
 }
 
 // New returns the node of this machine.
@@ -94,6 +98,7 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 	if n.Address, err = newAddress(cfg, runner); err != nil {
 		return nil, err
 	}
+	n.Send = n.send
 	n.Witness = func(ctx context.Context) witness.Answer {
 		return witness.Ask(ctx, cfg.Witness.Targets, cfg.Witness.Timeout)
 	}

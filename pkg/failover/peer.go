@@ -128,6 +128,13 @@ func (p sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) 
 	return answer, err
 }
 
+// Status asks for what failover-notify status shows there.
+func (p sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) {
+	var s Status
+	err := p.ask(ctx, peer, &s, "status", "--local", "-o", "json")
+	return s, err
+}
+
 // ask runs failover-notify on the other node and decodes what it prints.
 func (p sshPeers) ask(ctx context.Context, peer config.Node, answer any, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Failover.PeerTimeout)

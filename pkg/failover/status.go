@@ -112,8 +112,8 @@ func (n *Node) StatusAll(ctx context.Context) ([]NodeStatus, error) {
 	}
 	for i, other := range others {
 		asking.Go(func() {
-			var s Status
-			if err := (sshPeers{n.Config, n.Runner}).ask(ctx, other, &s, "status", "--local", "-o", "json"); err != nil {
+			s, err := n.Peers.Status(ctx, other)
+			if err != nil {
 				nodes[i+1].Error = err.Error()
 				return
 			}

@@ -238,7 +238,7 @@ func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
 		return err
 	}
 	defer lock.Unlock()
-	if err := w.learn(peers); err != nil {
+	if err := w.learn(answers); err != nil {
 		return err
 	}
 	return w.weigh(ctx, answers)

@@ -55,6 +55,7 @@ func (e *Engine) outward(ctx context.Context) (Scope, error) {
 	if err != nil {
 		return nil, err
 	}
+	here = e.owned(here)
 	for i, d := range scope {
 		turn, err := turned(d, here)
 		if err != nil {

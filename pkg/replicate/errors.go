@@ -57,6 +57,9 @@ func codeOf(err error) int {
 
 // mayRun refuses to replicate from a node that is not the active one.
 func mayRun(role state.RoleFile, self string) error {
+	if role.HandsOver() {
+		role.Role = state.RoleActive
+	}
 	switch role.Role {
 	case state.RoleActive:
 		if role.NewestTerm > role.Term {

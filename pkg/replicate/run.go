@@ -30,6 +30,8 @@ type Engine struct {
 	Runner  *run.Runner
 	Log     zerolog.Logger
 	Now     func() time.Time
+
+	handsOver bool // this run is the last one before another node is active
 }
 
 // Options say what a run is to do.
@@ -45,6 +47,9 @@ type Options struct {
 // returned with the error too, as far as the run got.
 func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	started := e.Now()
+	// What is wrong with the role is said by mayRun.
+	before, _ := e.State.Role()
+	e.handsOver = before.HandsOver()
 	scope, err := e.scope(ctx, o.Dataset)
 	if err != nil {
 		return nil, err
@@ -56,6 +61,9 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	role, err := e.mayRun()
 	if err != nil {
 		return nil, err
+	}
+	if e.handsOver {
+		role.Role = state.RoleActive // until the other node is
 	}
 	if !o.DryRun {
 		lock, err := e.State.Lock(lockName)

@@ -104,6 +104,17 @@ func (e *Engine) freeName(datasets []zfs.Dataset) string {
 	}
 }
 
+// owned are datasets as they are to be judged: what a node that hands over has
+// made read-only is its own as before, and no replica.
+func (e *Engine) owned(datasets []zfs.Dataset) []zfs.Dataset {
+	if e.handsOver {
+		for i := range datasets {
+			datasets[i].ReadOnly = false
+		}
+	}
+	return datasets
+}
+
 // sources lists the datasets to replicate.
 func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error) {
 	all, err := e.ZFS.Datasets(ctx, scope.Sources())
@@ -111,7 +122,7 @@ func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error
 		return nil, err
 	}
 	var datasets []zfs.Dataset
-	for _, d := range all {
+	for _, d := range e.owned(all) {
 		if _, ok := scope.Target(d.Name); ok {
 			datasets = append(datasets, d)
 		}

@@ -94,6 +94,7 @@ const (
 	IneligibleBoot      = "boot"      // join has not run in this boot
 	IneligibleWaiting   = "waiting"   // for the node that was active last
 	IneligibleReplica   = "replica"   // another was active since, and nothing has been received
+	IneligibleHandover  = "handover"  // a planned switchover moves the address
 	IneligibleRefused   = "refused"   // a promotion was refused for what may pass
 )
 

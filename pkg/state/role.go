@@ -66,11 +66,14 @@ type RoleFile struct {
 
 // Transition is the way from one role to another, step by step.
 type Transition struct {
-	From    Role      `json:"from"`
-	To      Role      `json:"to"`
-	Reason  string    `json:"reason,omitempty"`
-	Intent  uint64    `json:"intent"`
-	Started time.Time `json:"started"`
+	From   Role   `json:"from"`
+	To     Role   `json:"to"`
+	Reason string `json:"reason,omitempty"`
+	// Handover is the node that is to be active next, where this is a planned
+	// switchover.
+	Handover string    `json:"handover,omitempty"`
+	Intent   uint64    `json:"intent"`
+	Started  time.Time `json:"started"`
 	// Updated is when its last step began or ended.
 	Updated time.Time `json:"updated"`
 	// Ended is zero while it is under way.
@@ -91,6 +94,12 @@ type Step struct {
 	// Outcome is empty while the step is under way.
 	Outcome Outcome `json:"outcome,omitempty"`
 	Error   string  `json:"error,omitempty"`
+}
+
+// HandsOver says whether this node is handing over in good order: it has stopped
+// writing, and what it has is still the pair's newest.
+func (f RoleFile) HandsOver() bool {
+	return f.Role == RoleDemoting && f.Transition != nil && f.Transition.Handover != "" && f.Transition.Ended.IsZero()
 }
 
 // Outcome is how a step or a transition ended.

@@ -27,8 +27,8 @@ const (
 	KeyMissing Reason = "key missing" // encryption key not loaded
 	KeyLoaded  Reason = "key loaded"  // encryption key loaded already
 	Mounted    Reason = "mounted"     // mounted already
-	Suspended  Reason = "suspended" // pool I/O is suspended
-	NoZFS      Reason = "no zfs"    // module not loaded
+	Suspended  Reason = "suspended"   // pool I/O is suspended
+	NoZFS      Reason = "no zfs"      // module not loaded
 )
 
 // Error is what zfs or zpool printed when it failed, in one line.

@@ -1,0 +1,78 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// newSwitchover returns the command "switchover".
+func newSwitchover(p *cli.Process) *cobra.Command {
+	out := output{}
+	to, dryRun := "", false
+	c := &cobra.Command{
+		Use:   "switchover",
+		Short: "Hand the active role over to another node, without loss",
+		Long: `Hand the active role over to another node, without loss. Run it on the active
+node; to go back, run it on the other one.
+
+Both nodes are looked at first. What was written is sent while the services run;
+then they are stopped, the rest is sent, and the floating address moves. Whatever
+fails before that starts everything here again.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			n, err := newNode(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			result, err := n.Switchover(c.Context(), to, dryRun)
+			if out.json() {
+				if printErr := printed(report.JSON(p.Stdout, result)); printErr != nil {
+					return printErr
+				}
+				return err
+			}
+			if printErr := printed(writeSwitched(p.Stdout, result, dryRun)); printErr != nil {
+				return printErr
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the only other one)")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")
+	out.addTo(c)
+	return c
+}
+
+// writeSwitched says what was looked at and what came of it.
+func writeSwitched(w io.Writer, s failover.Switched, dryRun bool) error {
+	var rows [][]string
+	for _, check := range s.Checks {
+		verdict := "ok"
+		if !check.OK {
+			verdict = "FAILED: " + check.Text
+		}
+		rows = append(rows, []string{check.Node, check.Name, verdict})
+	}
+	if err := report.Table(w, rows); err != nil {
+		return err
+	}
+	var text string
+	switch {
+	case s.Moved:
+		text = fmt.Sprintf("%s is active; nothing served for %s\n", s.To, report.Duration(time.Duration(s.Gap*float64(time.Second))))
+	case dryRun && len(s.Checks) > 0:
+		text = fmt.Sprintf("this was a dry run: %s is still active\n", s.From)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

@@ -1,0 +1,184 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// serving is a node that is active, with a peer that could take over.
+func serving(t *testing.T) *fake {
+	t.Helper()
+	f := newFake(t)
+	f.joins(t)
+	f.asks(t, state.WishMaster)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.address.none = true // with it, keepalived's check would have to run
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Eligible: true})
+	lock, err := f.State.Lock(WatchLock) // the watcher
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Unlock() })
+	return f
+}
+
+func TestSwitchover(t *testing.T) {
+	f := serving(t)
+	var sent []string
+	f.sent = func() error {
+		role, err := f.State.Role()
+		if err != nil {
+			t.Error(err)
+		}
+		what := "ahead"
+		if role.HandsOver() {
+			what = "the rest"
+			if f.data.isWritable() || len(f.services.names()) > 0 {
+				t.Error("the rest is sent while something can still be written")
+			}
+			if !state.Shown(f.Config.RunDir) {
+				t.Error("the address moves before the rest is sent")
+			}
+		}
+		sent = append(sent, what)
+		return nil
+	}
+	f.peers.with("b", func() (PeerState, error) {
+		p := PeerState{Node: "b", Role: state.RoleStandby, Eligible: true}
+		if !state.Shown(f.Config.RunDir) { // the address has moved
+			p.Role, p.Term, p.ActiveTerm, p.NewestTerm = state.RoleActive, 2, 2, 2
+		}
+		return p, nil
+	})
+	result, err := f.Switchover(t.Context(), "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(sent, ", "); got != "ahead, the rest" {
+		t.Errorf("sent %s", got)
+	}
+	if !result.Moved || result.To != "b" {
+		t.Errorf("%+v", result)
+	}
+	f.is(t, state.RoleStandby)
+	f.writes(t, false)
+}
+
+func TestASwitchoverThatFailsStartsEverythingAgain(t *testing.T) {
+	for name, sabotage := range map[string]func(*fake){
+		"nothing can be sent": func(f *fake) { f.sent = func() error { return errors.New("link cut") } },
+		"the rest can't be sent": func(f *fake) {
+			f.sent = func() error {
+				if role, _ := f.State.Role(); role.HandsOver() {
+					return errors.New("link cut")
+				}
+				return nil
+			}
+		},
+		"the services don't stop": func(f *fake) { f.services.stop = errors.New("link cut") },
+		"the data is held":        func(f *fake) { f.data.busy = errors.New("link cut") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := serving(t)
+			sabotage(f)
+			_, err := f.Switchover(t.Context(), "b", false)
+			if err == nil || !strings.Contains(err.Error(), "link cut") {
+				t.Fatalf("error %v", err)
+			}
+			f.is(t, state.RoleActive)
+			f.writes(t, true)
+			if !state.Shown(f.Config.RunDir) {
+				t.Error("the address was given away")
+			}
+		})
+	}
+}
+
+func TestASwitchoverNeedsAReadyPeer(t *testing.T) {
+	for name, c := range map[string]struct {
+		peer PeerState
+		rest Status
+		want string
+	}{
+		"not eligible": {peer: PeerState{Node: "b", Role: state.RoleStandby, Reasons: []state.Ineligible{{Text: "held: new disk"}}}, want: "new disk"},
+		"in fault":     {peer: PeerState{Node: "b", Role: state.RoleFault, Eligible: true}, want: "fault"},
+		"no image": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
+			rest: Status{Services: &ServicesStatus{MissingImages: []string{"app:1"}}}, want: "app:1"},
+		"no dataset": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
+			rest: Status{Data: &DataStatus{Missing: []string{"tank/app"}}}, want: "tank/app"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := serving(t)
+			f.peers.set("b", c.peer)
+			f.peers.status = c.rest
+			_, err := f.Switchover(t.Context(), "b", false)
+			if _, refused := errors.AsType[*NotReadyError](err); !refused || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v", err)
+			}
+			f.is(t, state.RoleActive)
+			f.writes(t, true)
+		})
+	}
+}
+
+// The successor fails: this node may have the address again.
+func TestASuccessorThatFails(t *testing.T) {
+	f := serving(t)
+	f.peers.with("b", func() (PeerState, error) {
+		p := PeerState{Node: "b", Role: state.RoleStandby, Eligible: true}
+		if !state.Shown(f.Config.RunDir) {
+			p.Role, p.Eligible, p.Reasons = state.RoleFault, false, []state.Ineligible{{Kind: state.IneligiblePromotion, Text: "no project could be started"}}
+		}
+		return p, nil
+	})
+	_, err := f.Switchover(t.Context(), "b", false)
+	if err == nil || !strings.Contains(err.Error(), "no project could be started") {
+		t.Fatalf("error %v", err)
+	}
+	if !state.Shown(f.Config.RunDir) {
+		t.Error("this node may not have the address again")
+	}
+}
+
+func TestADryRunChangesNothing(t *testing.T) {
+	f := serving(t)
+	f.sent = func() error { t.Error("sent"); return nil }
+	result, err := f.Switchover(t.Context(), "b", true)
+	if err != nil || result.Moved || len(result.Checks) == 0 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	f.is(t, state.RoleActive)
+}
+
+// Killed in the middle of a switchover, the node is found on its way down, with
+// keepalived's wish that it be active.
+func TestAKilledSwitchoverIsTakenBack(t *testing.T) {
+	f := serving(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.sent = func() error {
+		if role, _ := f.State.Role(); role.HandsOver() {
+			cancel()
+			return ctx.Err()
+		}
+		return nil
+	}
+	role := f.is(t, state.RoleActive)
+	role.Role = state.RoleDemoting
+	role.Transition = &state.Transition{From: state.RoleActive, To: state.RoleStandby, Handover: "b", Started: time.Now()}
+	if err := f.State.SetRole(role); err != nil {
+		t.Fatal(err)
+	}
+	f.services.Stop(t.Context(), nil, 0)
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleActive)
+	f.writes(t, true)
+}
