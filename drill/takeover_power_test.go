@@ -109,7 +109,7 @@ func promotionFails(t *testing.T, d *takeover) {
 	block := `zfs unmount "$1" 2>/dev/null || true; rm -rf /"$1"; touch /"$1"`
 	d.shell(t, to, block, Apps)
 	d.afterwards(t, to, `[ -d /`+Apps+` ] || rm -f /`+Apps)
-	before := d.state(t, to)
+	term := d.state(t, from).Role.Term
 	d.must(t, lab.StopService(d.ctx, from, "keepalived"))
 	d.awaitState(t, to, "a promotion that failed", func(s NodeState) bool {
 		return !s.Shown && s.Role.Role == state.RoleFault && len(s.Eligibility.Reasons) > 0 && s.Eligibility.Reasons[0].Kind == state.IneligiblePromotion
@@ -117,8 +117,8 @@ func promotionFails(t *testing.T, d *takeover) {
 	d.must(t, lab.StartService(d.ctx, from, "keepalived"))
 	d.serves(t)
 	d.stays(t, 6*time.Second)
-	if after := d.state(t, to); after.Role.Term != before.Role.NewestTerm+1 || after.Shown {
-		t.Errorf("%s was %s and is %s: it was promoted more than once, or not at all", to.Name(), before, after)
+	if s := d.state(t, to); s.Role.Term != term+1 || s.Shown {
+		t.Errorf("after term %d, %s is %s: it was promoted more than once, or not at all", term, to.Name(), s)
 	}
 	d.shell(t, to, `rm -f /"$1"`, Apps)
 }

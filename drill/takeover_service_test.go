@@ -38,13 +38,16 @@ func reload(t *testing.T, d *takeover) {
 	}
 }
 
+// asKeepalived runs a script ($1) in a shell that is called keepalived, by which
+// hooks know whose wish they bring.
+const asKeepalived = `mkdir -p /run/drill; cp /bin/bash /run/drill/keepalived; /run/drill/keepalived -c "$1"`
+
 // hooksInWrongOrder runs hooks as keepalived does, which starts them in the
 // right order but does not wait: the last one started counts, whichever comes
-// last. The shell that starts them is called keepalived, by which hooks know
-// whose wish they bring.
+// last.
 func hooksInWrongOrder(t *testing.T, d *takeover) {
 	before := d.state(t, d.active)
-	d.shell(t, d.active, `mkdir -p /run/drill; cp /bin/bash /run/drill/keepalived; /run/drill/keepalived -c '
+	d.shell(t, d.active, asKeepalived, `
 		( kill -STOP $BASHPID; exec failover-notify fault ) & fault=$!
 		( kill -STOP $BASHPID; exec failover-notify backup ) & backup=$!
 		for p in $fault $backup; do until grep -q "^State:.*stopped" /proc/$p/status; do :; done; done
@@ -52,7 +55,7 @@ func hooksInWrongOrder(t *testing.T, d *takeover) {
 		failover-notify master & wait $!
 		kill -CONT $fault; wait $fault
 		kill -CONT $backup; wait $backup
-		exit 0'`)
+		exit 0`)
 	d.stays(t, 4*time.Second)
 	if after := d.state(t, d.active); after.Intent.Wish != state.WishMaster || after.Role.Term != before.Role.Term {
 		t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
