@@ -18,6 +18,8 @@ const statusTimeout = 3 * time.Second
 // Status is what a node is and what it has, for a person.
 type Status struct {
 	PeerState
+	// Kept says that keepalived runs, or that there is no address to keep.
+	Kept     bool               `json:"kept"`
 	Services    *ServicesStatus    `json:"services,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
@@ -92,6 +94,10 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	var err error
 	s.PeerState, err = n.Describe()
+	// One that can't be looked for does not run, as far as a person knows; the
+	// alerts say why.
+	kept, keptErr := n.Address.Kept()
+	s.Kept = !n.Address.Configured() || keptErr == nil && kept
 	looking.Wait()
 	if err != nil {
 		return s, err

@@ -26,7 +26,7 @@ func silent(name string) failover.NodeStatus {
 	return failover.NodeStatus{Node: name, Error: name + " can't be reached"}
 }
 
-func eligibleNow(s *failover.Status) { s.Eligible = true }
+func eligibleNow(s *failover.Status) { s.Eligible, s.Kept = true, true }
 
 func TestSummary(t *testing.T) {
 	for _, c := range []struct {
@@ -35,6 +35,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{"a is active, and b may take over", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, eligibleNow)}},
 		{"a is active, and no other node could take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleFault, nil)}},
+		{"a is active, and no other node could take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, func(s *failover.Status) { s.Eligible = true })}},
 		{"a is active, and b can't be asked", []failover.NodeStatus{node("a", state.RoleActive, nil), silent("b")}},
 		{"CONFLICT: a and b are active at the same time", []failover.NodeStatus{node("a", state.RoleActive, nil), node("b", state.RoleActive, nil)}},
 		{"no node that answers is active, and b may take over", []failover.NodeStatus{silent("a"), node("b", state.RoleStandby, eligibleNow)}},
@@ -50,7 +51,7 @@ func TestSummary(t *testing.T) {
 
 func TestStatusText(t *testing.T) {
 	active := node("primary", state.RoleActive, func(s *failover.Status) {
-		s.Eligible, s.HoldsAddress = true, true
+		s.Eligible, s.Kept, s.HoldsAddress = true, true, true
 		s.Transition = &state.Transition{From: state.RoleStandby, To: state.RoleActive, Started: now.Add(-2 * time.Hour), Ended: now.Add(-2*time.Hour + 2300*time.Millisecond), Outcome: state.OutcomePartial, Error: "active, but 1 failed"}
 		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{"traefik", "web"}, Stopped: []string{"media"}, Lame: []string{"web/worker stopped"}}
 		s.Data = &failover.DataStatus{Datasets: 5, Writable: 4, Missing: []string{"tank/media"}}

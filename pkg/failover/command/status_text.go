@@ -20,7 +20,7 @@ func summary(nodes []failover.NodeStatus) string {
 			silent = append(silent, n.Node)
 		case s.Role == state.RoleActive:
 			active = append(active, n.Node)
-		case s.Eligible:
+		case s.Eligible && s.Kept:
 			ready = append(ready, n.Node)
 		}
 	}
@@ -103,7 +103,12 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 		row("address", func(s *failover.Status) string {
 			return map[bool]string{true: "is here", false: "not here"}[s.HoldsAddress]
 		}),
-		row("eligible", func(s *failover.Status) string { return eligible(s.PeerState) }),
+		row("eligible", func(s *failover.Status) string {
+			if s.Eligible && !s.Kept {
+				return "yes, but keepalived does not run"
+			}
+			return eligible(s.PeerState)
+		}),
 		row("last change", sayTransition),
 		row("projects", sayServices),
 		row("images", sayImages),
