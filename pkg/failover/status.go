@@ -19,7 +19,7 @@ const statusTimeout = 3 * time.Second
 type Status struct {
 	PeerState
 	// Kept says that keepalived runs, or that there is no address to keep.
-	Kept     bool               `json:"kept"`
+	Kept        bool               `json:"kept"`
 	Services    *ServicesStatus    `json:"services,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
