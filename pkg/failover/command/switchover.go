@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // newSwitchover returns the command "switchover".
@@ -50,6 +52,43 @@ fails before that starts everything here again.`,
 	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the only other one)")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")
 	out.addTo(c)
+	return c
+}
+
+// drainTimeout leaves systemd's usual 90 s for a stop room for keepalived's own.
+const drainTimeout = 80 * time.Second
+
+// newDrain returns the command "drain".
+func newDrain(p *cli.Process) *cobra.Command {
+	timeout := drainTimeout
+	c := &cobra.Command{
+		Use:   "drain",
+		Short: "Hand over before keepalived stops, if another node is ready",
+		Long: `Hand over as switchover does before keepalived stops: its unit's ExecStop, so that
+neither "systemctl stop keepalived" nor a reboot loses anything. When no other node
+is ready, or it takes too long, everything goes on here, and keepalived's stop does
+what it would have done anyway. On a node that is not active nothing is done.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			n, err := newNode(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			here, err := n.Describe()
+			if err != nil || here.Role != state.RoleActive {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), timeout)
+			defer cancel()
+			result, err := n.Switchover(ctx, "", false)
+			if err != nil {
+				return err
+			}
+			p.Log.Info().Str("to", result.To).Float64("gap", result.Gap).Msg("handed over")
+			return nil
+		},
+	}
+	c.Flags().DurationVar(&timeout, "timeout", timeout, "how long it may take")
 	return c
 }
 
