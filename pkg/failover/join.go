@@ -39,7 +39,13 @@ func (n *Node) joinedAt() time.Time {
 
 // forgetJoined makes the node one that has not joined, which may not hold the
 // address.
+//
+// The folder is made first of all: keepalived drops a track_file whose folder is
+// not there when it starts, and with it the condition.
 func (n *Node) forgetJoined(ctx context.Context) error {
+	if err := os.MkdirAll(n.Config.RunDir, 0o755); err != nil {
+		return fmt.Errorf("begin to join: %w", err)
+	}
 	if err := os.Remove(filepath.Join(n.Config.RunDir, joinedName+".json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("begin to join: %w", err)
 	}
