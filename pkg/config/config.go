@@ -37,6 +37,7 @@ type Config struct {
 	Keepalived  Keepalived  `yaml:"keepalived"`
 	Lag         Lag         `yaml:"lag"`
 	Notify      Notify      `yaml:"notify"`
+	Images      Images      `yaml:"images"`
 	Heartbeat   Heartbeat   `yaml:"heartbeat"`
 	Metrics     Metrics     `yaml:"metrics"`
 
@@ -264,4 +265,24 @@ type Keepalived struct {
 	File string `yaml:"file" default:"/etc/keepalived/keepalived.conf"`
 	// Folder in which the programs are that keepalived runs.
 	Programs string `yaml:"programs" default:"/usr/bin"`
+}
+
+// Images says how image-sync fetches the checkout and the images.
+type Images struct {
+	// How many images are fetched at the same time.
+	Parallel int `yaml:"parallel" default:"4"`
+	// How many superseded versions of each image to keep. Only those that
+	// image-sync has brought are ever removed.
+	Keep int `yaml:"keep" default:"1"`
+	// How long a layer may stand still before its image is given up.
+	Stall time.Duration `yaml:"stall" default:"1m"`
+	// The branch that the checkout in services.directory follows. Empty: the
+	// one that is checked out.
+	Branch string `yaml:"branch"`
+	// How long fetching the branch may take.
+	FetchTimeout time.Duration `yaml:"fetch_timeout" default:"2m"`
+	// Take only commits whose signature git verifies.
+	VerifyCommits bool `yaml:"verify_commits" default:"false"`
+	// Path of image-sync on the other nodes.
+	RemoteCommand string `yaml:"remote_command" default:"image-sync"`
 }

@@ -28,6 +28,7 @@ func (c *Config) validate(found *problems) {
 	k.witness()
 	k.keepalived()
 	k.monitoring()
+	k.images()
 }
 
 // bad records a problem with a key, at the place where its value was given.
@@ -188,6 +189,8 @@ func (k checker) durations() {
 		{"services.start_timeout", c.Services.StartTimeout},
 		{"probe.grace", c.Probe.Grace},
 		{"witness.timeout", c.Witness.Timeout},
+		{"images.stall", c.Images.Stall},
+		{"images.fetch_timeout", c.Images.FetchTimeout},
 		{"failover.peer_timeout", c.Failover.PeerTimeout},
 		{"failover.peer_stop", c.Failover.PeerStop},
 		{"failover.dataset_timeout", c.Failover.DatasetTimeout},
