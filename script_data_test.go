@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -36,9 +37,9 @@ func takeOverData(args []string) error {
 	var result data.Result
 	switch ctx := context.Background(); args[0] {
 	case "promote":
-		result, err = d.Promote(ctx, data.Unrecorded)
+		result, err = d.Promote(ctx, timed)
 	case "demote":
-		result, err = d.Demote(ctx, data.Unrecorded)
+		result, err = d.Demote(ctx, timed)
 	case "fence":
 		result, err = d.Fence(ctx)
 	case "state":
@@ -62,4 +63,14 @@ func takeOverData(args []string) error {
 		fmt.Println("failed:", failure.Err)
 	}
 	return nil
+}
+
+// timed says on request how long each step took.
+func timed(ctx context.Context, name, object string, budget time.Duration, do func(context.Context) error) error {
+	started := time.Now()
+	err := data.Unrecorded(ctx, name, object, budget, do)
+	if os.Getenv("TAKE_OVER_TIMES") != "" {
+		fmt.Fprintf(os.Stderr, "%8.3f s  %s\n", time.Since(started).Seconds(), name)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,14 +12,12 @@ import (
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// restore puts canmount and readonly back: canmount first, so that a dataset
-// that is writable again is never one that would not be mounted. Then it reads
-// back, since a call on many datasets does not tell of each.
+// restore puts canmount and readonly back, then it reads back, since a call on
+// many datasets does not tell of each.
 func (w *work) restore(ctx context.Context) error {
 	if len(w.marks) > 0 {
 		err := w.soft(ctx, "make writable", len(w.marks), func(ctx context.Context) error {
-			w.put(ctx, "canmount", func(m mark) string { return m.canmount })
-			w.put(ctx, "readonly", func(m mark) string { return m.readonly })
+			w.putBack(ctx)
 			return nil
 		})
 		if err != nil {
@@ -31,23 +30,31 @@ func (w *work) restore(ctx context.Context) error {
 	return w.judge(ctx)
 }
 
-// put brings one property of the datasets back, those with the same value
-// together.
-func (w *work) put(ctx context.Context, property string, value func(mark) string) {
-	groups := map[string][]string{}
+// putBack brings the datasets to what was before, those with the same values
+// together. canmount goes first, so that a dataset that is writable again is
+// never one that would not be mounted.
+func (w *work) putBack(ctx context.Context) {
+	groups := map[mark][]string{}
 	for _, name := range sorted(w.marks) {
-		if v := value(w.marks[name]); v != "" {
-			groups[v] = append(groups[v], name)
-		}
+		m := w.marks[name]
+		m.mounted = false
+		groups[m] = append(groups[m], name)
 	}
-	for _, v := range sorted(groups) {
-		w.inBatches(ctx, groups[v], func(ctx context.Context, names ...string) error {
-			if v == none {
-				return w.zfs.Revert(ctx, property, names...)
-			}
-			return w.zfs.Set(ctx, map[string]string{property: v}, names...)
+	for m, names := range groups {
+		w.inBatches(ctx, names, func(ctx context.Context, names ...string) error {
+			return errors.Join(w.put(ctx, "canmount", m.canmount, names), w.put(ctx, "readonly", m.readonly, names))
 		})
 	}
+}
+
+func (w *work) put(ctx context.Context, property, value string, names []string) error {
+	switch value {
+	case "":
+		return nil
+	case none:
+		return w.zfs.Revert(ctx, property, names...)
+	}
+	return w.zfs.Set(ctx, map[string]string{property: value}, names...)
 }
 
 // judge looks at the datasets that are read-only still: some are meant to be,
