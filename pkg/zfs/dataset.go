@@ -181,19 +181,33 @@ func parseDataset(row []string) (Dataset, error) {
 	return d, nil
 }
 
-// listSnapshots fills in the snapshots and bookmarks of datasets. It asks only
-// for columns that keep "zfs list" on its fast path (openzfs/zfs#14110).
+// listSnapshots fills in the snapshots and bookmarks of datasets.
 func (z *ZFS) listSnapshots(ctx context.Context, kinds, names []string, recursive bool, datasets []Dataset) error {
 	var rows [][]string
-	var err error
 	for _, kind := range kinds { // both at once would leave the fast path
-		argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kind}, depth(recursive, "1")...)
-		more, err := z.table(ctx, append(argv, names...))
+		more, err := z.snapshotRows(ctx, kind, names, recursive)
 		if err != nil {
-			return fmt.Errorf("list %ss of %s: %w", kind, strings.Join(names, ", "), err)
+			return err
 		}
 		rows = append(rows, more...)
 	}
+	return addSnapshots(rows, datasets)
+}
+
+// snapshotRows lists snapshots or bookmarks. It asks only for columns that keep
+// "zfs list" on its fast path (openzfs/zfs#14110).
+func (z *ZFS) snapshotRows(ctx context.Context, kind string, names []string, recursive bool) ([][]string, error) {
+	argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kind}, depth(recursive, "1")...)
+	rows, err := z.table(ctx, append(argv, names...))
+	if err != nil {
+		return nil, fmt.Errorf("list %ss of %s: %w", kind, strings.Join(names, ", "), err)
+	}
+	return rows, nil
+}
+
+// addSnapshots adds what snapshotRows has listed to its datasets, in order.
+func addSnapshots(rows [][]string, datasets []Dataset) error {
+	var err error
 	index := make(map[string]int, len(datasets))
 	for i := range datasets {
 		index[datasets[i].Name] = i

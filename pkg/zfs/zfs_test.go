@@ -164,3 +164,73 @@ func TestReceiveArgv(t *testing.T) {
 		}
 	}
 }
+
+// Properties are told apart by where they come from, and roots that are not
+// there are left out.
+func TestProperties(t *testing.T) {
+	z := fake(t, `case "$*" in "get -H -p -r -t filesystem,volume -o name,property,value,received,source readonly,understudy:demoted tank/a b tank/gone") ;; *) echo "called: $*" >&2; exit 2;; esac
+	printf 'tank/a b\treadonly\ton\toff\tlocal\n'
+	printf 'tank/a b\tunderstudy:demoted\t-\t-\t-\n'
+	printf 'tank/a b/c\treadonly\ton\t-\tinherited from tank/a b\n'
+	printf 'tank/a b/c\tunderstudy:demoted\tx=-\tx=-\treceived\n'
+	echo "cannot open 'tank/gone': dataset does not exist" >&2
+	exit 1
+`)
+	got, err := z.Properties(t.Context(), []string{"tank/a b", "tank/gone"}, "readonly", DemotedProperty)
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	a, c := got["tank/a b"]["readonly"], got["tank/a b/c"]["readonly"]
+	if a.Local() != "on" || a.Received != "off" || a.From() != "" || c.Local() != "" || c.Value != "on" || c.From() != "tank/a b" {
+		t.Errorf("%+v, %+v", a, c)
+	}
+	if mark := got["tank/a b/c"][DemotedProperty]; mark.Local() != "" || mark.Value != "x=-" {
+		t.Errorf("%+v", mark)
+	}
+	if none := got["tank/a b"][DemotedProperty]; none != (Property{}) {
+		t.Errorf("%+v", none)
+	}
+	for _, script := range []string{"echo 'cannot open: pool I/O is currently suspended' >&2; exit 1", "printf 'tank\treadonly\n'"} {
+		if got, err := fake(t, script).Properties(t.Context(), []string{"tank"}, "readonly"); err == nil {
+			t.Errorf("%s: no error, but %v", script, got)
+		}
+	}
+}
+
+// A call on several datasets goes on after one that fails; About tells which
+// one that was.
+func TestAbout(t *testing.T) {
+	z := fake(t, `printf "cannot set property for 'tank/a': permission denied\ncannot open 'tank/b': dataset does not exist\n" >&2; exit 255`)
+	err := z.Set(t.Context(), map[string]string{"readonly": "on", "canmount": "noauto"}, "tank/a", "tank/b", "tank/a/c")
+	if a := About(err, "tank/a"); !errors.Is(a, Denied) || a.Error() != "cannot set property for 'tank/a': permission denied" {
+		t.Errorf("tank/a: %v", a)
+	}
+	if b := About(err, "tank/b"); !errors.Is(b, Missing) {
+		t.Errorf("tank/b: %v", b)
+	}
+	if c := About(err, "tank/a/c"); c != nil {
+		t.Errorf("tank/a/c: %v", c)
+	}
+	hangs := fake(t, "exec sleep 60")
+	if err := hangs.Revert(t.Context(), "readonly", "tank/a"); About(err, "tank/a") == nil {
+		t.Errorf("%v is about no dataset", err)
+	}
+}
+
+// What is so already is no error.
+func TestMountTwice(t *testing.T) {
+	z := fake(t, `case "$1" in
+mount) echo "cannot mount 'tank/a': filesystem already mounted" >&2; exit 1;;
+load-key) echo "Key load error: Key already loaded for 'tank/a'." >&2; exit 255;;
+esac`)
+	if err := errors.Join(z.Mount(t.Context(), "tank/a"), z.LoadKey(t.Context(), "tank/a")); err != nil {
+		t.Error(err)
+	}
+	z = fake(t, `echo "cannot mount 'tank/a': encryption key not loaded" >&2; exit 1`)
+	if err := z.Mount(t.Context(), "tank/a"); !errors.Is(err, KeyMissing) {
+		t.Errorf("error is %v", err)
+	}
+	if err := z.Unmount(t.Context(), "tank/a", t.TempDir()); err == nil || errors.Is(err, Busy) {
+		t.Errorf("unmount of a plain folder: %v", err)
+	}
+}
