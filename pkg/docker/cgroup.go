@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,7 +20,9 @@ const CgroupRoot = "/sys/fs/cgroup"
 
 // groupName is how Docker names a container's cgroup: with systemd
 // docker-ID.scope, else ID below a group "docker".
-var groupName = regexp.MustCompile(`^(?:docker-)?([0-9a-f]{64})(?:\.scope)?$`)
+var groupName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:docker-)?([0-9a-f]{64})(?:\.scope)?$`)
+})
 
 // Groups returns the cgroup folder of each container that has processes, by
 // the container's id, as the kernel knows it: no engine is asked.
@@ -35,7 +38,7 @@ func Groups(root string) (map[string]string, error) {
 		if !entry.IsDir() {
 			return nil
 		}
-		match := groupName.FindStringSubmatch(entry.Name())
+		match := groupName().FindStringSubmatch(entry.Name())
 		if match == nil {
 			return nil
 		}

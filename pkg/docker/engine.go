@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/once"
 )
 
 // api is the oldest version of the Engine's interface that has all we need:
@@ -29,15 +31,17 @@ const DefaultTimeout = 5 * time.Second
 // Engine is the Docker Engine behind a socket.
 type Engine struct {
 	socket string
-	client *http.Client
+	dial   once.Dial
+	client *http.Client // for streams, which go both ways at the same time
 }
 
 // New returns the engine behind a unix socket. Nothing is asked yet.
 func New(socket string) *Engine {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
-	return &Engine{socket: socket, client: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	stream := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
+	return &Engine{socket: socket, dial: dial, client: &http.Client{Transport: &http.Transport{DialContext: stream, DisableKeepAlives: true}}}
 }
 
 // Socket is the path of the engine's socket.
@@ -129,11 +133,8 @@ func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, pa
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := e.client.Do(req)
+	resp, err := once.RoundTrip(req, e.dial)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
 		return &Error{Op: op, Socket: e.socket, Err: err}
 	}
 	defer resp.Body.Close()

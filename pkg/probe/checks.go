@@ -1,11 +1,13 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/once"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -85,16 +88,10 @@ func get(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
-	// Not the default transport: it knows proxies. Whether it serves is the
-	// question, not who it is, so the certificate does not matter.
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	resp, err := transport.RoundTrip(req)
+	resp, err := once.RoundTrip(req, dialer(req.URL))
 	if err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: no answer in time", target)
-		}
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
 		}
 		return fmt.Errorf("%s: %w", target, err)
 	}
@@ -103,6 +100,18 @@ func get(ctx context.Context, target string) error {
 		return fmt.Errorf("%s answers %d", target, resp.StatusCode)
 	}
 	return nil
+}
+
+// dialer connects to the host of a target. Whether it serves is the question,
+// not who it is, so the certificate does not matter.
+func dialer(target *url.URL) once.Dial {
+	return func(ctx context.Context) (net.Conn, error) {
+		if target.Scheme == "https" {
+			encrypted := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+			return encrypted.DialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "443")))
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "80")))
+	}
 }
 
 // engine says whether the Docker Engine answers.
