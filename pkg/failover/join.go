@@ -94,7 +94,7 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 	answers := make(chan []Answer, 1)
 	go func() { answers <- n.askAll(ctx) }()
 
-	demoted := n.demote(ctx, role, state.Intent{Seq: role.Intent, Wish: state.WishBackup, Source: state.SourceJoin}, state.RoleStandby)
+	demoted := n.demote(ctx, role, state.Intent{Wish: state.WishBackup, Source: state.SourceJoin}, state.RoleStandby)
 	if _, left := errors.AsType[*LeftoverError](demoted); demoted != nil && !left {
 		return Joined{}, demoted
 	}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -98,10 +99,33 @@ const (
 	IneligibleRefused   = "refused"   // a promotion was refused for what may pass
 )
 
-// Intent returns the newest intent; found is false before there was any.
+// Intent returns the newest intent; found is false before there was any, and
+// when a power cut has torn it: it was one of an earlier boot then.
 func (d *Dir) Intent() (i Intent, found bool, err error) {
 	found, err = d.Read(intentName, &i)
+	if _, torn := errors.AsType[*CorruptError](err); torn {
+		return Intent{}, false, nil
+	}
 	return i, found, err
+}
+
+// writeIntent replaces the newest intent as a whole. Nothing is synced: an intent
+// counts in its own boot only, and keepalived's hooks must not wait for a disk.
+func (d *Dir) writeIntent(i Intent) error {
+	path := filepath.Join(d.path, IntentFile)
+	data, err := json.Marshal(i)
+	if err != nil {
+		return fmt.Errorf("encode the intent: %w", err)
+	}
+	// Nobody else writes it now: the caller has the lock.
+	beside := path + ".new"
+	if err := os.WriteFile(beside, append(data, '\n'), 0o644); err != nil {
+		return &AccessError{Op: "write state", Path: path, Err: err}
+	}
+	if err := os.Rename(beside, path); err != nil {
+		return &AccessError{Op: "write state", Path: path, Err: err}
+	}
+	return nil
 }
 
 // RecordIntent makes i the newest intent, unless a newer one is recorded
@@ -119,11 +143,10 @@ func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, e
 	}
 	defer lock.Unlock()
 	last, found, err := d.Intent()
-	if _, corrupt := errors.AsType[*CorruptError](err); err != nil && !corrupt {
+	if err != nil {
 		return Intent{}, err
 	}
-	// One that can't be read is replaced: the newest wish is what counts.
-	if found && err == nil {
+	if found {
 		if i.Boot == last.Boot && i.before(last) {
 			return last, nil
 		}
@@ -137,12 +160,12 @@ func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, e
 					last.Source = i.Source
 				}
 				last.Started, last.PID = i.Started, i.PID
-				return last, d.Write(intentName, last)
+				return last, d.writeIntent(last)
 			}
 		}
 	}
 	i.Seq = last.Seq + 1
-	return i, d.Write(intentName, i)
+	return i, d.writeIntent(i)
 }
 
 // before says whether the process that asked for i was started before that of
