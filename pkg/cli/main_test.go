@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +68,10 @@ func realProgram(p *cli.Process) *cobra.Command {
 	})
 	add("path", func(*cobra.Command) error {
 		_, err := fmt.Fprintln(p.Stdout, os.Getenv("PATH"))
+		return err
+	})
+	add("home", func(*cobra.Command) error {
+		_, err := fmt.Fprintln(p.Stdout, os.Getenv("HOME"))
 		return err
 	})
 	return root
@@ -176,6 +181,20 @@ func TestBrokenPipe(t *testing.T) {
 	_ = c.Wait()
 	if code := c.ProcessState.ExitCode(); code != cli.Partial {
 		t.Errorf("ended as %v", c.ProcessState)
+	}
+}
+
+func TestHomeIsCompleted(t *testing.T) {
+	who, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for home, want := range map[string]string{"": who.HomeDir, "/elsewhere": "/elsewhere"} {
+		s := start(t, []string{"HOME=" + home}, "home")
+		s.expect(t, want)
+		if code := s.wait(); code != 0 {
+			t.Errorf("%s: code %d", home, code)
+		}
 	}
 }
 

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,7 +67,7 @@ func Main(newCommand NewCommand) {
 		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		Unattended:     leadsNowhere(os.Stderr),
 	}
-	if err := completePath(); err != nil {
+	if err := errors.Join(completePath(), completeHome()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: error: %v\n", p.Name, err)
 		os.Exit(Failed)
 	}
@@ -73,6 +75,23 @@ func Main(newCommand NewCommand) {
 	code := Run(ctx, os.Args[1:], p, newCommand)
 	stop()
 	os.Exit(code)
+}
+
+// completeHome sets HOME to what the user database says: systemd gives root's
+// services none, nor does keepalived give its hooks one, while Docker finds its
+// settings there and Compose files speak of it.
+func completeHome() error {
+	if os.Getenv("HOME") != "" {
+		return nil
+	}
+	who, err := user.Current()
+	if err != nil || who.HomeDir == "" {
+		return nil //nolint:nilerr // a user without a home has none to set
+	}
+	if err := os.Setenv("HOME", who.HomeDir); err != nil {
+		return fmt.Errorf("complete HOME: %w", err)
+	}
+	return nil
 }
 
 // completePath adds the folders in which zfs, keepalived and their like live:
