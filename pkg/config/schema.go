@@ -78,7 +78,7 @@ func schema() key {
 // field that holds the struct: "name=value" for keys whose default depends on
 // where the struct is used.
 func keysOf(t reflect.Type, prefix, overrides string) []key {
-	var keys []key
+	keys := make([]key, 0, t.NumField())
 	for f := range t.Fields() {
 		name, ok := f.Tag.Lookup("yaml")
 		if !ok {
