@@ -22,6 +22,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	failover "github.com/understudy-ha/understudy/pkg/failover/command"
+	lag "github.com/understudy-ha/understudy/pkg/lag/command"
 	probe "github.com/understudy-ha/understudy/pkg/probe/command"
 	replicate "github.com/understudy-ha/understudy/pkg/replicate/command"
 )
@@ -34,6 +35,7 @@ func programs() map[string]func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)
 		},
+		"lag-check":     func() { cli.Main(lag.New) },
 		"take-over":     takeOver,
 		"zfs-replicate": func() { cli.Main(replicate.New) },
 	}

@@ -19,6 +19,7 @@ var allowed = []string{
 	"zfs-replicate receiver",
 	"failover-notify peer -o json",
 	"failover-notify status --local -o json",
+	"lag-check inventory -o json",
 }
 
 // programFolders are where our programs may lie, besides the folder of this one.

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/lag"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// options are the flags of lag-check.
+type options struct {
+	format, textfile string
+	local            bool
+}
+
+// service is the first word of the line for Nagios.
+const service = "LAG"
+
+func (o options) run(ctx context.Context, p *cli.Process) error {
+	switch o.format {
+	case "nagios", "text", "json":
+	default:
+		return o.unknown(p, cli.Usagef("--output %s: want nagios, text or json", o.format))
+	}
+	checker, err := newChecker(ctx, p)
+	if err != nil {
+		return o.unknown(p, err)
+	}
+	r, err := checker.Check(ctx, !o.local)
+	if err != nil {
+		return o.unknown(p, err)
+	}
+	if err := checker.Remember(r); err != nil {
+		p.Log.Warn().Err(err).Msg("this measurement is not kept")
+	}
+	if err := o.print(p.Stdout, checker, r); err != nil {
+		return &unknownError{fmt.Errorf("write the result: %w", err)}
+	}
+	if r.Level == lag.OK {
+		return nil
+	}
+	p.Stderr = io.Discard // it is said
+	return &verdict{r.Level}
+}
+
+// print writes a report.
+func (o options) print(w io.Writer, c *lag.Checker, r *lag.Report) error {
+	switch o.format {
+	case "json":
+		return report.JSON(w, r)
+	case "text":
+		return writeText(w, r)
+	}
+	_, err := fmt.Fprintln(w, line(c, r))
+	return err
+}
+
+// unknown says why nothing could be told. Nagios reads stdout only.
+func (o options) unknown(p *cli.Process, err error) error {
+	if o.format == "nagios" {
+		if _, failed := fmt.Fprintln(p.Stdout, report.NagiosLine(service, lag.Unknown.String(), err.Error(), nil)); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}
+	return &unknownError{err}
+}
+
+// ago is how long before now a time was.
+func ago(now, then time.Time) string {
+	if then.IsZero() {
+		return "never"
+	}
+	return report.Duration(max(0, now.Sub(then))) + " ago"
+}

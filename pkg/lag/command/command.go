@@ -1,0 +1,129 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/lag"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// exitStatus replaces the usual codes: they are those of Nagios's plugins.
+const exitStatus = `  0  ok
+  1  warning: a lag is over its lower limit, or a node can't be asked
+  2  critical: a lag is over its upper limit, a replica is missing or diverged
+  3  unknown: it could not be told, or the command line or config is wrong`
+
+// verdict ends the process with a level's code. What there is to say is said.
+type verdict struct{ level lag.Level }
+
+func (v *verdict) Error() string { return v.level.String() }
+
+// ExitCode is Nagios's.
+func (v *verdict) ExitCode() int { return int(v.level) }
+
+// unknownError gives every failure the code 3.
+type unknownError struct{ err error }
+
+func (e *unknownError) Error() string { return e.err.Error() }
+func (e *unknownError) Unwrap() error { return e.err }
+
+// ExitCode is 3: Nagios takes any other for a statement about the data.
+func (e *unknownError) ExitCode() int { return int(lag.Unknown) }
+
+// New is lag-check's command.
+func New(p *cli.Process) *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "lag-check",
+		Short: "Say what would be lost if the active node died now",
+		Long: `Say how far each standby is behind: for every dataset the age of the newest
+snapshot that both nodes have, compared by guid, and what was written since. A
+dataset that nobody writes to is never behind, however old its snapshots are.
+
+It runs on either node and asks the other one over ssh. Where that does not
+answer, it says so and what was known last. The limits are lag.warning and
+lag.critical.
+
+Each run is kept: see lag-check history.`,
+		Example: `  lag-check                    one line for Nagios and its kin
+  lag-check -o text            a table
+  lag-check --textfile /var/lib/prometheus/node-exporter`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &unknownError{cli.Usagef("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), p) },
+	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unknownError{cli.Usagef("%v", err)} })
+	c.Flags().StringVarP(&o.format, "output", "o", "nagios", "output `format`: nagios, text or json (seconds and bytes)")
+	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: say what this one knows")
+	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")
+	cli.SetExitStatus(c, exitStatus)
+	c.AddCommand(newInventory(p), cli.ConfigCommand(p))
+	return c
+}
+
+// newChecker loads the config and puts together what measures.
+func newChecker(ctx context.Context, p *cli.Process) (*lag.Checker, error) {
+	cfg, err := p.LoadConfig(nil)
+	if err != nil {
+		return nil, err
+	}
+	self, err := cfg.Self(ctx, config.LocalAddresses)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Replication.Datasets) == 0 {
+		return nil, cli.Usagef("no datasets are replicated: see replication.datasets in %s", cfg.File())
+	}
+	runner := run.New(p.Log)
+	return &lag.Checker{
+		Config: cfg, Self: self, State: dir, ZFS: zfs.New(runner, cfg.Replication.Timeouts.ZFS),
+		Peers: lag.SSHPeers{Config: cfg, Runner: runner, Now: p.Now}, Log: p.Log, Now: p.Now,
+	}, nil
+}
+
+// newInventory returns the command "inventory".
+func newInventory(p *cli.Process) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "inventory",
+		Short: "Say what this node has, for lag-check on the other nodes",
+		Long:  `Say what this node has: its role, its datasets and their snapshots, as JSON. lag-check on the other nodes asks for it over ssh.`,
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if format != "json" {
+				return cli.Usagef("--output %s: want json", format)
+			}
+			checker, err := newChecker(c.Context(), p)
+			if err != nil {
+				return err
+			}
+			inventory, err := checker.Take(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			if err := json.NewEncoder(p.Stdout).Encode(inventory); err != nil {
+				return fmt.Errorf("write the inventory: %w", err)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&format, "output", "o", "json", "output `format`: json")
+	cli.SetExitStatus(c, "  0  done\n  1  failed\n  3  the config is wrong")
+	return c
+}

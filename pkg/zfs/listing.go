@@ -1,0 +1,76 @@
+package zfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// DatasetsAtOnce is Datasets with all its processes at the same time: it takes
+// as long as the longest of them. What changes in between shows in one listing
+// and not in the other, so it is for looking, not for deciding what to send.
+// No root may be listed twice, nor lie within another that is recursive.
+func (z *ZFS) DatasetsAtOnce(ctx context.Context, roots []Root) ([]Dataset, error) {
+	var all []Dataset
+	for _, recursive := range []bool{true, false} {
+		var names []string
+		for _, root := range roots {
+			if root.Recursive == recursive {
+				names = append(names, root.Name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		datasets, err := z.listAtOnce(ctx, names, recursive)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, datasets...)
+	}
+	slices.SortFunc(all, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func (z *ZFS) listAtOnce(ctx context.Context, names []string, recursive bool) ([]Dataset, error) {
+	var listing sync.WaitGroup
+	kinds := []string{"snapshot", "bookmark"}
+	rows, errs := make([][][]string, len(kinds)), make([]error, len(kinds)+1)
+	for i, kind := range kinds {
+		listing.Go(func() { rows[i], errs[i] = z.snapshotRows(ctx, kind, names, recursive) })
+	}
+	datasets, err := z.listDatasets(ctx, names, recursive)
+	listing.Wait()
+	errs[len(kinds)] = err
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return datasets, addSnapshots(slices.Concat(rows...), datasets)
+}
+
+// Created returns when datasets, snapshots or bookmarks (full names) were made,
+// in one call, by the clock of the node that made them. Those that are gone are
+// left out.
+func (z *ZFS) Created(ctx context.Context, names []string) (map[string]time.Time, error) {
+	made := map[string]time.Time{}
+	for names := range slices.Chunk(names, 500) {
+		rows, err := z.table(ctx, append([]string{"zfs", "get", "-H", "-p", "-o", "name,value", "creation"}, names...))
+		if err != nil {
+			return nil, fmt.Errorf("ask for times of creation: %w", err)
+		}
+		for _, row := range rows {
+			if len(row) != 2 {
+				continue
+			}
+			if seconds, err := strconv.ParseInt(row[1], 10, 64); err == nil {
+				made[row[0]] = time.Unix(seconds, 0)
+			}
+		}
+	}
+	return made, nil
+}
