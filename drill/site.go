@@ -141,7 +141,7 @@ func (s *Site) prepare(ctx context.Context, n lab.Node) error {
 	if err := SetProjects(ctx, n, nil); err != nil {
 		return err
 	}
-	if _, err := Shell(ctx, n, `failover-notify keepalived >/etc/keepalived/keepalived.conf`); err != nil {
+	if _, err := Shell(ctx, n, keepalivedConfig, string(n.Kind())); err != nil {
 		return fmt.Errorf("write keepalived's configuration: %w", err)
 	}
 	for _, service := range services(n) {
@@ -162,6 +162,12 @@ func (s *Site) prepare(ctx context.Context, n lab.Node) error {
 	return nil
 }
 
+// keepalivedConfig writes keepalived's configuration. The check ends by itself
+// when it takes two thirds of a second, which an emulated processor now and then
+// needs for it: there, several in a row have to fail.
+const keepalivedConfig = `failover-notify keepalived >/etc/keepalived/keepalived.conf
+[ "$1" != vm ] || sed -i -e 's/^    interval 1$/    interval 2/; s/^    timeout 1$/    timeout 3/; s/^    fall 2$/    fall 3/; s/^    rise 2$/    rise 1/' /etc/keepalived/keepalived.conf`
+
 // services are those of a node in the order that packaging/systemd gives them.
 func services(n lab.Node) []lab.Service {
 	list := []lab.Service{
@@ -175,7 +181,7 @@ func services(n lab.Node) []lab.Service {
 		{Name: "watch", Order: 40, Restart: true, Argv: []string{"failover-notify", "watch"}},
 		{
 			Name: "keepalived", Order: 50, Argv: []string{"keepalived", "--dont-fork", "--log-console", "--log-detail"},
-			After: []string{"failover-notify", "stop"},
+			Before: []string{"failover-notify", "drain"}, After: []string{"failover-notify", "stop"},
 		},
 	}
 	if n.Kind() == lab.VM {

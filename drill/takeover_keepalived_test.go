@@ -95,10 +95,10 @@ func flaps(t *testing.T, d *takeover) {
 
 // whilePromoting has the standby promote itself, slowly, and ends its
 // keepalived in the middle: the other node takes over again.
-func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node) error) {
+func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node)) {
 	d.slowStarts(t, "3s")
 	from, to := d.active, d.standby
-	d.must(t, lab.StopService(d.ctx, from, "keepalived"))
+	d.endKeepalived(t, from)
 	d.awaitState(t, to, "services being started", func(s NodeState) bool {
 		if s.Role.Role != state.RolePromoting || s.Role.Transition == nil {
 			return false
@@ -112,16 +112,16 @@ func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node) error) {
 	})
 	d.must(t, lab.StartService(d.ctx, from, "keepalived"))
 	ended := time.Now()
-	d.must(t, end(to))
+	end(to)
 	d.active, d.standby = to, from
 	d.moved(t, ended, 0)
 	d.idle(t, d.standby)
 }
 
 func stoppedWhilePromoting(t *testing.T, d *takeover) {
-	d.whilePromoting(t, func(n lab.Node) error { return lab.StopService(d.ctx, n, "keepalived") })
+	d.whilePromoting(t, func(n lab.Node) { d.endKeepalived(t, n) })
 }
 
 func killedWhilePromoting(t *testing.T, d *takeover) {
-	d.whilePromoting(t, func(n lab.Node) error { return lab.KillService(d.ctx, n, "keepalived") })
+	d.whilePromoting(t, func(n lab.Node) { d.must(t, lab.KillService(d.ctx, n, "keepalived")) })
 }

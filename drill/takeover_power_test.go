@@ -27,7 +27,7 @@ func (d *takeover) primaryActive(t *testing.T) {
 	if d.active == d.A {
 		return
 	}
-	d.must(t, lab.StopService(d.ctx, d.active, "keepalived"))
+	d.endKeepalived(t, d.active)
 	d.active, d.standby = d.standby, d.active
 	d.serves(t)
 	d.judge(t)
@@ -43,6 +43,9 @@ func powerPulled(t *testing.T, d *takeover) {
 	d.must(t, d.PullPlug(d.ctx, node))
 	d.moved(t, pulled, afterCrash)
 	d.returns(t, node)
+	if s := d.state(t, node); s.Shown || !s.Current() || s.Role.Role == state.RoleActive {
+		t.Errorf("with data that is old, %s is %s", node.Name(), s)
+	}
 }
 
 // returns starts a node that was active and checks that it takes nothing back.
@@ -57,9 +60,6 @@ func (d *takeover) returns(t *testing.T, node lab.Node) {
 			t.Errorf("back again, %s has at %s: %s (address: %v)", node.Name(), clock(s.Sent), what(s), s.Address)
 			break
 		}
-	}
-	if s := d.state(t, node); s.Shown || !s.Current() || s.Role.Role == state.RoleActive {
-		t.Errorf("with data that is old, %s is %s", node.Name(), s)
 	}
 }
 
@@ -110,7 +110,7 @@ func promotionFails(t *testing.T, d *takeover) {
 	d.shell(t, to, block, Apps)
 	d.afterwards(t, to, `[ -d /`+Apps+` ] || rm -f /`+Apps)
 	term := d.state(t, from).Role.Term
-	d.must(t, lab.StopService(d.ctx, from, "keepalived"))
+	d.endKeepalived(t, from)
 	d.awaitState(t, to, "a promotion that failed", func(s NodeState) bool {
 		return !s.Shown && s.Role.Role == state.RoleFault && len(s.Eligibility.Reasons) > 0 && s.Eligibility.Reasons[0].Kind == state.IneligiblePromotion
 	})

@@ -19,10 +19,45 @@ const (
 	afterTraefik = 3500 * time.Millisecond
 )
 
+// keepalivedEnded is a keepalived that ends in order, without anybody having
+// handed over before.
+func keepalivedEnded(t *testing.T, d *takeover) {
+	ended := time.Now()
+	d.endKeepalived(t, d.active)
+	d.moved(t, ended, afterStop)
+}
+
+// endKeepalived ends keepalived with SIGTERM, without what its unit does
+// before.
+func (d *takeover) endKeepalived(t *testing.T, n lab.Node) {
+	t.Helper()
+	d.must(t, lab.SignalService(d.ctx, n, "keepalived", "TERM"))
+}
+
+// switchover moves everything by hand: not one acknowledged write is lost.
+func switchover(t *testing.T, d *takeover) {
+	asked := time.Now()
+	d.shell(t, d.active, `failover-notify switchover >&2`)
+	d.moved(t, asked, 0)
+	d.lostNothing(t)
+}
+
+// plannedStop is "systemctl stop keepalived", which hands over first.
 func plannedStop(t *testing.T, d *takeover) {
 	stopped := time.Now()
 	d.must(t, lab.StopService(d.ctx, d.active, "keepalived"))
-	d.moved(t, stopped, afterStop)
+	d.moved(t, stopped, 0)
+	d.lostNothing(t)
+}
+
+// rebooted shuts the active node down in order, as a reboot does.
+func rebooted(t *testing.T, d *takeover) {
+	node, stopped := d.active, time.Now()
+	d.must(t, node.Stop(d.ctx))
+	d.Line.Break(node.Name())
+	d.moved(t, stopped, 0)
+	d.lostNothing(t)
+	d.returns(t, node)
 }
 
 // reload has keepalived read its configuration again, in the middle of

@@ -43,8 +43,8 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 		Prefix: strconv.FormatInt(time.Now().UnixMilli(), 36),
 	}
 	if l.Kind() == lab.VM {
-		// Each question costs an emulated processor a hundredth of a second.
-		w.Every, w.EveryProject = 200*time.Millisecond, 500*time.Millisecond
+		// Each question costs an emulated processor some hundredths of a second.
+		w.Every, w.EveryProject = 300*time.Millisecond, time.Second
 	}
 	for _, n := range l.Nodes {
 		w.Nodes[n.Name()] = net.JoinHostPort(n.Management(), strconv.Itoa(observe.Port))

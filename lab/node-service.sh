@@ -7,7 +7,8 @@
 #   lab-service pid NAME               the process id of the program
 #   lab-service running NAME           whether it runs, by exit code
 #
-# /etc/lab/after/NAME, where it is there, is run each time the program has ended.
+# /etc/lab/before/NAME, where it is there, is run before the program is stopped in
+# order, and /etc/lab/after/NAME each time it has ended.
 # always: start it again when it ends by itself. group: whatever it has started
 # ends with it, as with systemd's KillMode=control-group; process: only the
 # program itself is ended, as Docker's unit wants it.
@@ -18,6 +19,7 @@ name=${2:?usage: lab-service $verb NAME}
 run=/run/lab/$name
 group=/sys/fs/cgroup/lab-$name
 log=/var/log/lab/$name.log
+before=/etc/lab/before/$name
 after=/etc/lab/after/$name
 
 pid() { [ -s "$run.pid" ] && cat "$run.pid"; }
@@ -74,6 +76,7 @@ start)
 	;;
 stop)
 	mkdir -p /run/lab
+	if running && [ -x "$before" ]; then "$before" >>"$log" 2>&1; fi
 	touch "$run.stop"
 	running || { end; exit 0; }
 	p=$(pid)

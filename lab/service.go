@@ -13,8 +13,9 @@ import (
 // of their names, and its orderly end with stop, in the reverse order.
 const bootDir = "/etc/lab/boot.d"
 
-// afterDir holds what is run when the service of that name has ended.
-const afterDir = "/etc/lab/after"
+// beforeDir and afterDir hold what is run before the service of that name is
+// stopped, and when it has ended.
+const beforeDir, afterDir = "/etc/lab/before", "/etc/lab/after"
 
 // Service is a program that a node starts at boot.
 type Service struct {
@@ -31,6 +32,9 @@ type Service struct {
 	Restart bool
 	// ProcessOnly leaves what the program has started alone when it ends.
 	ProcessOnly bool
+	// Before, where given, is run before the program is stopped in order, as
+	// systemd's ExecStop is.
+	Before []string
 	// After, where given, is run each time the program has ended, but not after
 	// KillService.
 	After []string
@@ -78,11 +82,13 @@ func SetService(ctx context.Context, n Node, s Service) error {
 			"service", bootDir, fmt.Sprintf("%02d", s.Order), s.Name},
 		Stdin: strings.NewReader(s.script()),
 	})
-	if err == nil && len(s.After) > 0 {
-		_, err = n.Run(ctx, Command{
-			Argv:  []string{"bash", "-euc", `mkdir -p "$1"; cat >"$1/$2"; chmod 755 "$1/$2"`, "service", afterDir, s.Name},
-			Stdin: strings.NewReader("#!/bin/bash\nexec " + shellescape.QuoteCommand(s.After) + "\n"),
-		})
+	for dir, argv := range map[string][]string{beforeDir: s.Before, afterDir: s.After} {
+		if err == nil && len(argv) > 0 {
+			_, err = n.Run(ctx, Command{
+				Argv:  []string{"bash", "-euc", `mkdir -p "$1"; cat >"$1/$2"; chmod 755 "$1/$2"`, "service", dir, s.Name},
+				Stdin: strings.NewReader("#!/bin/bash\nexec " + shellescape.QuoteCommand(argv) + "\n"),
+			})
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("set service %s of node %s: %w", s.Name, n.Name(), err)

@@ -101,7 +101,7 @@ func TestServices(t *testing.T) {
 		run(t, ctx, n, "sh", "-c", `printf "$1" >/etc/keepalived/keepalived.conf`, "sh", fmt.Sprintf(keepalivedFile, fmt.Sprint(100-10*i)))
 		must(t, lab.SetService(ctx, n, lab.Service{
 			Name: "keepalived", Order: 50, Argv: []string{"keepalived", "--dont-fork", "--log-console"},
-			After: []string{"touch", "/run/keepalived-ended"},
+			Before: []string{"touch", "/run/keepalived-ends"}, After: []string{"touch", "/run/keepalived-ended"},
 		}))
 		must(t, lab.StartService(ctx, n, "keepalived"))
 		awaitService(t, ctx, n, "address of a", `ip address show dev eth0 | grep -q `+floating+`/ || test "$(hostname)" != a`)
@@ -125,11 +125,11 @@ func TestServices(t *testing.T) {
 	// Everything at once: nobody takes the address away, nothing comes after.
 	must(t, lab.KillService(ctx, b, "keepalived"))
 	awaitService(t, ctx, b, "end", `! lab-service running keepalived`)
-	run(t, ctx, b, "sh", "-c", `! test -e /run/keepalived-ended && ip address show dev eth0 | grep -q `+floating+`/`)
+	run(t, ctx, b, "sh", "-c", `! test -e /run/keepalived-ended && ! test -e /run/keepalived-ends && ip address show dev eth0 | grep -q `+floating+`/`)
 	awaitService(t, ctx, a, "address", `ip address show dev eth0 | grep -q `+floating+`/`)
-	// In order: the address goes, and what comes after is run.
+	// In order: what comes before and after is run, and the address goes.
 	must(t, lab.StopService(ctx, a, "keepalived"))
-	awaitService(t, ctx, a, "what comes after", `test -e /run/keepalived-ended && ! lab-service running keepalived`)
+	awaitService(t, ctx, a, "what comes after", `test -e /run/keepalived-ends && test -e /run/keepalived-ended && ! lab-service running keepalived`)
 	run(t, ctx, a, "sh", "-c", `! ip address show dev eth0 | grep -q `+floating+`/`)
 
 	// A program that dies is started again, one that was stopped is not.

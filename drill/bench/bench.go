@@ -18,17 +18,30 @@ import (
 // part is one thing to measure. Its rows go into the table.
 type part struct {
 	name string
+	on   nodes
 	run  func(*bench, context.Context) error
 }
+
+// nodes are what a part is measured on.
+type nodes int
+
+const (
+	none    nodes = iota
+	virtual       // two virtual machines, with real OpenZFS
+	fast          // two nodes of namespaces, at native speed, with real Docker
+)
 
 // parts are in the order of the table.
 func parts() []part {
 	return []part{
-		{"datasets", (*bench).datasets},
-		{"script", (*bench).script},
-		{"stream", (*bench).stream},
-		{"many", (*bench).many},
-		{"planning", (*bench).planning},
+		{"datasets", virtual, (*bench).datasets},
+		{"script", virtual, (*bench).script},
+		{"stream", virtual, (*bench).stream},
+		{"many", virtual, (*bench).many},
+		{"planning", none, (*bench).planning},
+		{"probe", fast, (*bench).probe},
+		{"hook", fast, (*bench).hook},
+		{"projects", fast, (*bench).projects},
 	}
 }
 
@@ -44,31 +57,50 @@ func partNames() []string {
 type bench struct {
 	sizes
 	log   io.Writer
-	pair  *drill.Pair
+	pair  *drill.Pair // the virtual machines
+	site  *drill.Site // the fast nodes
 	rows  []row
 	about about
 	began time.Time
 	loads []float64 // of the host, one minute's average, at each part's begin and end
 }
 
-// measure brings the pair up, runs the parts and takes the pair down.
-func (b *bench) measure(ctx context.Context, names []string) (err error) {
+// measure runs the parts, those on the same nodes together, so that no others
+// take their processors.
+func (b *bench) measure(ctx context.Context, names []string) error {
 	b.began = time.Now()
 	dir, err := os.MkdirTemp("", "understudy-bench-")
 	if err != nil {
 		return fmt.Errorf("make a folder for the programs: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if !slices.Equal(names, []string{"planning"}) { // it needs no nodes
+	for _, on := range []nodes{virtual, none, fast} {
+		chosen := slices.DeleteFunc(parts(), func(p part) bool { return p.on != on || !slices.Contains(names, p.name) })
+		if len(chosen) == 0 {
+			continue
+		}
+		if err := b.measureOn(ctx, on, dir, chosen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureOn brings nodes up, runs parts on them and takes the nodes down.
+func (b *bench) measureOn(ctx context.Context, on nodes, dir string, chosen []part) (err error) {
+	switch on {
+	case virtual:
 		if err := b.up(ctx, dir); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, b.pair.Down()) }()
-	}
-	for _, p := range parts() {
-		if !slices.Contains(names, p.name) {
-			continue
+	case fast:
+		if err := b.upSite(ctx, dir); err != nil {
+			return err
 		}
+		defer func() { err = errors.Join(err, b.site.Down()) }()
+	}
+	for _, p := range chosen {
 		b.say("part %s", p.name)
 		b.noteLoad()
 		if err := p.run(b, ctx); err != nil {

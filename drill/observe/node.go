@@ -105,23 +105,30 @@ func writableBelow(line, below string) (point string, ok bool) {
 	return m[4], !readOnly
 }
 
-// running names the projects by their processes, since asking Docker costs
-// more than the processors of a virtual machine have to spare.
+// groups are the control groups of Docker's containers, with their processes.
+const groups = "/sys/fs/cgroup/docker/*/cgroup.procs"
+
+// running names the projects by the processes in Docker's control groups, since
+// asking Docker, or looking at all processes, costs more than the processor of
+// a virtual machine has to spare.
 func running() ([]string, error) {
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	paths, err := filepath.Glob(groups)
 	if err != nil {
 		return nil, err
 	}
 	var found []string
 	for _, path := range paths {
-		// A process that ended meanwhile, or is a zombie, runs nothing.
-		cmdline, err := os.ReadFile(path)
-		if err != nil || len(cmdline) == 0 {
-			continue
-		}
-		argv := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
-		if name := projectOf(argv); name != "" && !slices.Contains(found, name) {
-			found = append(found, name)
+		// One that ended meanwhile runs nothing.
+		pids, _ := os.ReadFile(path)
+		for _, pid := range strings.Fields(string(pids)) {
+			cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline")
+			if err != nil || len(cmdline) == 0 {
+				continue
+			}
+			argv := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
+			if name := projectOf(argv); name != "" && !slices.Contains(found, name) {
+				found = append(found, name)
+			}
 		}
 	}
 	slices.Sort(found)
