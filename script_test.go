@@ -30,6 +30,7 @@ import (
 // programs are the project's programs as the scripts call them.
 func programs() map[string]func() {
 	return map[string]func(){
+		"hold-port":       holdPort,
 		"failover-notify": func() { cli.Main(failover.New) },
 		"track-traefik": func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)

@@ -71,7 +71,7 @@ func (p SSHPeers) Ask(ctx context.Context, node config.Node) (*Inventory, time.D
 		return nil, 0, fmt.Errorf("ask %s: %w", node.Name, err)
 	}
 	var inventory Inventory
-	if err := json.Unmarshal(output.Bytes(), &inventory); err != nil {
+	if err := json.Unmarshal(output.text.Bytes(), &inventory); err != nil {
 		return nil, 0, fmt.Errorf("ask %s: read the answer of %s: %w", node.Name, command, err)
 	}
 	if inventory.Format != format {
@@ -83,7 +83,7 @@ func (p SSHPeers) Ask(ctx context.Context, node config.Node) (*Inventory, time.D
 // stamped notes when the first byte came. The other node looks at its clock
 // just before it sends that, so that only the way of one packet lies between.
 type stamped struct {
-	bytes.Buffer
+	text  bytes.Buffer // not embedded: it would be read into past Write
 	now   func() time.Time
 	first time.Time
 }
@@ -92,5 +92,5 @@ func (s *stamped) Write(p []byte) (int, error) {
 	if s.first.IsZero() {
 		s.first = s.now()
 	}
-	return s.Buffer.Write(p)
+	return s.text.Write(p)
 }

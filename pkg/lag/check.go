@@ -25,6 +25,8 @@ type Checker struct {
 	Now    func() time.Time
 	// Told are the problems that this node has told people of, for the others.
 	Told map[string]string
+
+	at time.Time // when the other nodes have answered
 }
 
 // view is what is known of one node.
@@ -59,7 +61,8 @@ func (c *Checker) Check(ctx context.Context, askOthers bool) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Node: c.Self.Name, At: c.Now().UTC(), Standbys: []Standby{}, Told: map[string]string{}}
+	c.at = c.Now().UTC()
+	r := &Report{Node: c.Self.Name, At: c.at, Standbys: []Standby{}, Told: map[string]string{}}
 	source, problems := c.source(views)
 	r.Problems = problems
 	if source == nil {
@@ -135,7 +138,7 @@ func (c *Checker) standby(ctx context.Context, source, v *view, last *Report) (S
 	}
 	switch {
 	case source.inv != nil && v.inv != nil:
-		s.Asked, s.AsOf = true, c.Now().UTC()
+		s.Asked, s.AsOf = true, c.at
 		return s, c.compare(ctx, &s, source, v)
 	case source.inv != nil:
 		s.Error, s.Level = v.err.Error(), Warning

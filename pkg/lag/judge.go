@@ -183,7 +183,7 @@ func (c *Checker) age(d *Dataset, at time.Time) {
 	warning, critical := c.limits(*d)
 	if !at.IsZero() {
 		d.CommonAt = at.UTC()
-		d.AgeSeconds = max(0, c.Now().Sub(at).Seconds())
+		d.AgeSeconds = max(0, c.at.Sub(at).Seconds())
 	}
 	switch d.State {
 	case Missing:
