@@ -50,7 +50,7 @@ func (b *bench) probe(ctx context.Context) error {
 	return nil
 }
 
-// hook measures keepalived's notify script on a standby that is told what it is.
+// hook measures keepalived's notify script on an active node that is told so.
 func (b *bench) hook(ctx context.Context) error {
 	laps, err := b.laps(ctx, b.site.A, hookRuns, 500*time.Millisecond, []string{"failover-notify", "event", "INSTANCE", "understudy", "MASTER", "100"})
 	if err != nil {

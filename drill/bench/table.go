@@ -53,7 +53,7 @@ func (b *bench) missed() bool {
 // table is the rows in Markdown.
 func (b *bench) table() string {
 	var text strings.Builder
-	text.WriteString("| what | zfs-replicate | compared with | ratio | goal | verdict | measured how |\n|---|---|---|---|---|---|---|\n")
+	text.WriteString("| what | ours | compared with | ratio | goal | verdict | measured how |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range b.rows {
 		cells := []string{r.what, r.ours, r.other, r.ratio, r.goal, r.verdict(), r.how}
 		for i, cell := range cells {
