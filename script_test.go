@@ -22,6 +22,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	failover "github.com/understudy-ha/understudy/pkg/failover/command"
+	images "github.com/understudy-ha/understudy/pkg/images/command"
 	lag "github.com/understudy-ha/understudy/pkg/lag/command"
 	probe "github.com/understudy-ha/understudy/pkg/probe/command"
 	replicate "github.com/understudy-ha/understudy/pkg/replicate/command"
@@ -32,6 +33,7 @@ func programs() map[string]func() {
 	return map[string]func(){
 		"hold-port":       holdPort,
 		"failover-notify": func() { cli.Main(failover.New) },
+		"image-sync":      func() { cli.Main(images.New) },
 		"track-traefik": func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)

@@ -181,3 +181,12 @@ func retryAfter(text string, now time.Time) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// header is X-Registry-Auth for the engine.
+func (r *registries) header(ctx context.Context, host string) (string, error) {
+	auth, err := r.auth(ctx, host)
+	if err != nil {
+		return "", err
+	}
+	return header(auth, host)
+}

@@ -14,13 +14,21 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 )
 
-// allowed are the commands that another node may run here, word for word.
+// allowed are the commands that another node may run here, word for word; beside
+// them there is export.
 var allowed = []string{
 	"zfs-replicate receiver",
 	"failover-notify peer -o json",
 	"failover-notify status --local -o json",
 	"lag-check inventory -o json",
+	"image-sync manifest -o json",
 }
+
+// export is the one command of which a part may differ: the images' ids.
+const export = "image-sync export"
+
+// imageID is an image's id, never its name.
+var imageID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // programFolders are where our programs may lie, besides the folder of this one.
 var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
@@ -50,7 +58,7 @@ func (e *gateError) ExitCode() int { return cli.Refused }
 
 // Hint says what to do next.
 func (e *gateError) Hint() string {
-	return "it is for: " + strings.Join(allowed, ", ") + "; for anything else log in with a key of your own"
+	return "it is for: " + strings.Join(choices(), ", ") + "; for anything else log in with a key of your own"
 }
 
 // newGate returns the command "gate".
@@ -58,9 +66,10 @@ func newGate(p *cli.Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "gate",
 		Short: "Let another node's key run what it needs, and nothing else",
-		Long: `Run what another node asks for over ssh, if it is one of these, word for word:
+		Long: `Run what another node asks for over ssh, if it is one of these, word for word; an
+ID is an image's, sha256: and 64 digits and letters:
 
-  ` + strings.Join(allowed, "\n  ") + `
+  ` + strings.Join(choices(), "\n  ") + `
 
 In authorized_keys of the user that the other nodes log in as:
 
@@ -100,17 +109,26 @@ environment that ssh brings reaches the command.`,
 func admit(asked string) ([]string, error) {
 	argv := strings.Split(asked, " ")
 	for _, word := range argv {
-		if !plain.MatchString(word) {
+		if !plain.MatchString(word) && !imageID.MatchString(word) {
 			return nil, &gateError{asked}
 		}
 	}
 	words := slices.Clone(argv)
 	words[0] = filepath.Base(words[0])
-	if !slices.Contains(allowed, strings.Join(words, " ")) {
+	if !slices.Contains(allowed, strings.Join(words, " ")) && !exports(words) {
 		return nil, &gateError{asked}
 	}
 	return argv, nil
 }
+
+// exports says whether words ask for images by their ids, and for nothing else.
+func exports(words []string) bool {
+	return len(words) > 2 && strings.Join(words[:2], " ") == export &&
+		!slices.ContainsFunc(words[2:], func(word string) bool { return !imageID.MatchString(word) })
+}
+
+// choices are what this key is for, in words.
+func choices() []string { return append(slices.Clone(allowed), export+" ID...") }
 
 // locate finds one of our programs: in the folder of this one, or where programs
 // are installed. A path must lead to one of these.

@@ -12,6 +12,9 @@ func TestAdmit(t *testing.T) {
 		"/usr/bin/zfs-replicate receiver",
 		"failover-notify peer -o json",
 		"failover-notify status --local -o json",
+		"image-sync manifest -o json",
+		"image-sync export sha256:" + strings.Repeat("0a", 32),
+		"/usr/bin/image-sync export sha256:" + strings.Repeat("0a", 32) + " sha256:" + strings.Repeat("f1", 32),
 	} {
 		argv, err := admit(asked)
 		if err != nil || strings.Join(argv, " ") != asked {
@@ -22,6 +25,9 @@ func TestAdmit(t *testing.T) {
 		"", " ", "sh", "zfs-replicate", "zfs-replicate receiver ", " zfs-replicate receiver", "zfs-replicate  receiver",
 		"zfs-replicate receiver --config=/tmp/x", "zfs-replicate run", "failover-notify peer", "failover-notify peer -o text",
 		"failover-notify master", "zfs-replicate receiver\n", "zfs-replicate\treceiver", "zfs-replicate receiver;id",
+		"image-sync", "image-sync export", "image-sync export ID...", "image-sync export web:1", "image-sync export -o sha256:" + strings.Repeat("0a", 32),
+		"image-sync export sha256:" + strings.Repeat("0a", 31), "image-sync export sha256:" + strings.Repeat("0A", 32),
+		"image-sync export sha256:" + strings.Repeat("0a", 32) + " --config=/tmp/x", "image-sync manifest sha256:" + strings.Repeat("0a", 32),
 		"zfs-replicate $(id)", "'zfs-replicate' receiver", "zfs-replicate receiver\x00", "zfs-replicate réceiver",
 	} {
 		if argv, err := admit(asked); err == nil {
@@ -36,12 +42,23 @@ func FuzzAdmit(f *testing.F) {
 		f.Add(a)
 	}
 	f.Add("/usr/bin/../bin/zfs-replicate receiver")
+	f.Add("image-sync export sha256:" + strings.Repeat("0a", 32))
 	f.Fuzz(func(t *testing.T, asked string) {
 		argv, err := admit(asked)
 		if err != nil {
 			return
 		}
 		command := strings.Join(argv, " ")
+		if ids := strings.Fields(command); len(ids) > 2 && strings.HasPrefix(ids[2], "sha256:") {
+			for _, id := range ids[2:] {
+				if !imageID.MatchString(id) {
+					t.Errorf("%q was let through", asked)
+				}
+			}
+			if strings.HasSuffix(ids[0], "image-sync") && ids[1] == "export" {
+				return
+			}
+		}
 		if command != asked || !slices.ContainsFunc(allowed, func(a string) bool { return command == a || strings.HasSuffix(command, "/"+a) }) {
 			t.Errorf("%q was let through as %q", asked, argv)
 		}

@@ -1,0 +1,128 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/images"
+	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// output is the flag -o.
+type output struct {
+	format string
+	flag   *pflag.Flag
+}
+
+func (o *output) addTo(c *cobra.Command) {
+	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text, or json (bytes and seconds)")
+	o.flag = c.Flags().Lookup("output")
+}
+
+func (o *output) check() error {
+	if o.format != "text" && o.format != "json" {
+		return cli.Usagef("--output %s: want text or json", o.format)
+	}
+	return nil
+}
+
+// syncFlags are the flags of image-sync itself.
+type syncFlags struct {
+	images.Options
+	output
+	scheduled bool
+}
+
+// New is image-sync's root command.
+func New(p *cli.Process) *cobra.Command {
+	var f syncFlags
+	c := &cobra.Command{
+		Use:   "image-sync",
+		Short: "Bring a node what its projects need to start offline",
+		Long: `Bring a node what its projects need to start offline: the checkout of their
+files is fetched and fast-forwarded, and on a standby each image becomes the one
+that the active node runs, so that a takeover is never an upgrade. An image comes
+from its registry by that node's digest; what no registry has or gives is copied
+from that node. On the active node nothing is pulled unless --update asks for it.
+
+Meant for cron on every node, and for use by hand. It can be run twice and killed
+at any moment. Without a terminal it prints only what has changed.`,
+		Example: `  image-sync
+  image-sync --dry-run
+  image-sync --update        # on the active node`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, p) },
+	}
+	c.Flags().BoolVarP(&f.DryRun, "dry-run", "n", false, "print what would be done; change nothing")
+	c.Flags().BoolVar(&f.Update, "update", false, "on the active node: pull what its registries have newer")
+	c.Flags().StringVar(&f.From, "from", "", "follow this `node`, whatever its role")
+	c.Flags().Int("keep", 0, "keep `N` superseded versions of each image (default: as configured)")
+	c.Flags().BoolVar(&f.NoCheckout, "no-checkout", false, "leave the checkout alone")
+	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error while another run is at work")
+	f.addTo(c)
+	c.AddCommand(newManifest(p), newExport(p), newStatus(p), cli.ConfigCommand(p))
+	return c
+}
+
+func (f *syncFlags) run(c *cobra.Command, p *cli.Process) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	node, err := newNode(c.Context(), p, map[string]*pflag.Flag{"images.keep": c.Flags().Lookup("keep")})
+	if err != nil {
+		return err
+	}
+	f.Keep = node.Config.Images.Keep
+	shown := newProgress(p)
+	f.Progress = shown
+	result, err := node.Sync(c.Context(), f.Options)
+	shown.close()
+	if _, locked := errors.AsType[*state.LockedError](err); locked && f.scheduled {
+		p.Log.Info().Err(err).Msg("nothing to do")
+		return nil
+	}
+	if result == nil {
+		return err
+	}
+	if f.format == "json" {
+		return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+	}
+	logTroubles(p, result)
+	if f.DryRun {
+		return errors.Join(err, printed(writePlan(p.Stdout, result)))
+	}
+	return errors.Join(err, printed(writeResult(p.Stdout, result, p.StdoutTerminal || f.flag.Changed)))
+}
+
+// newNode loads the configuration and puts this node together.
+func newNode(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) (*images.Node, error) {
+	cfg, err := p.LoadConfig(flags)
+	if err != nil {
+		return nil, err
+	}
+	self, err := cfg.Self(ctx, config.LocalAddresses)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	return images.New(cfg, self, dir, run.New(p.Log), images.DockerDir(p.Getenv), p.Log, p.Now), nil
+}
+
+// printed names what failed when a result can't be written.
+func printed(err error) error {
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}

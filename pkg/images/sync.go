@@ -1,0 +1,285 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// Options say what one run does.
+type Options struct {
+	DryRun bool
+	// Update has the active node pull what its registries have newer.
+	Update bool
+	// From names the node to follow, whatever its role.
+	From string
+	// Keep is how many superseded versions stay.
+	Keep int
+	// NoCheckout leaves the checkout alone.
+	NoCheckout bool
+	Progress   Progress // may be nil
+}
+
+// Result is what a run has done.
+type Result struct {
+	Node    string     `json:"node"`
+	Role    state.Role `json:"role"`
+	Active  string     `json:"active,omitempty"` // the node that is followed
+	DryRun  bool       `json:"dry_run,omitempty"`
+	Started time.Time  `json:"started"`
+	Seconds float64    `json:"seconds"`
+	// Checkout is nil where it was to be left alone.
+	Checkout *Checkout `json:"checkout,omitempty"`
+	Images   []*Item   `json:"images"`
+	Projects []State   `json:"projects"`
+	// Problems keep projects from starting, beside missing images.
+	Problems []string `json:"problems,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+	Removed  []string `json:"removed,omitempty"`
+	// Complete says that every project could start with the network unplugged.
+	Complete bool `json:"complete"`
+}
+
+// IncompleteError says what is still not as it should be.
+type IncompleteError struct {
+	What []string
+	errs []error
+}
+
+func (e *IncompleteError) Error() string { return "not complete: " + strings.Join(e.What, "; ") }
+
+// Unwrap returns what went wrong, for its hints.
+func (e *IncompleteError) Unwrap() []error { return e.errs }
+
+// ExitCode is 3: done in part.
+func (e *IncompleteError) ExitCode() int { return 3 }
+
+// Sync brings the checkout and the images here. The result is nil when the run
+// did not begin.
+func (n *Node) Sync(ctx context.Context, o Options) (*Result, error) {
+	lock, err := n.State.Lock("images")
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	if o.Progress == nil {
+		o.Progress = silent{}
+	}
+	r := &Result{Node: n.Self.Name, DryRun: o.DryRun, Started: n.Now(), Images: []*Item{}}
+	began := time.Now()
+	err = n.sync(ctx, o, r)
+	r.Seconds = time.Since(began).Seconds()
+	return r, err
+}
+
+func (n *Node) sync(ctx context.Context, o Options, r *Result) error {
+	var errs []error
+	info, err := n.Engine.Info(ctx)
+	if err != nil {
+		return err
+	}
+	f := &fetcher{node: n, info: info, pauses: &pauses{}, space: &space{free: n.Free, folder: info.Root}, progress: o.Progress, dryRun: o.DryRun}
+	f.registry = &registries{credentials: n.Credentials.For, insecure: info.Insecure, pauses: f.pauses, now: n.Now}
+	if err := n.choose(ctx, o, r, f); err != nil {
+		return err
+	}
+	if !o.NoCheckout {
+		if r.Checkout, err = updateCheckout(ctx, n.Runner, n.Config.Services.Directory, n.Config.Images, o.DryRun); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	projects, err := n.Projects(ctx)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, r.problems(projects)...)
+	wants, bad := collect(projects)
+	for _, err := range bad {
+		errs = append(errs, err)
+	}
+	n.aim(f, wants, r)
+	r.Images = f.all(ctx, wants)
+	if ctx.Err() != nil {
+		return fmt.Errorf("bring images here: %w", context.Cause(ctx))
+	}
+	for _, item := range r.Images {
+		if item.err != nil && kindOf(item.err) == noEngine {
+			return item.err
+		}
+	}
+	return n.conclude(ctx, o, r, f, projects, errs)
+}
+
+// choose finds out what this node is and whom it follows.
+func (n *Node) choose(ctx context.Context, o Options, r *Result, f *fetcher) error {
+	role, err := n.State.Role()
+	if err != nil {
+		return err
+	}
+	r.Role = role.Role
+	if role.Boot != "" && role.Boot != bootID() {
+		r.Role = state.RoleUnknown // what it was before the last boot
+	}
+	active := r.Role == state.RoleActive || r.Role == state.RolePromoting
+	switch {
+	case o.From != "":
+		if f.source, err = n.from(ctx, o.From); err != nil {
+			return err
+		}
+	case active:
+		f.policy = look
+	default:
+		if f.source, err = n.active(ctx); err != nil {
+			f.policy = fill
+			r.Warnings = append(r.Warnings, fmt.Sprintf("no active node to follow, so only what is missing is pulled, as its tag stands now: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
+		}
+	}
+	if f.source != nil {
+		r.Active = f.source.node.Name
+	}
+	if o.Update {
+		if f.source != nil {
+			return &Refusal{What: fmt.Sprintf("%s follows %s: an update here would be an upgrade at the next takeover", n.Self.Name, r.Active),
+				Advice: "run 'image-sync --update' on the active node, start its projects anew, and then 'image-sync' here"}
+		}
+		f.policy = update
+	}
+	return nil
+}
+
+// problems takes note of what keeps projects from starting.
+func (r *Result) problems(projects []compose.ProjectImages) (errs []error) {
+	for _, p := range projects {
+		if p.Err != nil {
+			r.Problems = append(r.Problems, p.Err.Error())
+			errs = append(errs, p.Err)
+		}
+		for _, text := range p.Problems {
+			r.Problems = append(r.Problems, "project "+p.Name+": "+text)
+		}
+	}
+	return errs
+}
+
+// aim says which image is wanted under each name.
+func (n *Node) aim(f *fetcher, wants []*want, r *Result) {
+	if f.source == nil {
+		return
+	}
+	for _, w := range wants {
+		var conflict string
+		if w.image, conflict = f.source.manifest.wanted(w.ref); conflict != "" {
+			r.Warnings = append(r.Warnings, conflict)
+		}
+	}
+}
+
+// all does what is to be done about all images, several at the same time.
+func (f *fetcher) all(ctx context.Context, wants []*want) []*Item {
+	f.progress.Planned(len(wants))
+	items := make([]*Item, len(wants))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(f.node.Config.Images.Parallel, len(wants)) {
+		workers.Go(func() {
+			for i := range next {
+				items[i] = f.one(ctx, wants[i])
+			}
+		})
+	}
+	for i := range wants {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return slices.DeleteFunc(items, func(i *Item) bool { return i == nil })
+}
+
+// conclude verifies and records what is here now, and removes what is not
+// needed any more.
+func (n *Node) conclude(ctx context.Context, o Options, r *Result, f *fetcher, projects []compose.ProjectImages, errs []error) error {
+	var before Record
+	if _, err := n.State.Read(recordName, &before); err != nil {
+		n.Log.Warn().Err(err).Msg("what the last run found is not known")
+	}
+	var err error
+	if r.Projects, err = f.verify(ctx, projects, r.Images, before); err != nil {
+		return err
+	}
+	r.Complete = complete(r.Projects, r.Problems) && len(errs) == 0
+	if !o.DryRun {
+		if err := n.record(ctx, o, r, len(errs) == 0); err != nil {
+			return err
+		}
+	}
+	for _, item := range r.Images {
+		if item.err != nil {
+			errs = append(errs, item.err)
+		}
+	}
+	what := r.unfinished()
+	if len(errs) == 0 && len(what) == 0 || o.DryRun {
+		return nil
+	}
+	for _, err := range errs {
+		if len(what) == 0 {
+			what = append(what, err.Error())
+		}
+	}
+	return &IncompleteError{What: what, errs: errs}
+}
+
+// unfinished names what is not as it should be, in one line.
+func (r *Result) unfinished() []string {
+	var what, missing []string
+	for _, s := range r.Projects {
+		if !s.Here {
+			missing = append(missing, s.Ref)
+		}
+	}
+	for _, i := range r.Images {
+		// Here, but not updated.
+		if i.err != nil && !slices.Contains(missing, i.Ref) {
+			what = append(what, i.Error)
+		}
+	}
+	if len(missing) > 0 {
+		what = append([]string{"missing " + strings.Join(unique(missing), ", ")}, what...)
+	}
+	what = append(what, r.Problems...)
+	if c := r.Checkout; c != nil && c.Left != "" {
+		what = append(what, (&LeftError{Dir: c.Directory, Why: c.Left, Files: c.Files}).Error())
+	} else if c != nil && c.Error != "" {
+		what = append(what, c.Error)
+	}
+	return what
+}
+
+// record writes what is here for other programs, and prunes. While names are
+// not known for sure nothing is removed.
+func (n *Node) record(ctx context.Context, o Options, r *Result, sure bool) error {
+	record := Record{Time: n.Now(), Complete: r.Complete, Active: r.Active, Projects: r.Projects, Problems: r.Problems}
+	if err := n.State.Write(recordName, record); err != nil {
+		return err
+	}
+	var b brought
+	if _, err := n.State.Read(broughtName, &b); err != nil {
+		return err
+	}
+	b.mark(r.Projects, n.Now())
+	var pruneErr error
+	if sure && r.Complete {
+		r.Removed, pruneErr = n.prune(ctx, &b, o.Keep)
+	}
+	return errors.Join(n.State.Write(broughtName, b), pruneErr)
+}
