@@ -35,7 +35,10 @@ func (o options) run(ctx context.Context, p *cli.Process) error {
 	if err != nil {
 		return o.unknown(p, err)
 	}
-	if err := checker.Remember(r); err != nil {
+	keeping, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	err = errors.Join(checker.Remember(r), lag.Keep(keeping, checker.State, r, int64(checker.Config.Lag.History)))
+	if err != nil {
 		p.Log.Warn().Err(err).Msg("this measurement is not kept")
 	}
 	if err := o.print(p.Stdout, checker, r); err != nil {

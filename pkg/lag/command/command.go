@@ -69,7 +69,7 @@ Each run is kept: see lag-check history.`,
 	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: say what this one knows")
 	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")
 	cli.SetExitStatus(c, exitStatus)
-	c.AddCommand(newInventory(p), cli.ConfigCommand(p))
+	c.AddCommand(newHistory(p), newInventory(p), cli.ConfigCommand(p))
 	return c
 }
 
