@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -85,15 +86,13 @@ func updateCheckout(ctx context.Context, runner *run.Runner, dir string, cfg con
 }
 
 func (c *Checkout) update(ctx context.Context, runner *run.Runner, cfg config.Images, dryRun bool) error {
+	if !isCheckout(c.Directory) {
+		c.Skipped = "it is no git checkout"
+		return nil
+	}
 	g, err := newGit(runner, c.Directory)
 	if err != nil {
 		return err
-	}
-	if is, err := isCheckout(ctx, g); err != nil {
-		return err
-	} else if !is {
-		c.Skipped = "it is no git checkout"
-		return nil
 	}
 	if c.From, err = g.local(ctx, "rev-parse", "--verify", "HEAD"); err != nil {
 		return err
@@ -127,15 +126,19 @@ func (c *Checkout) update(ctx context.Context, runner *run.Runner, cfg config.Im
 	return c.forward(ctx, g, tracking, known, cfg.VerifyCommits)
 }
 
-// isCheckout says whether git knows the folder.
-func isCheckout(ctx context.Context, g *git) (bool, error) {
-	_, err := g.local(ctx, "rev-parse", "--is-inside-work-tree")
-	if failed, ok := errors.AsType[*run.Error](err); ok {
-		if strings.Contains(failed.Stderr, "not a git repository") || os.IsNotExist(failed.Cause) {
-			return false, nil
+// isCheckout says whether a folder is in a checkout. git itself is not asked:
+// it may not be installed where there is none.
+func isCheckout(dir string) bool {
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return true
 		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
 	}
-	return err == nil, err
 }
 
 // dirty finds out which files were changed here.
