@@ -69,6 +69,29 @@ func TestTakeOver(t *testing.T) {
 	b.reads("new", "tank/srv/group/mail/g")
 }
 
+// A stream from a node that has given the data up says that it is read-only
+// and not mounted: that is not what it is to be.
+func TestSentAfterItWasGivenUp(t *testing.T) {
+	a, b := pair(t)
+	a.zfs("destroy", "-r", "tank/srv/tmp")
+	a.write("late", "tank/srv/db/late")
+	r := a.demote()
+	for _, name := range []string{"tank/srv/db", "tank/srv/archive", "tank/srv/group", "tank/srv/disk"} {
+		if name != "tank/srv/db" {
+			a.zfs("snapshot", name+"@"+r.Snapshot)
+		}
+		a.send(b, name+"@"+r.Snapshot, "@replicate-1", name)
+	}
+	b.promote()
+	b.has("tank/srv/db readonly off local", "tank/srv/db mounted yes -", "tank/srv/db canmount on local",
+		"tank/srv/archive readonly on local", "tank/srv/archive mounted yes -", "tank/srv/group canmount off local",
+		"tank/srv/disk readonly off local")
+	b.reads("late", "tank/srv/db/late")
+	b.demote()
+	b.promote()
+	b.has("tank/srv/db readonly off local", "tank/srv/db mounted yes -", "tank/srv/group mounted no -")
+}
+
 // The node that owns the data gives it up and takes it back: what was set on
 // the datasets themselves is set again, and nothing else is.
 func TestGiveUpAndTakeBack(t *testing.T) {

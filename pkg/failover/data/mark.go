@@ -48,12 +48,31 @@ func local(p zfs.Property) string {
 
 // remembered reads what a dataset that was given up remembers. What it does
 // not know, it takes as not set, as is the case for a replica.
-func remembered(d *dataset) mark {
+func remembered(d *dataset) mark { return parseMark(d, d.demoted.Local()) }
+
+// meant is what a replica is to become. That is what the stream said, unless
+// the sender had given the dataset up itself by then: what it was before came
+// along.
+func meant(d *dataset) mark {
+	if d.given() || d.demoted.Received == "" {
+		return remembered(d)
+	}
+	m := parseMark(d, d.demoted.Received)
+	if m.readonly == none {
+		m.readonly = "off"
+	}
+	if m.canmount == none {
+		m.canmount = "on"
+	}
+	return m
+}
+
+func parseMark(d *dataset, text string) mark {
 	m := mark{readonly: none}
 	if !d.volume() {
 		m.canmount = none
 	}
-	for field := range strings.SplitSeq(d.demoted.Local(), ",") {
+	for field := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(field, "=")
 		switch {
 		case name == "readonly" && (value == "on" || value == "off"):

@@ -47,7 +47,7 @@ func (w *work) take(ctx context.Context) error {
 		case d.unborn:
 			w.fail(d, &UnbornError{Name: d.name})
 		case d.given(), d.replica():
-			w.marks[d.name] = remembered(d)
+			w.marks[d.name] = meant(d)
 		}
 	}
 	return nil
