@@ -20,6 +20,7 @@ var allowed = []string{
 	"zfs-replicate receiver",
 	"failover-notify peer -o json",
 	"failover-notify status --local -o json",
+	"failover-notify doctor --local -o json",
 	"lag-check inventory -o json",
 	"image-sync manifest -o json",
 }

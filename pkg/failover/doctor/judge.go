@@ -1,0 +1,185 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// judging is the nodes while they are judged.
+type judging struct {
+	cfg   *config.Config
+	nodes []Facts
+	// active is the node whose services and data count; nil for none, or more
+	// than one.
+	active *Facts
+	found  findings
+}
+
+// Judge says what is wrong with the nodes that answered, taken together. One
+// alone is judged by itself.
+func Judge(cfg *config.Config, nodes []Facts) []Finding {
+	j := &judging{cfg: cfg, nodes: nodes}
+	var active []string
+	for i := range nodes {
+		if s := nodes[i].Status; s != nil && s.Role == state.RoleActive {
+			active, j.active = append(active, nodes[i].Node), &nodes[i]
+		}
+	}
+	if len(active) > 1 {
+		j.active = nil
+		j.found.on("")("conflict", Error, strings.Join(active, " and ")+" are active at the same time",
+			"both write, and what one writes is not on the other", "decide which one stays, and on the other one: failover-notify hold --force")
+	}
+	for i := range nodes {
+		f := &nodes[i]
+		add := j.found.on(f.Node)
+		j.looks(f, add)
+		j.role(f, add)
+		j.node(f, add)
+		j.keepalived(f, add)
+		j.zfs(f, add)
+		j.services(f, add)
+	}
+	j.places()
+	j.replication()
+	if len(nodes) > 1 {
+		if len(active) == 0 {
+			j.found.on("")("active", Error, "no node that answers is active", "nothing serves", "failover-notify status tells what each one waits for")
+		}
+		j.pairs()
+		j.room()
+	}
+	return j.found.sorted()
+}
+
+// standby says whether a node is one that could have to take over.
+func (j *judging) standby(f *Facts) bool { return j.active != nil && f != j.active }
+
+// lookFixes are what helps against a look that comes to nothing, where the
+// failure does not say so itself.
+var lookFixes = map[string]struct {
+	severity Severity
+	why, fix string
+}{
+	"config":     {Warning, "the nodes can't be compared", "failover-notify config show"},
+	"status":     {Error, "nobody knows what the node is", "failover-notify status --local"},
+	"programs":   {Error, "what a failover starts may be missing", "failover-notify doctor --log-level debug"},
+	"schedule":   {Warning, "whether replication is scheduled is not known", "ls /etc/cron.d /etc/systemd/system"},
+	"channels":   {Warning, "nobody may be told of a failover", "look at the file that notify.urls_file names"},
+	"witness":    {Error, "a node that can't ask its witnesses does not take over", "ping the witness.targets"},
+	"keepalived": {Error, "the floating address may not move", "failover-notify keepalived --check"},
+	"interface":  {Error, "the floating address may have no place", "ip link"},
+	"zfs":        {Error, "whether the data can be taken over is not known, and a failover would meet the same", "zpool status"},
+	"services":   {Error, "whether the services can be started is not known, and a failover would meet the same", "systemctl status docker"},
+}
+
+// looks judges what could not be looked at.
+func (j *judging) looks(f *Facts, add add) {
+	for _, l := range f.Failed {
+		name, _, _ := strings.Cut(l.Look, " ")
+		known, found := lookFixes[name]
+		if !found {
+			known.severity, known.why, known.fix = Error, "a failover would meet the same", "failover-notify status"
+		}
+		if l.Hint != "" {
+			known.fix = l.Hint
+		}
+		what := "looking at " + l.Look + " failed: " + l.Error
+		if l.Hung {
+			what = "looking at " + l.Look + " hangs: " + l.Error
+		}
+		add("look-"+name, known.severity, what, known.why, known.fix)
+	}
+}
+
+// ends are how a reason against a node is ended.
+var ends = map[string]string{
+	state.IneligibleHold:      "failover-notify release",
+	state.IneligiblePromotion: "failover-notify status --transition tells what failed; mend it, then: failover-notify release",
+	state.IneligibleConflict:  "keep one side's data (see docs/failover.md), then: failover-notify release",
+	state.IneligibleBoot:      "systemctl start understudy-join (or: failover-notify join)",
+	state.IneligibleWaiting:   "start the node that is waited for, or: failover-notify release",
+	state.IneligibleReplica:   "on the active node: zfs-replicate run",
+	state.IneligibleHandover:  "wait: it ends with the switchover",
+	state.IneligibleRefused:   "it ends by itself: bring back what it waits for",
+}
+
+// role judges what a node says that it is.
+func (j *judging) role(f *Facts, add add) {
+	s := f.Status
+	if s == nil {
+		return
+	}
+	for _, r := range s.Reasons {
+		add("eligible", Error, "it may not hold the floating address: "+r.Text, "keepalived is in fault there, so it does not take over", ends[r.Kind])
+	}
+	if !s.Eligible && len(s.Reasons) == 0 {
+		add("eligible", Error, "it may not hold the floating address, and nothing says why", "keepalived is in fault there, so it does not take over", "failover-notify join")
+	}
+	if j.standby(f) && s.Role != state.RoleStandby {
+		add("role", Error, fmt.Sprintf("it is %s, not a standby: %s", s.Role, s.Reason), "it does not take over from there", "failover-notify status --transition tells what keeps it")
+	}
+	for _, alert := range s.Alerts {
+		severity, why, fix := sayAlert(alert)
+		add("alert", severity, alert, why, fix)
+	}
+	if j.cfg.VirtualIP == "" {
+		return
+	}
+	switch {
+	case f == j.active && !s.HoldsAddress:
+		add("address", Error, "it is active, and the floating address is not on it", "nobody reaches the services", "systemctl restart keepalived")
+	case j.standby(f) && s.HoldsAddress:
+		add("address", Error, "it is a standby, and has the floating address", "two nodes have the address, and who reaches which is chance", "systemctl restart keepalived")
+	}
+}
+
+// sayAlert says what an alert means by what it speaks of.
+func sayAlert(alert string) (severity Severity, why, fix string) {
+	switch {
+	case strings.Contains(alert, "watcher"):
+		return Error, "a lost hook, or a keepalived that was killed, leaves two nodes active or none", "systemctl start understudy"
+	case strings.Contains(alert, "check"):
+		return Error, "a service that has died does not move the address", "systemctl restart keepalived, and see that track-traefik is where keepalived's configuration has it"
+	case strings.Contains(alert, "keepalived"):
+		return Error, "the address does not move", "systemctl start keepalived"
+	case strings.Contains(alert, "written"):
+		return Error, "no other node takes over while this one may write", "failover-notify status --transition names what holds it; end that"
+	}
+	return Error, "a failover may not go as it should", "failover-notify status"
+}
+
+// others are the nodes but one.
+func (j *judging) others(f *Facts) []*Facts {
+	var list []*Facts
+	for i := range j.nodes {
+		if &j.nodes[i] != f {
+			list = append(list, &j.nodes[i])
+		}
+	}
+	return list
+}
+
+// both calls do for each two nodes.
+func (j *judging) both(do func(a, b *Facts)) {
+	for i := range j.nodes {
+		for k := range j.nodes[i+1:] {
+			do(&j.nodes[i], &j.nodes[i+1+k])
+		}
+	}
+}
+
+// list shows some of many.
+func list(names []string) string {
+	const most = 6
+	names = slices.Clone(names)
+	slices.Sort(names)
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,192 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// How full a pool may be, in percent.
+const (
+	nearlyFull = 90
+	full       = 97
+)
+
+// needed is what the user who receives must be allowed to do.
+var needed = []string{"create", "receive", "mount", "destroy", "rename", "readonly", "canmount", "userprop"}
+
+// zfs judges what a node has of ZFS.
+func (j *judging) zfs(f *Facts, add add) {
+	z := f.ZFS
+	if z == nil {
+		return
+	}
+	if z.Module != "" && z.Version != "" && z.Module != z.Version {
+		add("zfs-version", Warning, fmt.Sprintf("the programs of ZFS are %s, the kernel's part is %s", z.Version, z.Module), "what one can do the other may not know", "reboot into the kernel that has the new module, or: apt install --reinstall zfs-dkms")
+	}
+	for _, p := range z.Pools {
+		switch {
+		case p.Health == "DEGRADED":
+			add("pool", Warning, "pool "+p.Name+" is DEGRADED", "the next disk that fails may take the data with it", "zpool status "+p.Name)
+		case p.Health != "" && p.Health != "ONLINE":
+			add("pool", Error, "pool "+p.Name+" is "+p.Health, "its data can't be taken over, nor received", "zpool status "+p.Name+"; then: zpool clear "+p.Name)
+		}
+		switch {
+		case p.Percent >= full:
+			add("space", Error, fmt.Sprintf("pool %s is %d %% full", p.Name, p.Percent), "receiving and writing come to a halt", "zfs list -r -t all -o name,used -s used "+p.Name)
+		case p.Percent >= nearlyFull:
+			add("space", Warning, fmt.Sprintf("pool %s is %d %% full", p.Name, p.Percent), "it becomes slow, and receiving will come to a halt", "zfs list -r -t all -o name,used -s used "+p.Name)
+		}
+	}
+	for _, root := range sortedKeys(z.Allowed) {
+		missing := slices.DeleteFunc(slices.Clone(needed), func(p string) bool { return slices.Contains(z.Allowed[root], p) })
+		if len(missing) > 0 {
+			add("zfs-allow", Error, fmt.Sprintf("user %s lacks %s on %s", j.cfg.SSH.User, strings.Join(missing, ","), root), "nothing can be received", fmt.Sprintf("zfs allow %s %s %s", j.cfg.SSH.User, strings.Join(missing, ","), root))
+		}
+	}
+	for i := range z.Datasets {
+		j.dataset(f, &z.Datasets[i], add)
+	}
+	j.excluded(add)
+}
+
+// dataset judges one dataset.
+func (j *judging) dataset(f *Facts, d *Dataset, add add) {
+	if d.Missing {
+		why, fix := "what depends on it does not start", "zfs list; zpool import"
+		if j.standby(f) {
+			why, fix = "its data is not on the standby", "on "+j.active.Node+": zfs-replicate run"
+		}
+		add("dataset", Error, "dataset "+d.Name+" is not here", why, fix)
+		return
+	}
+	if d.KeyNeeded && (d.KeyAt == "prompt" || d.KeyGone) {
+		add("key", Error, "the key of "+d.Name+" is not loaded, and there is no file to load it from", "it can't be mounted at a takeover",
+			"put the key into a file, the same on both nodes: zfs set keylocation=file:///etc/understudy/"+zfs.PoolOf(d.Name)+".key "+d.Name)
+	}
+	if !j.standby(f) {
+		return
+	}
+	switch {
+	case d.Writable:
+		add("replica", Error, "dataset "+d.Name+" is writable on a standby", "what writes to it makes the next replication a conflict", "zfs set readonly=on "+d.Name)
+	case d.Replica && d.Written > 0:
+		add("replica", Error, fmt.Sprintf("dataset %s was written to on the standby (%s since its newest snapshot)", d.Name, report.Bytes(d.Written)), "replication leaves it alone, so it grows old", "on "+j.active.Node+": zfs-replicate plan, which says what to do with it")
+	}
+	if d.Mounted {
+		add("replica-mounted", Warning, "dataset "+d.Name+" is mounted on a standby", "what sees it sees old data, and may keep it from being taken over", "zfs unmount "+d.Name)
+	}
+	if d.MountsAtBoot && d.Replica {
+		add("replica-canmount", Warning, "dataset "+d.Name+" has canmount=on on a standby", "the next boot mounts it", "zfs set canmount=noauto "+d.Name)
+	}
+}
+
+// excluded judges the exceptions of what is replicated: one that is nowhere is
+// misspelt, most likely, and what it was meant for is replicated.
+func (j *judging) excluded(add add) {
+	here := map[string]bool{}
+	for _, f := range j.nodes {
+		if f.ZFS == nil {
+			return
+		}
+		for _, name := range f.ZFS.Excluded {
+			here[name] = true
+		}
+	}
+	for _, entry := range j.cfg.Replication.Datasets {
+		for _, name := range entry.Exclude {
+			if !here[name] {
+				j.found.on("")("exclude", Warning, "replication.datasets excludes "+name+", which is on no node", "what was meant may be replicated after all", "zfs list -r "+zfs.Parent(name)+"; correct it in "+j.file())
+			}
+		}
+	}
+}
+
+// replication judges how old the replicas are.
+func (j *judging) replication() {
+	if j.active == nil || len(j.cfg.Replication.Datasets) == 0 || j.active.Status == nil || j.active.Status.Replication == nil {
+		return
+	}
+	add := j.found.on(j.active.Node)
+	now := j.active.Time
+	for _, node := range j.cfg.Nodes {
+		if node.Name == j.active.Node {
+			continue
+		}
+		at := slices.IndexFunc(j.active.Status.Replication.Sent, func(s failover.Sent) bool { return s.Node == node.Name })
+		if at < 0 || j.active.Status.Replication.Sent[at].LastSuccess.IsZero() {
+			what := "nothing was ever sent to " + node.Name
+			if at >= 0 && j.active.Status.Replication.Sent[at].Error != "" {
+				what += ": " + j.active.Status.Replication.Sent[at].Error
+			}
+			add("lag", Error, what, "all that this node has would be lost", "zfs-replicate run")
+			continue
+		}
+		s := j.active.Status.Replication.Sent[at]
+		age := now.Sub(s.LastSuccess)
+		old := fmt.Sprintf("the last whole replication to %s was %s ago", node.Name, report.Duration(age))
+		switch {
+		case age > j.cfg.Lag.Critical:
+			add("lag", Error, old, "what was written since would be lost", "zfs-replicate run; and see that it is scheduled")
+		case s.LastRun.After(s.LastSuccess):
+			why := s.Error
+			if why == "" {
+				why = "some datasets failed"
+			}
+			add("replication", Error, "the last replication to "+node.Name+" failed: "+why, "what was written since would be lost", "zfs-replicate status; zfs-replicate run")
+		case age > j.cfg.Lag.Warning:
+			add("lag", Warning, old, "what was written since would be lost", "zfs-replicate run; and see that it is scheduled")
+		}
+	}
+}
+
+// room judges whether standbys have it for what is to come.
+func (j *judging) room() {
+	if j.active == nil || j.active.ZFS == nil {
+		return
+	}
+	for _, f := range j.others(j.active) {
+		if f.ZFS != nil {
+			j.roomOn(f, j.found.on(f.Node))
+		}
+	}
+}
+
+func (j *judging) roomOn(f *Facts, add add) {
+	here, free := map[string]*Dataset{}, map[string]int64{}
+	for i := range f.ZFS.Datasets {
+		d := &f.ZFS.Datasets[i]
+		here[d.Source] = d
+		free[zfs.PoolOf(d.Name)] = max(free[zfs.PoolOf(d.Name)], d.Available)
+	}
+	var largest, over int64
+	name := ""
+	for i := range j.active.ZFS.Datasets {
+		d := &j.active.ZFS.Datasets[i]
+		there := here[d.Source]
+		if there == nil || there.Missing {
+			if !d.Missing {
+				add("dataset", Error, "dataset "+d.Name+" has not come here yet", "its data is not on the standby", "on "+j.active.Node+": zfs-replicate run")
+			}
+			continue
+		}
+		if d.Written > there.Available {
+			add("space", Error, fmt.Sprintf("%s has room for %s, and %s were written on %s", there.Name, report.Bytes(there.Available), report.Bytes(d.Written), j.active.Node), "the next increment does not fit", "free space: zfs list -t snapshot -o name,used -s used -r "+there.Name)
+		}
+		if own := d.Used; own > largest && own > free[zfs.PoolOf(there.Name)] && leaf(j.active.ZFS.Datasets, d) {
+			largest, over, name = own, free[zfs.PoolOf(there.Name)], there.Name
+		}
+	}
+	if name != "" {
+		add("space-full", Warning, fmt.Sprintf("there is no room to receive %s once more (%s, %s are free)", name, report.Bytes(largest), report.Bytes(over)), "if no common snapshot is left, it can't be received beside the old one", "free space, or give the pool more disks")
+	}
+}
+
+// leaf says that no other dataset counts in what a dataset uses.
+func leaf(all []Dataset, d *Dataset) bool {
+	return !slices.ContainsFunc(all, func(o Dataset) bool { return strings.HasPrefix(o.Name, d.Name+"/") })
+}

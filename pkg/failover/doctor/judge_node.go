@@ -1,0 +1,191 @@
+package doctor
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// skew is by how much clocks may differ.
+const skew = 2 * time.Second
+
+// oldestKeepalived is the first that knows track_file with "weight 0 reverse".
+const oldestKeepalived = "2.1"
+
+// node judges what a node has around its services and data.
+func (j *judging) node(f *Facts, add add) {
+	for _, p := range f.Programs {
+		if p.Problem != "" {
+			name, problem := p.Name, p.Problem
+			if !strings.HasPrefix(problem, name) {
+				problem = name + " " + problem
+			}
+			add("programs", Error, problem, "a failover needs it", installs(name))
+		}
+	}
+	if i := f.Interface; i != nil {
+		switch {
+		case !i.Here:
+			add("interface", Error, fmt.Sprintf("there is no interface %q", i.Name), "the floating address has no place here", "set interface in "+j.file()+" to one that 'ip link' shows, or give it as UNDERSTUDY_INTERFACE")
+		case !i.Up:
+			add("interface", Error, "interface "+i.Name+" is down", "the floating address can't be reached here", "ip link set "+i.Name+" up, and look at its cable")
+		}
+	}
+	for _, l := range f.Peers {
+		j.link(l, add)
+	}
+	switch {
+	case f.Witness != "":
+		add("witness", Error, f.Witness, "a node that reaches no witness counts as cut off, and does not take over", "see that witness.targets are up and are reached from here: ip route; ping")
+	case len(j.cfg.Witness.Targets) == 0 && len(j.cfg.Nodes) > 1 && j.cfg.VirtualIP != "":
+		add("witness", Warning, "witness.targets is empty", "two nodes that can't see each other both become active", "name what always answers on this network, such as the router: witness: {targets: [\"ping://ADDRESS\"]}")
+	}
+	j.schedule(f, add)
+	if c := f.Channels; c != nil {
+		j.channels(c, add)
+	}
+}
+
+// file is the configuration's, for a fix.
+func (j *judging) file() string {
+	if file := j.cfg.File(); file != "" {
+		return file
+	}
+	return "the configuration"
+}
+
+// installs is how a program comes to a node.
+func installs(name string) string {
+	switch filepath.Base(name) {
+	case "ssh":
+		return "apt install openssh-client"
+	case "ip":
+		return "apt install iproute2"
+	case "zfs", "zpool":
+		return "apt install zfsutils-linux"
+	case "docker":
+		return "apt install docker.io docker-compose"
+	case "keepalived":
+		return "apt install keepalived"
+	}
+	return "make install PREFIX=/usr, as root, so that it and its folders belong to root"
+}
+
+// link judges how a node reaches another one.
+func (j *judging) link(l PeerLink, add add) {
+	if l.Error != "" {
+		fix := l.Hint
+		if fix == "" {
+			fix = "on this node: failover-notify status"
+		}
+		add("ssh", Error, "it can't ask "+l.Node+": "+l.Error, "it does not know whether "+l.Node+" still writes, and replication stands still once the roles are changed", fix)
+		return
+	}
+	if l.Open {
+		add("ssh-key", Warning, "its key may run anything on "+l.Node, "whoever has this node has that one too",
+			"in authorized_keys on "+l.Node+`, before the key: restrict,command="failover-notify gate"`)
+	}
+	if apart := math.Abs(l.Ahead) - l.Within; apart > skew.Seconds() {
+		which := "ahead of"
+		if l.Ahead < 0 {
+			which = "behind"
+		}
+		add("clock", Warning, fmt.Sprintf("the clock of %s is %s %s this node's", l.Node, report.Seconds(math.Abs(l.Ahead)), which),
+			"the age of replicas and of what was asked for is told wrongly", "timedatectl set-ntp true, on both nodes")
+	}
+}
+
+// schedule judges what starts by itself.
+func (j *judging) schedule(f *Facts, add add) {
+	s := f.Schedule
+	if s == nil {
+		return
+	}
+	if len(s.Replication) == 0 && len(j.cfg.Replication.Datasets) > 0 && !j.ranLately(f) {
+		add("schedule", Error, "nothing starts zfs-replicate here", "while this node is active nothing is replicated", "cp packaging/cron/zfs-replicate /etc/cron.d/zfs-replicate")
+	}
+	for _, unit := range s.Disabled {
+		severity, why := Error, "after a reboot this node takes no part"
+		if unit == "understudy-fence" {
+			severity, why = Warning, "after a reboot its old data can be written until it has joined"
+		}
+		add("boot", severity, "unit "+unit+" is not enabled", why, "systemctl enable "+unit)
+	}
+}
+
+// ranLately says whether replication from a node has been run, by whatever.
+func (j *judging) ranLately(f *Facts) bool {
+	if f.Status == nil || f.Status.Replication == nil || f != j.active {
+		return false
+	}
+	for _, sent := range f.Status.Replication.Sent {
+		if f.Time.Sub(sent.LastRun) < j.cfg.Lag.Warning {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *judging) channels(c *Channels, add add) {
+	const why = "nobody is told of a failover, nor of replication that has stopped"
+	if c.Problem != "" {
+		severity := Warning
+		if j.cfg.Notify.URLsFile == "" {
+			severity = Info
+		}
+		fix := "write one URL a line into it, mode 0600"
+		if severity == Info {
+			fix = "write one URL a line into /etc/understudy/notify.urls, mode 0600, and set notify: {urls_file: /etc/understudy/notify.urls}"
+		} else if strings.Contains(c.Problem, "by others") {
+			fix = "chmod 0600 " + j.cfg.Notify.URLsFile
+		}
+		add("notify", severity, c.Problem, why, fix)
+	}
+	for i, channel := range c.List {
+		if channel.Error != "" {
+			add("notify", Warning, fmt.Sprintf("notification channel %d (%s): %s", i+1, channel.Kind, channel.Error), why, "correct line "+fmt.Sprint(i+1)+" of "+j.cfg.Notify.URLsFile+", or the way to it")
+		}
+	}
+}
+
+// keepalived judges the one that is installed.
+func (j *judging) keepalived(f *Facts, add add) {
+	k := f.Keepalived
+	if k == nil {
+		return
+	}
+	for _, d := range k.Differences {
+		add("keepalived", Error, d.Where+": "+d.What, d.Why, d.Fix+"; then: systemctl reload keepalived")
+	}
+	if k.Refused != "" {
+		add("keepalived-test", Error, "keepalived refuses its configuration: "+k.Refused, "it does without what it refuses, or does not start", "failover-notify keepalived > "+j.cfg.Keepalived.File+"; then: systemctl reload keepalived")
+	}
+	if k.Version != "" && older(k.Version, oldestKeepalived) {
+		add("keepalived-version", Error, "keepalived is "+k.Version, "it does not know a track_file with weight 0 reverse, so a node that must not hold the address takes it", "install keepalived 2.2 or newer")
+	}
+}
+
+// older compares versions such as 2.2.7, number by number.
+func older(a, b string) bool {
+	return slices.Compare(numbers(a), numbers(b)) < 0
+}
+
+func numbers(version string) []int {
+	var list []int
+	for part := range strings.SplitSeq(version, ".") {
+		n := 0
+		for _, c := range part {
+			if c < '0' || c > '9' {
+				break
+			}
+			n = n*10 + int(c-'0')
+		}
+		list = append(list, n)
+	}
+	return list
+}
