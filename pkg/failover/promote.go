@@ -114,12 +114,12 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 	if err := n.awaitReceivers(ctx, t); err != nil {
 		return nil, err
 	}
-	broken, err := n.takeData(ctx, t)
+	taken, err := n.takeData(ctx, t)
 	if err != nil {
 		// Nothing was written under this term: the node is as old as it was.
 		return nil, errors.Join(err, t.set(func(r *state.RoleFile) { r.ActiveTerm = before.ActiveTerm }))
 	}
-	for _, b := range broken {
+	for _, b := range taken.Failed {
 		failed = append(failed, fmt.Sprintf("dataset %s: %v", b.Dataset, b.Err))
 	}
 	if !n.hasServices() {
@@ -129,7 +129,7 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 	if err != nil {
 		return nil, &FailedError{"no project can be started", err}
 	}
-	return n.startAll(ctx, t, projects, broken, failed)
+	return n.startAll(ctx, t, projects, taken, failed)
 }
 
 // awaitReceivers waits until nothing is being received any more.
@@ -156,23 +156,22 @@ func (n *Node) awaitReceivers(ctx context.Context, t *transition) error {
 	return nil
 }
 
-// takeData makes the datasets writable. Those that are not are returned; the
-// error is for when none is.
-func (n *Node) takeData(ctx context.Context, t *transition) ([]data.Failure, error) {
+// takeData makes the datasets writable. The error is for when none is.
+func (n *Node) takeData(ctx context.Context, t *transition) (data.Result, error) {
 	if !n.Data.Configured() {
-		return nil, nil
+		return data.Result{}, nil
 	}
 	result, err := n.Data.Promote(ctx, t.step)
 	for _, w := range result.Warnings {
 		n.Log.Warn().Msg(w)
 	}
 	if err != nil {
-		return nil, &FailedError{"the data can't be made writable", err}
+		return result, &FailedError{"the data can't be made writable", err}
 	}
 	if result.Usable() <= 0 && result.Datasets > 0 {
-		return nil, &FailedError{fmt.Sprintf("none of %d datasets could be made writable", result.Datasets), result.Failed[0].Err}
+		return result, &FailedError{fmt.Sprintf("none of %d datasets could be made writable", result.Datasets), result.Failed[0].Err}
 	}
-	return result.Failed, nil
+	return result, nil
 }
 
 // preparation are the projects, which are loaded while other nodes are asked.
@@ -207,7 +206,7 @@ func (p *preparation) wait(ctx context.Context) ([]compose.Project, error) {
 // startAll starts the projects: those that come first one after the other, each
 // once the one before serves, then the others at the same time. One that fails
 // stops no other.
-func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.Project, broken []data.Failure, failed []string) ([]string, error) {
+func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.Project, taken data.Result, failed []string) ([]string, error) {
 	err := t.step(ctx, "networks", "", networkTimeout, func(ctx context.Context) error { return n.Services.Networks(ctx, projects) })
 	if err != nil {
 		failed = append(failed, fmt.Sprintf("networks: %v", err))
@@ -219,7 +218,7 @@ func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.P
 	started := 0
 	var mu sync.Mutex
 	start := func(p compose.Project, wait bool) {
-		err := n.startOne(ctx, t, p, broken, wait)
+		err := n.startOne(ctx, t, p, taken, wait)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
@@ -249,13 +248,13 @@ func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.P
 }
 
 // startOne starts a project, unless its data is not there.
-func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, broken []data.Failure, wait bool) error {
+func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, taken data.Result, wait bool) error {
 	return t.step(ctx, "start", p.Name, n.Config.Services.StartTimeout, func(ctx context.Context) error {
 		if p.Err != nil {
 			return p.Err
 		}
-		if dataset := lies(p.Binds, broken); dataset != "" {
-			return skipped(fmt.Sprintf("not started, since its data lies on %s, which could not be made writable", dataset))
+		if dataset := lies(p.Binds, taken); dataset != "" {
+			return skipped(fmt.Sprintf("not started: its data lies on dataset %s, which is not writable and mounted", dataset))
 		}
 		for _, w := range p.Warnings {
 			n.Log.Warn().Str("project", p.Name).Msg(w)
@@ -270,15 +269,21 @@ func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, b
 	})
 }
 
-// lies returns the failed dataset on which one of the paths lies, or which lies
-// below one of them.
-func lies(paths []string, broken []data.Failure) string {
-	for _, b := range broken {
-		if b.Mountpoint == "" {
-			continue
-		}
-		if slices.ContainsFunc(paths, func(path string) bool { return below(path, b.Mountpoint) || below(b.Mountpoint, path) }) {
+// lies returns the dataset without which a project's data is not what it takes
+// it for: a failed one on which one of the paths lies, or which lies below one of
+// them, or one that is mounted nowhere and should be where a path is.
+func lies(paths []string, taken data.Result) string {
+	for _, b := range taken.Failed {
+		if b.Mountpoint != "" && slices.ContainsFunc(paths, func(path string) bool { return below(path, b.Mountpoint) || below(b.Mountpoint, path) }) {
 			return b.Dataset
+		}
+	}
+	for _, u := range taken.Unmounted {
+		covered := func(path string) bool {
+			return slices.ContainsFunc(taken.Mounted, func(m string) bool { return below(path, m) && below(m, u.Mountpoint) })
+		}
+		if slices.ContainsFunc(paths, func(path string) bool { return below(path, u.Mountpoint) && !covered(path) }) {
+			return u.Dataset
 		}
 	}
 	return ""

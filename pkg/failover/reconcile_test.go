@@ -287,6 +287,22 @@ func TestAFailedDatasetStopsOnlyItsProjects(t *testing.T) {
 	}
 }
 
+func TestOnWhichDatasetAProjectLies(t *testing.T) {
+	taken := data.Result{
+		Failed:    []data.Failure{{Dataset: "tank/db", Mountpoint: "/tank/db"}, {Dataset: "tank/vol"}},
+		Unmounted: []data.Failure{{Dataset: "tank/cold", Mountpoint: "/tank/cold"}},
+		Mounted:   []string{"/tank", "/tank/cold/warm"},
+	}
+	for path, want := range map[string]string{
+		"/tank/db": "tank/db", "/tank/db/sub": "tank/db", "/tank": "tank/db", "/tank/dbx": "",
+		"/tank/cold/x": "tank/cold", "/tank/cold/warm/x": "", "/srv": "",
+	} {
+		if got := lies([]string{path}, taken); got != want {
+			t.Errorf("%s lies on %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestAFailedProjectStopsNoOther(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)

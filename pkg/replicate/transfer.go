@@ -177,7 +177,12 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 		_ = remote.SetDeadline(time.Now())
 	})
 	defer idle.stop()
-	sending, err := t.ZFS.Send(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: r.Flags, Raw: r.Raw, Token: s.Token})
+	if t.handsOver && s.From == "" && s.Token == "" {
+		return fmt.Errorf("dataset %s: it is new since the last run: while it is handed over its properties are not its own; repeat the switchover", r.Source)
+	}
+	// By now the properties say that this node is giving the dataset up: the ones
+	// that it has at other times are on the standby since the run before.
+	sending, err := t.ZFS.Send(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: r.Flags, Raw: r.Raw, Token: s.Token, Bare: t.handsOver})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type Send struct {
 	All   bool   // with every snapshot between (-I) instead of the last alone (-i)
 	Flags string // of -L -c -e, as letters: "Lce"
 	Raw   bool   // -w: encrypted data goes as it lies on disk
+	Bare  bool   // without the dataset's properties
 	Token string // resume this; all else is in the token
 }
 
@@ -35,7 +36,9 @@ func (s Send) argv(extra ...string) []string {
 	if s.Token != "" {
 		return append(argv, "-t", s.Token)
 	}
-	argv = append(argv, "-p")
+	if !s.Bare {
+		argv = append(argv, "-p")
+	}
 	for _, flag := range s.Flags {
 		argv = append(argv, "-"+string(flag))
 	}

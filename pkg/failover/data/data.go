@@ -58,6 +58,11 @@ type Result struct {
 	// Failed are those that could not be made writable, or could not be given
 	// up and may still be written to.
 	Failed []Failure
+	// Unmounted are those that are as they should be, but mounted nowhere though
+	// they have a mountpoint: what is written there now is not theirs.
+	Unmounted []Failure
+	// Mounted are the mountpoints of those that are mounted.
+	Mounted []string
 	// Warnings name what is worth a look and stops nothing.
 	Warnings []string
 	// Snapshot is the name (after @) of the snapshot that was taken; empty

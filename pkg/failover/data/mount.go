@@ -62,6 +62,7 @@ func (w *work) mount(ctx context.Context) error {
 		w.fail(d, fmt.Errorf("dataset %s: its mountpoint %s is that of %s too", d.name, d.path(), other.name))
 	}
 	if missing == 0 {
+		w.noteMounted(wanted)
 		return nil
 	}
 	err := w.soft(ctx, "mount", missing, func(ctx context.Context) error {
@@ -74,7 +75,14 @@ func (w *work) mount(ctx context.Context) error {
 			w.fail(d, fmt.Errorf("dataset %s: there was no time left to mount it", d.name))
 		}
 	}
+	w.noteMounted(wanted)
 	return err
+}
+
+func (w *work) noteMounted(datasets []*dataset) {
+	for _, d := range filter(datasets, func(d *dataset) bool { return d.mounted }) {
+		w.result.Mounted = append(w.result.Mounted, d.path())
+	}
 }
 
 // toBeMounted also is one that has failed: what is below must not be mounted
@@ -95,7 +103,9 @@ func (w *work) toBeMounted(d *dataset) bool {
 	case d.canmount.Value == "noauto" && w.marks[d.name].mounted:
 		return true
 	case d.canmount.Value == "noauto":
-		w.warn("%s: it is not mounted, since its canmount is noauto: zfs mount %s", d.name, d.name)
+		err := fmt.Errorf("dataset %s: it is not mounted, since its canmount is noauto; to have it: zfs mount %s", d.name, d.name)
+		w.warn("%v", err)
+		w.result.Unmounted = append(w.result.Unmounted, Failure{Dataset: d.name, Mountpoint: d.path(), Err: err})
 	}
 	return false
 }
