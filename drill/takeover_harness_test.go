@@ -86,7 +86,11 @@ func (d *takeover) await(t *testing.T, missing func() string) {
 		if err := d.Watched(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		pause := 50 * time.Millisecond
+		if Kind() == lab.VM {
+			pause = time.Second // looking costs what is being waited for
+		}
+		time.Sleep(pause)
 	}
 }
 
