@@ -167,6 +167,18 @@ func zpoolList(a *app, args []string) int {
 	return code
 }
 
+// poolFeatures are those features of pools that have to do with streams.
+var poolFeatures = []string{"feature@bookmark_v2", "feature@embedded_data", "feature@encryption", "feature@large_blocks",
+	"feature@large_dnode", "feature@longname", "feature@lz4_compress", "feature@zstd_compress"}
+
+// poolProperties are the properties that a list of them names.
+func poolProperties(list string) []string {
+	if list != "all" {
+		return strings.Split(list, ",")
+	}
+	return append([]string{"size", "capacity", "health", "guid", "free", "allocated", "readonly"}, poolFeatures...)
+}
+
 func zpoolGet(a *app, args []string) int {
 	opts, rest, ok := a.parseOptions(args, "Hpo:")
 	if !ok {
@@ -208,7 +220,7 @@ func zpoolGet(a *app, args []string) int {
 			code = 1
 			continue
 		}
-		for _, prop := range strings.Split(rest[0], ",") {
+		for _, prop := range poolProperties(rest[0]) {
 			val, src, ok := a.poolValue(p, prop, literal)
 			if !ok {
 				fmt.Fprintf(a.err, "bad property list: invalid property '%s'\n", prop)

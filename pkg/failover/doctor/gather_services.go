@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 // revivers match images of programs that start containers again, or make new
@@ -25,7 +27,7 @@ func (d *Doctor) services(ctx context.Context) (Services, error) {
 		s.Problem = err.Error()
 	}
 	if _, err := d.output(ctx, "docker", "compose", "version"); err != nil {
-		s.Compose = err.Error()
+		s.Compose = firstLine(err)
 	}
 	_, _, s.Unknown = compose.Order(found, cfg.First)
 	networks := slices.Clone(cfg.Networks)
@@ -60,6 +62,18 @@ func (d *Doctor) askEngine(ctx context.Context, s *Services, networks []string) 
 		}
 	}
 	return d.engine.Boxes(ctx)
+}
+
+// firstLine is what a program said first when it failed: advice follows it.
+func firstLine(err error) string {
+	if failed, ok := errors.AsType[*run.Error](err); ok && !failed.TimedOut {
+		for line := range strings.Lines(failed.Stderr) {
+			if line = strings.TrimSpace(line); line != "" {
+				return line
+			}
+		}
+	}
+	return err.Error()
 }
 
 // needs looks for the images of the projects and the files that they name.

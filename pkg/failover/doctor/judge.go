@@ -125,7 +125,10 @@ func (j *judging) role(f *Facts, add add) {
 	}
 	for _, alert := range s.Alerts {
 		severity, why, fix := sayAlert(alert)
-		add("alert", severity, alert, why, fix)
+		// Some say themselves what to do.
+		what, _, _ := strings.Cut(alert, ": systemctl")
+		what, _, _ = strings.Cut(what, ": restart keepalived")
+		add("alert", severity, what, why, fix)
 	}
 	if j.cfg.VirtualIP == "" {
 		return
