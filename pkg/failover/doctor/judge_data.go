@@ -165,13 +165,14 @@ func (j *judging) roomOn(f *Facts, add add) {
 	}
 	var largest, over int64
 	name := ""
+	var absent []string
 	for i := range j.active.ZFS.Datasets {
 		d := &j.active.ZFS.Datasets[i]
 		there := here[d.Source]
+		if there == nil && !d.Missing && !lacks(f, d.Source) {
+			absent = append(absent, d.Name)
+		}
 		if there == nil || there.Missing {
-			if !d.Missing {
-				add("dataset", Error, "dataset "+d.Name+" has not come here yet", "its data is not on the standby", "on "+j.active.Node+": zfs-replicate run")
-			}
 			continue
 		}
 		if d.Written > there.Available {
@@ -181,9 +182,17 @@ func (j *judging) roomOn(f *Facts, add add) {
 			largest, over, name = own, free[zfs.PoolOf(there.Name)], there.Name
 		}
 	}
+	if len(absent) > 0 {
+		add("dataset", Error, "datasets have not come here yet: "+list(absent), "their data is not on the standby", "on "+j.active.Node+": zfs-replicate run")
+	}
 	if name != "" {
 		add("space-full", Warning, fmt.Sprintf("there is no room to receive %s once more (%s, %s are free)", name, report.Bytes(largest), report.Bytes(over)), "if no common snapshot is left, it can't be received beside the old one", "free space, or give the pool more disks")
 	}
+}
+
+// lacks says that a node is known to lack a dataset, or the one above it.
+func lacks(f *Facts, source string) bool {
+	return slices.ContainsFunc(f.ZFS.Datasets, func(d Dataset) bool { return d.Missing && zfs.Within(source, d.Source) })
 }
 
 // leaf says that no other dataset counts in what a dataset uses.

@@ -103,18 +103,18 @@ func (j *judging) places() {
 	}
 }
 
-// everywhere says whether a place is only read, and is on all nodes.
+// everywhere says whether a place is only read, and is on all nodes, as far as
+// they have answered.
 func (j *judging) everywhere(f *Facts, project string, place Place) bool {
 	if !place.ReadOnly || !place.Here {
 		return false
 	}
-	others := j.others(f)
-	for _, other := range others {
+	for _, other := range j.others(f) {
 		if !has(other, project, place.Path) {
 			return false
 		}
 	}
-	return len(others) > 0
+	return true
 }
 
 func has(f *Facts, project, path string) bool {
