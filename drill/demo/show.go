@@ -26,7 +26,8 @@ const (
 // demo is one showing.
 type demo struct {
 	*screen
-	pair *drill.Pair
+	site     *drill.Site
+	takeover takeover
 }
 
 func show(ctx context.Context, s *screen) (err error) {
@@ -43,17 +44,17 @@ func show(ctx context.Context, s *screen) (err error) {
 	}
 	defer os.RemoveAll(dir)
 
-	s.line(s.styled(bold, "Understudy") + ": a ZFS pool, replicated from node a to its standby b")
+	s.line(s.styled(bold, "Understudy") + ": node a serves, its standby b has all its data, and takes over")
 	d := &demo{screen: s}
 	if err := d.up(ctx, kind, dir); err != nil {
 		return err
 	}
 	defer func() {
-		if downErr := d.pair.Down(); downErr != nil {
+		if downErr := d.site.Down(); downErr != nil {
 			err = errors.Join(err, fmt.Errorf("remove the nodes: %w", downErr))
 		}
 	}()
-	for _, step := range []func(context.Context) error{d.fill, d.first, d.change, d.again, d.unchanged, d.cut, d.resume, d.compare} {
+	for _, step := range []func(context.Context) error{d.fill, d.first, d.change, d.again, d.unchanged, d.cut, d.resume, d.compare, d.start, d.write, d.pull, d.check, d.timeline} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -69,22 +70,26 @@ func (needsRoot) Hint() string  { return "sudo make demo" }
 
 func (d *demo) up(ctx context.Context, kind lab.Kind, dir string) error {
 	d.step("Two nodes come up")
-	programs, err := drill.Build(ctx, kind, dir)
+	programs, err := drill.BuildSite(ctx, kind, dir)
 	if err != nil {
 		return err
 	}
 	d.say("programs built in %s", report.Duration(time.Since(d.began)))
-	d.pair, err = drill.Up(ctx, drill.Options{Kind: kind, Programs: programs, Log: d.screen})
+	d.site, err = drill.SiteUp(ctx, drill.SiteOptions{Kind: kind, Programs: programs, Log: d.screen})
 	if err != nil {
 		return err
 	}
-	d.done("a %s, the active node; b %s, its standby", d.pair.A.Address(), d.pair.B.Address())
+	// The first half is replication alone, of the whole pool.
+	if err := d.site.Configure(ctx, nil); err != nil {
+		return errors.Join(err, d.site.Down())
+	}
+	d.done("a %s, the active node; b %s, its standby", d.site.A.Address(), d.site.B.Address())
 	return nil
 }
 
 func (d *demo) fill(ctx context.Context) error {
 	d.step("A pool with five datasets and real files on a")
-	text, err := drill.Shell(ctx, d.pair.A, fillScript)
+	text, err := drill.Shell(ctx, d.site.A, fillScript)
 	if err != nil {
 		return fmt.Errorf("fill the pool: %w", err)
 	}
@@ -110,7 +115,7 @@ func (d *demo) first(ctx context.Context) error {
 
 func (d *demo) change(ctx context.Context) error {
 	d.step("Life goes on: files are changed, added and removed on a")
-	text, err := drill.Shell(ctx, d.pair.A, changeScript)
+	text, err := drill.Shell(ctx, d.site.A, changeScript)
 	if err != nil {
 		return fmt.Errorf("change files: %w", err)
 	}
@@ -147,23 +152,23 @@ func (d *demo) unchanged(ctx context.Context) error {
 // cut takes the network away in the middle of a stream.
 func (d *demo) cut(ctx context.Context) error {
 	d.step(fmt.Sprintf("%s more, and the cable comes out in the middle of it", report.Bytes(bigBytes)))
-	err := d.pair.Configure(ctx, func(c drill.Config) {
+	err := d.site.Configure(ctx, func(c drill.Config) {
 		c.Set("replication.bandwidth", fmt.Sprint(bandwidth>>20, "MiB/s"))
 		c.Set("replication.timeouts.stall", stall.String())
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := drill.Shell(ctx, d.pair.A, `head -c "$1" /dev/urandom >/tank/media/film.mkv; sync`, fmt.Sprint(bigBytes)); err != nil {
+	if _, err := drill.Shell(ctx, d.site.A, `head -c "$1" /dev/urandom >/tank/media/film.mkv; sync`, fmt.Sprint(bigBytes)); err != nil {
 		return fmt.Errorf("write a big file: %w", err)
 	}
 	d.say("for this one run: %s/s at most, silence noticed after %s", report.Bytes(bandwidth), stall)
 	d.command("a", "zfs-replicate run")
-	run := drill.StartRun(ctx, d.pair.A)
-	if err := drill.AwaitBytes(ctx, d.pair.A, bigBytes/2); err != nil {
+	run := drill.StartRun(ctx, d.site.A)
+	if err := drill.AwaitBytes(ctx, d.site.A, bigBytes/2); err != nil {
 		return fmt.Errorf("wait for the middle of the stream: %w", err)
 	}
-	if err := d.pair.B.CutNetwork(ctx, lab.Both); err != nil {
+	if err := d.site.B.CutNetwork(ctx, lab.Both); err != nil {
 		return err
 	}
 	cutAt := time.Now()
@@ -173,7 +178,7 @@ func (d *demo) cut(ctx context.Context) error {
 		return err
 	}
 	noticed := time.Since(cutAt)
-	if err := d.pair.B.RestoreNetwork(ctx); err != nil {
+	if err := d.site.B.RestoreNetwork(ctx); err != nil {
 		return err
 	}
 	if o.Code == 0 {
@@ -191,7 +196,7 @@ func (d *demo) cut(ctx context.Context) error {
 
 func (d *demo) resume(ctx context.Context) error {
 	d.step("The next run resumes where the stream broke off")
-	if err := d.pair.Configure(ctx, nil); err != nil {
+	if err := d.site.Configure(ctx, nil); err != nil {
 		return err
 	}
 	o, err := d.run(ctx)
@@ -213,7 +218,7 @@ func (d *demo) resume(ctx context.Context) error {
 
 func (d *demo) compare(ctx context.Context) error {
 	d.step("Both sides compared: guids, and every byte of every file")
-	rows, err := drill.Compare(ctx, d.pair.A, d.pair.B)
+	rows, err := drill.Compare(ctx, d.site.A, d.site.B)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // run runs zfs-replicate on a, which must succeed.
 func (d *demo) run(ctx context.Context) (drill.Outcome, error) {
 	d.command("a", "zfs-replicate run")
-	o, err := drill.StartRun(ctx, d.pair.A).Wait()
+	o, err := drill.StartRun(ctx, d.site.A).Wait()
 	if err == nil && (o.Code != 0 || o.Result == nil) {
 		err = fmt.Errorf("zfs-replicate run ended with code %d:\n%s", o.Code, o.Stderr)
 	}
@@ -73,7 +73,7 @@ func (d *demo) lines(text string) {
 
 // explain says what was real, and what to try next.
 func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) error {
-	version, err := drill.Run(ctx, d.pair.A, "zfs", "version")
+	version, err := drill.Run(ctx, d.site.A, "zfs", "version")
 	if err != nil {
 		return fmt.Errorf("ask for the version of zfs: %w", err)
 	}
