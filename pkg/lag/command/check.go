@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ func (o options) run(ctx context.Context, p *cli.Process) error {
 	err = errors.Join(checker.Remember(r), lag.Keep(keeping, checker.State, r, int64(checker.Config.Lag.History)))
 	if err != nil {
 		p.Log.Warn().Err(err).Msg("this measurement is not kept")
+	}
+	if err := figures(r).Write(cmp.Or(o.textfile, checker.Config.Metrics.TextfileDir)); err != nil {
+		p.Log.Error().Err(err).Msg("the metrics are not written")
 	}
 	if err := o.print(p.Stdout, checker, r); err != nil {
 		return &unknownError{fmt.Errorf("write the result: %w", err)}

@@ -1,0 +1,146 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// SecretError is a file with secrets that can't be used.
+type SecretError struct {
+	File string
+	Line int // 0: the file as a whole
+	Text string
+	hint string
+}
+
+func (e *SecretError) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, e.Text)
+	}
+	return fmt.Sprintf("read %s: %s", e.File, e.Text)
+}
+
+// ExitCode is 78, EX_CONFIG of sysexits.h.
+func (e *SecretError) ExitCode() int { return 78 }
+
+// Hint says what to do next.
+func (e *SecretError) Hint() string { return e.hint }
+
+// secretLine is a line of such a file that is neither blank nor a comment.
+type secretLine struct {
+	number int
+	text   string
+}
+
+// secretLines reads a file that nobody else may read.
+func secretLines(file string) ([]secretLine, error) {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &SecretError{File: file, Text: "it does not exist", hint: "write it (mode 0600), or take its key out of the config"}
+	}
+	if err != nil {
+		return nil, &SecretError{File: file, Text: err.Error()}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, &SecretError{File: file, Text: fmt.Sprintf("others may read or write it (mode %04o), and it holds secrets", info.Mode().Perm()), hint: "chmod 0600 " + file}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &SecretError{File: file, Text: "it can't be read", hint: "run this as root"}
+	}
+	var lines []secretLine
+	number := 0
+	for line := range strings.Lines(string(data)) {
+		number++
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, secretLine{number, line})
+		}
+	}
+	return lines, nil
+}
+
+// Channel is one way to people.
+type Channel struct {
+	ID   string
+	Name string // the service and the line in the file: no secret is in it
+	URL  string
+}
+
+// discordWebhook is what Discord shows people to copy.
+var discordWebhook = regexp.MustCompile(`^https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/(\d+)/([\w-]+)/?$`)
+
+// Channels reads the file of channels: a URL a line, as shoutrrr has them. A
+// Discord webhook may be given as Discord shows it, and another one that begins
+// with http is sent to as it is.
+func Channels(file string) ([]Channel, error) {
+	lines, err := secretLines(file)
+	if err != nil {
+		return nil, err
+	}
+	var channels []Channel
+	for _, line := range lines {
+		target := line.text
+		if m := discordWebhook.FindStringSubmatch(target); m != nil {
+			target = "discord://" + m[2] + "@" + m[1]
+		}
+		u, err := url.Parse(target)
+		if err != nil || u.Scheme == "" || u.Opaque != "" {
+			return nil, &SecretError{File: file, Line: line.number, Text: "it is no URL such as ntfy://ntfy.sh/topic",
+				hint: "see https://shoutrrr.nickfedor.com/services for the form of each service"}
+		}
+		service, _, _ := strings.Cut(u.Scheme, "+")
+		if service == "http" || service == "https" {
+			target, service = "generic+"+target, "generic"
+		}
+		channels = append(channels, Channel{ID: ChannelID(target), Name: fmt.Sprintf("%s (line %d)", service, line.number), URL: target})
+	}
+	return channels, nil
+}
+
+// webAddress finds URLs within a text.
+var webAddress = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+`)
+
+// Redact takes a URL and every part of it that may be a secret out of a text,
+// such as an error that a library made. The host stays: it says what failed.
+func Redact(text, secret string) string {
+	var parts []string
+	if u, err := url.Parse(secret); err != nil {
+		parts = append(parts, secret)
+	} else {
+		parts = append(parts, u.RequestURI(), u.Path, u.RawQuery)
+		if u.User != nil {
+			password, _ := u.User.Password()
+			parts = append(parts, u.User.String(), u.User.Username(), password)
+		}
+		parts = append(parts, strings.Split(u.Path, "/")...)
+		for _, values := range u.Query() {
+			parts = append(parts, values...)
+		}
+		if service, _, _ := strings.Cut(u.Scheme, "+"); service != "smtp" && service != "generic" && service != "ntfy" && service != "gotify" && !strings.Contains(u.Host, ".") {
+			parts = append(parts, u.Host) // a token or an id in the host's place
+		}
+	}
+	for _, part := range slices.Clone(parts) {
+		parts = append(parts, url.QueryEscape(part), url.PathEscape(part))
+	}
+	slices.SortFunc(parts, func(a, b string) int { return len(b) - len(a) })
+	for _, part := range parts {
+		if len(part) >= 4 {
+			text = strings.ReplaceAll(text, part, "[secret]")
+		}
+	}
+	// A library may have made another URL of the same parts.
+	return webAddress.ReplaceAllStringFunc(text, func(found string) string {
+		u, err := url.Parse(strings.ReplaceAll(found, "[secret]", "x"))
+		if err != nil {
+			return "[URL]"
+		}
+		return u.Scheme + "://" + u.Host + "/…"
+	})
+}

@@ -1,0 +1,205 @@
+package notify
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+func openSpool(t *testing.T) *Spool {
+	t.Helper()
+	dir, err := state.Open(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{Notify: settings}
+	if Open(cfg, dir) != nil {
+		t.Error("a spool though nobody is to be told")
+	}
+	cfg.Notify.URLsFile = "/somewhere"
+	return Open(cfg, dir)
+}
+
+func sorted(t *testing.T, s *Spool, now time.Time) []*Message {
+	t.Helper()
+	if _, err := s.Sort(now); err != nil {
+		t.Fatal(err)
+	}
+	messages, err := s.Outbox(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
+func TestNoSpoolTakesAnything(t *testing.T) {
+	var s *Spool
+	if err := s.Put(Notice{}); err != nil || s.Pending() || s.Told() != nil || s.Failing() != nil {
+		t.Error("a spool that is not there does something")
+	}
+}
+
+// Only the newest notice of each condition waits for the sender; what happened
+// once all does.
+func TestSpoolStaysSmall(t *testing.T) {
+	s := openSpool(t)
+	for i := range 1000 {
+		if err := s.Put(Notice{Key: "standby/b", From: "x", Level: Warning, Time: noon.Add(time.Duration(i) * time.Second), Title: "t"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 5 {
+		if err := s.Put(Notice{From: "x", Level: Info, Time: noon.Add(time.Duration(i)), Title: "event"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(filepath.Join(s.path, newFolder))
+	if err != nil || len(files) != 6 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	if info, err := os.Stat(filepath.Join(s.path, newFolder)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	now := noon.Add(time.Hour)
+	if got := sorted(t, s, now); len(got) != 6 || got[0].Title != "event" || got[5].Kind != KindProblem {
+		t.Errorf("%d messages: %+v", len(got), got)
+	}
+	if got := sorted(t, s, now); len(got) != 6 {
+		t.Errorf("told twice: %d messages", len(got))
+	}
+	if s.Told()["standby/b"] != "warning" {
+		t.Errorf("told: %v", s.Told())
+	}
+}
+
+func TestOutboxIsBoundedAndKnowsItsChannels(t *testing.T) {
+	s := openSpool(t)
+	for i := range 150 {
+		if err := s.Put(Notice{From: "x", Level: Info, Time: noon.Add(time.Duration(i) * time.Second), Title: "event"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	messages := sorted(t, s, noon.Add(time.Minute))
+	if len(messages) != maxMessages || messages[0].Dropped != 50 {
+		t.Fatalf("%d messages, %d dropped", len(messages), messages[0].Dropped)
+	}
+	if err := s.Sent(messages[0], "one", []string{"one", "two"}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Outbox(noon)
+	if err != nil || len(again) != maxMessages || len(again[0].Done) != 1 {
+		t.Fatalf("%d, %v, %v", len(again), again[0].Done, err)
+	}
+	if err := s.Sent(again[0], "two", []string{"one", "two"}); err != nil {
+		t.Fatal(err)
+	}
+	late, err := s.Outbox(noon.Add(time.Hour))
+	if err != nil || len(late) != maxMessages-1 || !late[0].Late || !late[0].Time.Equal(noon.Add(51*time.Second)) {
+		t.Errorf("%d, %v", len(late), err)
+	}
+	if gone, err := s.Outbox(noon.Add(keepFor + time.Hour)); err != nil || len(gone) > 0 {
+		t.Errorf("%d too old, %v", len(gone), err)
+	}
+}
+
+func TestGarbageIsPassedOver(t *testing.T) {
+	s := openSpool(t)
+	if err := s.Put(Notice{From: "x", Level: Info, Time: noon, Title: "event"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"new/e-1.json", "told.json", "channels.json"} {
+		if err := os.WriteFile(filepath.Join(s.path, name), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sorted(t, s, noon); len(got) != 1 {
+		t.Errorf("%d messages", len(got))
+	}
+	if !s.Due("x", noon) {
+		t.Error("not due")
+	}
+}
+
+func TestAFailingChannelIsLeftAlone(t *testing.T) {
+	s := openSpool(t)
+	if err := os.MkdirAll(s.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := Channel{ID: "c", Name: "ntfy (line 1)"}
+	now := noon
+	for _, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
+		if !s.Due("c", now) {
+			t.Fatal("not due")
+		}
+		if err := s.Tried(c, now, "down"); err != nil {
+			t.Fatal(err)
+		}
+		if s.Due("c", now.Add(pause-time.Second)) || !s.Due("c", now.Add(pause)) {
+			t.Errorf("not left alone for %s", pause)
+		}
+		now = now.Add(pause)
+	}
+	if got := s.Failing(); len(got) != 1 || got[0] != "down" {
+		t.Errorf("%v", got)
+	}
+	if err := s.Tried(c, now, ""); err != nil || !s.Due("c", now) || s.Failing() != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+func secretFile(t *testing.T, mode os.FileMode, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestChannels(t *testing.T) {
+	got, err := Channels(secretFile(t, 0o600, "# mine\n\nhttps://discord.com/api/webhooks/1234/AbC-d_E\nntfy://ntfy.sh/topic\nhttps://example.com/hook?x=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Channel{{Name: "discord (line 3)", URL: "discord://AbC-d_E@1234"}, {Name: "ntfy (line 4)", URL: "ntfy://ntfy.sh/topic"}, {Name: "generic (line 5)", URL: "generic+https://example.com/hook?x=y"}}
+	for i, w := range want {
+		if got[i].Name != w.Name || got[i].URL != w.URL || got[i].ID == "" || strings.Contains(got[i].ID, "AbC") {
+			t.Errorf("%+v, want %+v", got[i], w)
+		}
+	}
+	for text, mode := range map[string]os.FileMode{"ntfy://ntfy.sh/sEcReT": 0o644, "just sEcReT": 0o600, "mailto:sEcReT@example.com": 0o600} {
+		_, err := Channels(secretFile(t, mode, text))
+		if err == nil || strings.Contains(err.Error(), "sEcReT") {
+			t.Errorf("%s: %v", text, err)
+		} else if e, ok := err.(*SecretError); !ok || e.ExitCode() != 78 || e.Hint() == "" {
+			t.Errorf("%T %v", err, err)
+		}
+	}
+	if _, err := Channels("/nowhere/urls"); err == nil {
+		t.Error("a file that is not there")
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for _, test := range []struct{ url, text string }{
+		{"discord://sEcReT-1@987654321", "Post \"https://discord.com/api/webhooks/987654321/sEcReT-1\": EOF"},
+		{"telegram://110201543:sEcReT_2@telegram?chats=12345678", "failed: https://api.telegram.org/bot110201543:sEcReT_2/sendMessage for 12345678"},
+		{"smtp://me:sEcReT%213@mail.example.com:25/?from=a@example.com&to=b@example.com", "auth me sEcReT!3 (sEcReT%213) failed at mail.example.com"},
+		{"gotify://push.example.com/sEcReT4", "locating \"gotify://push.example.com/sEcReT4\": no"},
+		{"generic+https://example.com/hook/sEcReT5?key=sEcReT6", "Post https://example.com/hook/sEcReT5?key=sEcReT6: refused"},
+		{"slack://hook:WNA3PBYV6-F20DUQND3RQ-sEcReT7@webhook", "https://hooks.slack.com/services/WNA3PBYV6/F20DUQND3RQ/sEcReT7 bad"},
+	} {
+		got := Redact(test.text, test.url)
+		if strings.Contains(got, "sEcReT") || strings.Contains(got, "987654321") || strings.Contains(got, "110201543") {
+			t.Errorf("%s", got)
+		}
+		if !strings.Contains(got, "example.com") && strings.Contains(test.url, "example.com") {
+			t.Errorf("%s does not say what failed", got)
+		}
+	}
+}
