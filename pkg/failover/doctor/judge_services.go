@@ -47,7 +47,8 @@ func (j *judging) services(f *Facts, add add) {
 }
 
 func (j *judging) project(p Project, add add) {
-	if p.Error != "" {
+	// A file that is missing keeps it from being loaded too.
+	if p.Error != "" && len(p.Missing) == 0 {
 		add("project", Error, "project "+p.Name+" can't be loaded: "+p.Error, "it is not started", "docker compose config, in the project's folder")
 	}
 	for _, missing := range p.Missing {

@@ -1,0 +1,350 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// fakeData are replicated datasets without ZFS.
+type fakeData struct {
+	failover.Data
+	states []data.DatasetState
+}
+
+func (d fakeData) Configured() bool                                               { return true }
+func (d fakeData) State(context.Context) ([]data.DatasetState, error)             { return d.states, nil }
+func (d fakeData) Promote(context.Context, data.Stepper) (r data.Result, _ error) { return r, nil }
+
+// node is a machine in a folder: its programs are shell scripts.
+type node struct {
+	t    *testing.T
+	dir  string
+	cfg  *config.Config
+	data fakeData
+}
+
+func (n *node) path(parts ...string) string {
+	return filepath.Join(append([]string{n.dir}, parts...)...)
+}
+
+func (n *node) write(name, text string, mode os.FileMode) string {
+	n.t.Helper()
+	path := n.path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		n.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		n.t.Fatal(err)
+	}
+	return path
+}
+
+// program makes a shell script that stands in for a program.
+func (n *node) program(name, script string) { n.write("bin/"+name, "#!/bin/sh\n"+script, 0o755) }
+
+// goodSSH answers as the other node's gate does.
+const goodSSH = `case "$*" in
+*" failover-notify peer -o json") echo '{"node": "b", "role": "standby", "time": "'$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)'"}' ;;
+*) echo 'failover-notify: error: gate: this key is not for "true"' >&2; exit 76 ;;
+esac
+`
+
+const goodZFS = `case "$1" in
+version) printf 'zfs-2.3.9-1\nzfs-kmod-2.3.9-1\n' ;;
+get)
+	for d in tank tank/db; do
+		printf "$d\tused\t1000\t-\t-\n$d\tavailable\t500\t-\t-\n$d\tkeylocation\tnone\t-\tdefault\n$d\tcanmount\tnoauto\t-\tlocal\n"
+	done ;;
+*) echo "unexpected: zfs $*" >&2; exit 2 ;;
+esac
+`
+
+const goodZpool = `case "$1" in
+list) printf 'ONLINE\t12\n' ;;
+get) printf 'size\t1000\nfeature@large_blocks\tactive\nfeature@zstd_compress\tenabled\nfeature@async_destroy\tenabled\n' ;;
+esac
+`
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t, dir: dir}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	n.program("ssh", goodSSH)
+	n.program("zfs", goodZFS)
+	n.program("zpool", goodZpool)
+	n.program("docker", "echo 'Docker Compose version 2.26.1'\n")
+	n.program("failover-notify", "")
+	n.program("zfs-replicate", "")
+	t.Setenv("PATH", n.path("bin")+":"+os.Getenv("PATH"))
+	n.write("etc/cron.d/zfs-replicate", "* * * * * root zfs-replicate run --scheduled\n", 0o644)
+	n.cfg = &config.Config{
+		Nodes:    []config.Node{{Name: "a", Address: "127.0.0.2", Priority: 100}, {Name: "b", Address: "127.0.0.1", Priority: 90}},
+		StateDir: n.path("state"), RunDir: n.path("run"),
+		SSH:      config.SSH{User: "root", Port: listener.Addr().(*net.TCPAddr).Port, RemoteCommand: "zfs-replicate", ConnectTimeout: time.Second},
+		Failover: config.Failover{RemoteCommand: "failover-notify", PeerTimeout: 5 * time.Second},
+		Lag:      config.Lag{Warning: 20 * time.Minute, Critical: time.Hour},
+		Notify:   config.Notify{URLsFile: n.write("urls", "generic+http://"+listener.Addr().String()+"/secret\n", 0o600)},
+		Services: config.Services{Directory: n.path("srv"), Projects: []string{"*/compose.yaml"}, First: []string{"web"}, Socket: n.path("docker.sock")},
+	}
+	n.cfg.Replication.Datasets = []config.Dataset{{Name: "tank", Recursive: true}}
+	n.data.states = []data.DatasetState{
+		{Name: "tank", Type: "filesystem", Mountpoint: n.path("tank"), Replica: true},
+		{Name: "tank/db", Type: "filesystem", Mountpoint: n.path("tank/db"), Replica: true},
+	}
+	n.write("srv/web/compose.yaml", "services: {web: {image: 'web:1', restart: unless-stopped, networks: [proxy], volumes: ['"+n.path("tank/db")+":/db']}}\nnetworks: {proxy: {external: true}}\n", 0o644)
+	n.engine(`[{"Id": "1", "Names": ["/web"], "Image": "web:1", "State": "exited", "Labels": {"com.docker.compose.project": "web"}}]`)
+	return n
+}
+
+// engine answers for the Docker Engine, with a list of containers.
+func (n *node) engine(containers string) {
+	n.t.Helper()
+	os.Remove(n.path("docker.sock"))
+	listener, err := net.Listen("unix", n.path("docker.sock"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); path {
+		case "/_ping":
+		case "/containers/json":
+			fmt.Fprint(w, containers)
+		case "/images/web:1/json":
+			fmt.Fprint(w, `{"Id": "sha256:1", "Os": "linux", "Architecture": "amd64"}`)
+		case "/networks/proxy":
+			fmt.Fprint(w, `{"Driver": "bridge"}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})}
+	go server.Serve(listener)
+	n.t.Cleanup(func() { server.Close() })
+}
+
+func (n *node) doctor() *Doctor {
+	n.t.Helper()
+	dir, err := state.Open(n.cfg.StateDir)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	log := zerolog.New(zerolog.NewTestWriter(n.t))
+	one, err := failover.New(n.cfg, n.cfg.Nodes[0], dir, run.New(log), log, time.Now)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	one.Data = n.data
+	d := New(one, "v1")
+	d.Root = n.dir
+	return d
+}
+
+// found are the checks that found something, less those on what a test node
+// never is: it has not joined, and no watcher runs.
+func (n *node) found() []string {
+	n.t.Helper()
+	facts := n.doctor().Facts(n.t.Context())
+	if text, err := json.Marshal(facts); err != nil || strings.Contains(string(text), "/secret") {
+		n.t.Errorf("error %v, facts with a secret: %s", err, text)
+	}
+	var checks []string
+	for _, f := range Judge(n.cfg, []Facts{facts}) {
+		if f.Check != "eligible" && f.Check != "alert" {
+			checks = append(checks, f.Check+": "+f.What)
+		}
+	}
+	return checks
+}
+
+// finds checks that exactly one thing is found, and what it says.
+func (n *node) finds(check, says string) {
+	n.t.Helper()
+	if found := n.found(); len(found) != 1 || !strings.HasPrefix(found[0], check+": ") || !strings.Contains(found[0], says) {
+		n.t.Errorf("found %q, want %s: %s", found, check, says)
+	}
+}
+
+func TestFactsOfAGoodNode(t *testing.T) {
+	n := newNode(t)
+	if found := n.found(); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+	f := n.doctor().Facts(t.Context())
+	if z := f.ZFS; z.Version != "2.3.9" || z.Module != "2.3.9" || len(z.Pools) != 1 || z.Pools[0].Percent != 12 || len(z.Pools[0].Features) != 2 || z.Datasets[1].Used != 1000 {
+		t.Errorf("%+v", z)
+	}
+	if s := f.Services; s.Images["web:1"] != "sha256:1" || s.Networks["proxy"] != "bridge" || len(s.Projects[0].Places) != 1 || !s.Projects[0].Places[0].Replicated {
+		t.Errorf("%+v", s)
+	}
+	if p := f.Peers[0]; p.Node != "b" || p.Open || p.Ahead > p.Within+1 || p.Ahead < -p.Within-1 {
+		t.Errorf("%+v", p)
+	}
+	if f.Config["services.directory"] == "" || f.Config["nodes"] == "" || len(f.Channels.List) != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Faults on real files, with real programs that misbehave.
+func TestPlantedInFiles(t *testing.T) {
+	for _, c := range []struct {
+		name, check, says string
+		plant             func(*node)
+	}{
+		{"host key", "ssh", "its host key is not known", func(n *node) {
+			n.program("ssh", "echo 'Host key verification failed.' >&2; exit 255\n")
+		}},
+		{"open key", "ssh-key", "anything on b", func(n *node) { n.program("ssh", strings.Replace(goodSSH, "exit 76", "exit 0", 1)) }},
+		{"clock", "clock", "behind", func(n *node) {
+			n.program("ssh", strings.Replace(goodSSH, "date -u", "date -u -d '1 hour ago'", 1))
+		}},
+		{"zfs fails", "look-zfs", "The ZFS modules", func(n *node) { n.program("zfs", "echo 'The ZFS modules cannot be loaded.' >&2; exit 1\n") }},
+		{"zfs without its module", "zfs-version", "2.1.0", func(n *node) {
+			n.program("zfs", strings.Replace(goodZFS, "kmod-2.3.9", "kmod-2.1.0", 1))
+		}},
+		{"pool", "pool", "DEGRADED", func(n *node) { n.program("zpool", strings.Replace(goodZpool, "ONLINE", "DEGRADED", 1)) }},
+		{"zfs allow", "zfs-allow", "rename", func(n *node) {
+			n.cfg.SSH.User = "replicate"
+			n.program("zfs", `[ "$1" != allow ] || { printf '\tuser replicate create,receive,mount,destroy,readonly,canmount,userprop\n'; exit 0; }`+"\n"+goodZFS)
+		}},
+		{"no cron", "schedule", "zfs-replicate", func(n *node) { os.Remove(n.path("etc/cron.d/zfs-replicate")) }},
+		{"cron commented out", "schedule", "zfs-replicate", func(n *node) {
+			n.write("etc/cron.d/zfs-replicate", "#* * * * * root zfs-replicate run --scheduled\n", 0o644)
+		}},
+		{"cron with a dot", "schedule", "zfs-replicate", func(n *node) {
+			if err := os.Rename(n.path("etc/cron.d/zfs-replicate"), n.path("etc/cron.d/zfs-replicate.cron")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"unit", "boot", "understudy-join", func(n *node) {
+			for _, dir := range []string{"run/systemd/system/x", "etc/systemd/system/zfs-mount.service.wants/understudy-fence.service", "etc/systemd/system/multi-user.target.wants/understudy.service"} {
+				n.write(dir, "", 0o644)
+			}
+		}},
+		{"program", "programs", "zfs-replicate", func(n *node) { n.cfg.SSH.RemoteCommand = n.path("bin/zfs-replicate-2") }},
+		{"urls", "notify", "can be read by others", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
+		{"no urls", "notify", "no such file", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
+		{"channel", "notify", "connection refused", func(n *node) { n.write("urls", "ntfy://127.0.0.1:1/secret\n", 0o600) }},
+		{"engine", "engine", "does not run", func(n *node) { os.Remove(n.path("docker.sock")) }},
+		{"compose", "compose", "is not a docker command", func(n *node) {
+			n.program("docker", `echo "docker: 'compose' is not a docker command." >&2; exit 1`+"\n")
+		}},
+		{"first", "first", "treafik", func(n *node) { n.cfg.Services.First = []string{"treafik"} }},
+		{"broken project", "project", "bad", func(n *node) { n.write("srv/bad/compose.yaml", "services: [1]\n", 0o644) }},
+		{"image", "images", "gone:2", func(n *node) { n.write("srv/more/compose.yaml", "services: {x: {image: 'gone:2'}}\n", 0o644) }},
+		{"env_file", "project-file", "local.env", func(n *node) {
+			n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', env_file: [local.env]}}\n", 0o644)
+		}},
+		{"restart", "restart", "always", func(n *node) {
+			n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', restart: always}}\n", 0o644)
+		}},
+		{"autoheal", "reviver", "autoheal", func(n *node) {
+			n.engine(`[{"Id": "9", "Names": ["/autoheal"], "Image": "willfarrell/autoheal:1.2", "State": "running"}]`)
+		}},
+		{"bind", "bind", "/elsewhere lies on", func(n *node) {
+			n.write("elsewhere/file", "", 0o644)
+			n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', volumes: ['"+n.path("elsewhere")+":/x', '/etc/localtime:/etc/localtime:ro', '"+n.cfg.Services.Socket+":/s']}}\n", 0o644)
+		}},
+		{"bind by a link", "bind", "/tank/db/link lies on", func(n *node) {
+			n.write("elsewhere/file", "", 0o644)
+			n.write("tank/db/x", "", 0o644)
+			if err := os.Symlink(n.path("elsewhere"), n.path("tank/db/link")); err != nil {
+				t.Fatal(err)
+			}
+			n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', volumes: ['"+n.path("tank/db/link")+":/x']}}\n", 0o644)
+		}},
+		{"volume", "volume", "the volume more_db lies on", func(n *node) {
+			n.engine(`[{"Id": "9", "Names": ["/web"], "Image": "web:1", "State": "running", "Labels": {"com.docker.compose.project": "web"},
+				"Mounts": [{"Type": "volume", "Name": "more_db", "Source": "` + n.write("docker/volumes/more_db/_data/x", "", 0o644) + `", "RW": true}]}]`)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNode(t)
+			c.plant(n)
+			n.finds(c.check, c.says)
+		})
+	}
+}
+
+func TestACheckoutBringsWhatGitHas(t *testing.T) {
+	n := newNode(t)
+	n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', volumes: ['./conf:/c', './conf-2:/d', './one.yaml:/o', './data:/data']}}\n", 0o644)
+	for _, name := range []string{"conf/a", "conf-2/b", "one.yaml", "data/file"} {
+		n.write("srv/more/"+name, "x", 0o644)
+	}
+	n.write("srv/.gitignore", "data/\n", 0o644)
+	for _, argv := range [][]string{{"init", "-q"}, {"add", "."}} {
+		if out, err := exec.Command("git", append([]string{"-C", n.path("srv")}, argv...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", argv, err, out)
+		}
+	}
+	n.finds("bind", "/srv/more/data lies on")
+}
+
+// What hangs is named, and keeps nothing else from being looked at.
+func TestWhatHangs(t *testing.T) {
+	n := newNode(t)
+	n.program("zpool", "exec sleep 60\n")
+	d := n.doctor()
+	d.Patience = time.Second
+	began := time.Now()
+	f := d.Facts(t.Context())
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
+	at := slices.IndexFunc(f.Failed, func(l FailedLook) bool { return l.Look == "zfs" })
+	if at < 0 || !f.Failed[at].Hung || f.ZFS != nil || f.Services == nil || f.Status == nil {
+		t.Errorf("%+v", f.Failed)
+	}
+}
+
+// The whole way: the other node is asked over ssh and judged with this one.
+func TestExamine(t *testing.T) {
+	n := newNode(t)
+	other := healthyNode("b", "a", true)
+	other.Status.Term = 4
+	text, err := json.Marshal(Local{Facts: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := n.write("answer.json", string(text), 0o644)
+	n.program("ssh", `case "$*" in *" -- root@127.0.0.1 failover-notify doctor --local -o json") exec cat `+answer+` ;; esac`+"\n"+goodSSH)
+	r := n.doctor().Examine(t.Context())
+	has := func(node, check string) bool {
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Node == node && f.Check == check })
+	}
+	if !has("", "config") || !has("a", "projects-differ") || r.Works || r.Lost == nil || r.Lost.Bytes != 3<<20 {
+		t.Errorf("%+v", r)
+	}
+	n.program("ssh", `case "$*" in *doctor*) exec sleep 60 ;; esac`+"\n"+goodSSH)
+	d := n.doctor()
+	d.Patience = time.Second
+	r = d.Examine(t.Context())
+	if !has("b", "answers") || !slices.Equal(r.Silent, []string{"b"}) || r.Works {
+		t.Errorf("%+v", r)
+	}
+}
