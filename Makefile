@@ -49,7 +49,7 @@ race: setup ## run the packages' tests under the race detector
 lint: setup ## check format, vet, staticcheck, package directions, shell scripts
 	@scripts/lint.sh
 
-demo: setup ## show a pool being replicated between two nodes (LAB=vm: all real)
+demo: setup ## show replication and a takeover between two nodes (LAB=vm: all real)
 	$(GO) run ./drill/demo
 
 drill: setup ## run the scenarios and scripts in the lab (LAB=ns or LAB=vm)

@@ -73,7 +73,7 @@ func (d *demo) lines(text string) {
 
 // explain says what was real, and what to try next.
 func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) error {
-	version, err := drill.Run(ctx, d.site.A, "zfs", "version")
+	version, err := drill.Run(ctx, d.site.B, "zfs", "version") // a is off
 	if err != nil {
 		return fmt.Errorf("ask for the version of zfs: %w", err)
 	}
@@ -81,12 +81,12 @@ func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) erro
 	d.line("")
 	if kind == lab.VM {
 		d.field("Real", "everything: two virtual machines with their own kernel,")
-		d.field("", version+", ssh and sshd, a network between them")
+		d.field("", version+", Docker, Traefik, keepalived, ssh")
 	} else {
 		d.field("Real", "two nodes with their own processes, files and network;")
-		d.field("", "ssh and sshd, zfs-replicate, every byte compared")
-		d.field("Simulated", "zfs and zpool, by a program that keeps datasets as folders;")
-		d.field("", "its commands answer as OpenZFS 2.3 does")
+		d.field("", "ssh, keepalived, Docker with Compose, every byte compared")
+		d.field("Simulated", "zfs and zpool, by a program that keeps datasets as folders")
+		d.field("", "and answers as OpenZFS 2.3 does; Traefik, by a small proxy")
 	}
 	d.field("Took", report.Duration(time.Since(began)))
 	d.line("")
