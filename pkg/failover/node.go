@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -143,10 +144,13 @@ type address struct {
 	prefix netip.Prefix
 	iface  string
 	runner *run.Runner
+
+	mu     sync.Mutex
+	finder keepalived.Finder
 }
 
-func newAddress(cfg *config.Config, runner *run.Runner) (address, error) {
-	a := address{iface: cfg.Interface, runner: runner}
+func newAddress(cfg *config.Config, runner *run.Runner) (*address, error) {
+	a := &address{iface: cfg.Interface, runner: runner}
 	if cfg.VirtualIP == "" {
 		return a, nil
 	}
@@ -157,18 +161,22 @@ func newAddress(cfg *config.Config, runner *run.Runner) (address, error) {
 	return a, nil
 }
 
-func (a address) Configured() bool { return a.prefix.IsValid() }
+func (a *address) Configured() bool { return a.prefix.IsValid() }
 
-func (a address) Here() (bool, error) {
+func (a *address) Here() (bool, error) {
 	if !a.Configured() {
 		return false, nil
 	}
 	return keepalived.Holds(a.prefix, a.iface)
 }
 
-func (a address) Kept() (bool, error) { return keepalived.Running() }
+func (a *address) Kept() (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.finder.Running()
+}
 
-func (a address) Remove(ctx context.Context) error {
+func (a *address) Remove(ctx context.Context) error {
 	if !a.Configured() {
 		return nil
 	}

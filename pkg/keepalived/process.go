@@ -10,33 +10,50 @@ import (
 	"strconv"
 )
 
-// Running says whether a process of keepalived runs in this pid namespace.
-// Nothing is started for it: only /proc is read.
-func Running() (bool, error) { return running("/proc") }
+// Finder looks for keepalived's processes. It is for one goroutine at a time.
+type Finder struct {
+	found string // folder of the process that was found last
+}
 
-func running(proc string) (bool, error) {
+// Running says whether a process of keepalived runs in this pid namespace.
+// Nothing is started for it: only /proc is read, and of that only one file while
+// the process that was found last is still there.
+func (f *Finder) Running() (bool, error) {
+	if f.found != "" {
+		if alive, err := isKeepalived(f.found); err == nil && alive {
+			return true, nil
+		}
+	}
+	var err error
+	f.found, err = process("/proc")
+	return f.found != "", err
+}
+
+// process returns the folder of one of keepalived's processes, or "".
+func process(proc string) (string, error) {
 	dir, err := os.Open(proc)
 	if err != nil {
-		return false, fmt.Errorf("look for keepalived's processes: %w", err)
+		return "", fmt.Errorf("look for keepalived's processes: %w", err)
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return false, fmt.Errorf("look for keepalived's processes in %s: %w", proc, err)
+		return "", fmt.Errorf("look for keepalived's processes in %s: %w", proc, err)
 	}
 	for _, name := range names {
 		if _, err := strconv.Atoi(name); err != nil {
 			continue
 		}
-		alive, err := isKeepalived(filepath.Join(proc, name))
+		folder := filepath.Join(proc, name)
+		alive, err := isKeepalived(folder)
 		if err != nil {
-			return false, fmt.Errorf("look for keepalived's processes: %w", err)
+			return "", fmt.Errorf("look for keepalived's processes: %w", err)
 		}
 		if alive {
-			return true, nil
+			return folder, nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // isKeepalived reads a process's stat, which has its name and its state. One

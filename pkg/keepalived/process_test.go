@@ -32,12 +32,12 @@ func TestRunning(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(proc, "99"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if have, err := running(proc); have != c.want || err != nil {
-				t.Errorf("%v, error %v", have, err)
+			if have, err := process(proc); (have != "") != c.want || err != nil {
+				t.Errorf("%q, error %v", have, err)
 			}
 		})
 	}
-	if _, err := running(filepath.Join(t.TempDir(), "missing")); err == nil {
+	if _, err := process(filepath.Join(t.TempDir(), "missing")); err == nil {
 		t.Error("a missing /proc is no error")
 	}
 }
