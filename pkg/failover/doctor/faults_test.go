@@ -1,0 +1,160 @@
+package doctor
+
+import (
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/keepalived"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// planted is a fault, and the one finding that it must make.
+type planted struct {
+	name     string
+	plant    func(*pair)
+	node     string
+	check    string
+	severity Severity
+	says     string // in What, Why or Fix
+}
+
+var faults = []planted{
+	// keepalived
+	{"installed configuration", func(p *pair) {
+		p.b.Keepalived.Differences = []keepalived.Difference{{Where: "k.conf:3", What: "state MASTER", Why: "it clears nopreempt", Fix: "set state BACKUP"}}
+	}, "b", "keepalived", Error, "state MASTER"},
+	{"keepalived refuses it", func(p *pair) { p.b.Keepalived.Refused = "Unknown keyword 'nopremt'" }, "b", "keepalived-test", Error, "nopremt"},
+	{"keepalived too old", func(p *pair) { p.a.Keepalived.Version, p.b.Keepalived.Version = "2.0.20", "2.0.20" }, "b", "keepalived-version", Error, "2.0.20"},
+	{"keepalived of two ages", func(p *pair) { p.b.Keepalived.Version = "2.3.3" }, "", "keepalived-version", Warning, "2.3.3"},
+	{"passwords differ", func(p *pair) { p.b.Keepalived.Password = "ff00" }, "", "password", Error, "/etc/understudy/vrrp"},
+	{"keepalived does not run", func(p *pair) { p.b.Status.Alerts = []string{"keepalived does not run: this node can't take over"} }, "b", "alert", Error, "systemctl start keepalived"},
+	{"the check does not run", func(p *pair) {
+		p.b.Status.Alerts = []string{"keepalived's check /usr/bin/track-traefik last ran 3h ago ago, and keepalived takes that for a success: restart keepalived"}
+	}, "b", "alert", Error, "restart keepalived"},
+	{"the watcher does not run", func(p *pair) {
+		p.b.Status.Alerts = []string{"the watcher does not run, so nobody notices: systemctl start understudy"}
+	}, "b", "alert", Error, "systemctl start understudy"},
+	{"a program is missing", func(p *pair) { p.b.Programs[0].Problem = "is not on PATH" }, "b", "programs", Error, "apt install openssh-client"},
+	{"a folder on the way to a program belongs to a user", func(p *pair) { p.b.Programs[1].Problem = "/usr/bin belongs to user 1000, not to root" }, "b", "programs", Error, "make install"},
+	{"no interface", func(p *pair) { p.b.Interface.Here = false }, "b", "interface", Error, "UNDERSTUDY_INTERFACE"},
+	{"interface down", func(p *pair) { p.b.Interface.Up = false }, "b", "interface", Error, "ip link set eth0 up"},
+	{"the address is not on the active node", func(p *pair) { p.a.Status.HoldsAddress = false }, "a", "address", Error, "restart keepalived"},
+	{"the address is on the standby", func(p *pair) { p.b.Status.HoldsAddress = true }, "b", "address", Error, "restart keepalived"},
+	// eligibility and roles
+	{"held", func(p *pair) {
+		p.b.Status.Eligible, p.b.Status.Reasons = false, []state.Ineligible{{Kind: state.IneligibleHold, Text: "held: new disks"}}
+	}, "b", "eligible", Error, "failover-notify release"},
+	{"not joined", func(p *pair) { p.b.Status.Eligible = false }, "b", "eligible", Error, "failover-notify join"},
+	{"in fault", func(p *pair) { p.b.Status.Role = state.RoleFault }, "b", "role", Error, "--transition"},
+	{"both active", func(p *pair) { p.b.Status.Role = state.RoleActive }, "", "conflict", Error, "a and b"},
+	{"none active", func(p *pair) { p.a.Status.Role, p.a.Status.HoldsAddress = state.RoleStandby, false }, "", "active", Error, "failover-notify status"},
+	{"projects run on the standby", func(p *pair) { p.b.Status.Services.Running = []string{"web"} }, "b", "running", Error, "web"},
+	{"a service does not run", func(p *pair) { p.a.Status.Services.Lame = []string{"web/db stopped"} }, "a", "lame", Warning, "web/db"},
+	{"no witness answers", func(p *pair) { p.b.Witness = "no witness answers (ping://10.0.0.254: no answer)" }, "b", "witness", Error, "10.0.0.254"},
+	// between the nodes
+	{"ssh does not work one way", func(p *pair) {
+		p.b.Peers[0] = PeerLink{Node: "a", Error: "ask a: ssh to 10.0.0.1: its host key is not known", Hint: "add it to /etc/understudy/known_hosts"}
+	}, "b", "ssh", Error, "known_hosts"},
+	{"the key may do anything", func(p *pair) { p.a.Peers[0].Open = true }, "a", "ssh-key", Warning, `command="failover-notify gate"`},
+	{"a clock is wrong", func(p *pair) { p.a.Peers[0].Ahead = -90 }, "a", "clock", Warning, "1m30s behind"},
+	{"configurations differ", func(p *pair) { p.b.Config["virtual_ip"] = "x" }, "", "config", Error, "virtual_ip"},
+	{"configurations differ harmlessly", func(p *pair) { p.b.Config["lag.warning"] = "x" }, "", "config", Warning, "lag.warning"},
+	{"releases differ", func(p *pair) { p.b.Release = "v2" }, "", "release", Warning, "v2"},
+	// data
+	{"ZFS's parts differ", func(p *pair) { p.b.ZFS.Version = "2.3.1" }, "b", "zfs-version", Warning, "2.3.1"},
+	{"ZFS is older on the standby", func(p *pair) { p.b.ZFS.Version, p.b.ZFS.Module = "2.1.11", "2.1.11" }, "b", "zfs-version", Warning, "2.1.11"},
+	{"a feature is missing", func(p *pair) { p.b.ZFS.Pools[0].Features["zstd_compress"] = "disabled" }, "b", "features", Error, "zpool set feature@zstd_compress=enabled tank"},
+	{"a pool is degraded", func(p *pair) { p.b.ZFS.Pools[0].Health = "DEGRADED" }, "b", "pool", Warning, "zpool status tank"},
+	{"a pool is suspended", func(p *pair) { p.b.ZFS.Pools[0].Health = "SUSPENDED" }, "b", "pool", Error, "zpool clear tank"},
+	{"a pool is nearly full", func(p *pair) { p.b.ZFS.Pools[0].Percent = 91 }, "b", "space", Warning, "91 %"},
+	{"a pool is full", func(p *pair) { p.b.ZFS.Pools[0].Percent = 98 }, "b", "space", Error, "98 %"},
+	{"no room for the next increment", func(p *pair) {
+		p.a.ZFS.Datasets[1].Written = 600 << 30
+	}, "b", "space", Error, "tank/db has room for 500 GiB"},
+	{"no room for the next full", func(p *pair) {
+		p.b.ZFS.Datasets[0].Available, p.b.ZFS.Datasets[1].Available = 50<<30, 50<<30
+	}, "b", "space-full", Warning, "tank/db"},
+	{"a dataset is missing", func(p *pair) {
+		p.b.ZFS.Datasets[1].DatasetState = data.DatasetState{Name: "tank/db", Missing: true}
+	}, "b", "dataset", Error, "zfs-replicate run"},
+	{"a dataset has not come yet", func(p *pair) { p.b.ZFS.Datasets = p.b.ZFS.Datasets[:1] }, "b", "dataset", Error, "have not come"},
+	{"a replica is writable", func(p *pair) { p.b.ZFS.Datasets[1].Writable, p.b.ZFS.Datasets[1].Replica = true, false }, "b", "replica", Error, "zfs set readonly=on tank/db"},
+	{"a replica was written to", func(p *pair) { p.b.ZFS.Datasets[1].Written = 4096 }, "b", "replica", Error, "zfs-replicate plan"},
+	{"a replica is mounted", func(p *pair) { p.b.ZFS.Datasets[1].Mounted = true }, "b", "replica-mounted", Warning, "zfs unmount tank/db"},
+	{"a replica is mounted by the next boot", func(p *pair) { p.b.ZFS.Datasets[1].MountsAtBoot = true }, "b", "replica-canmount", Warning, "canmount=noauto"},
+	{"a key has to be typed", func(p *pair) { p.b.ZFS.Datasets[1].KeyNeeded, p.b.ZFS.Datasets[1].KeyAt = true, "prompt" }, "b", "key", Error, "keylocation"},
+	{"a key's file is missing", func(p *pair) {
+		d := &p.b.ZFS.Datasets[1]
+		d.KeyNeeded, d.KeyAt, d.KeyGone = true, "file:///etc/key", true
+	}, "b", "key", Error, "keylocation"},
+	{"an exclusion is misspelt", func(p *pair) { p.a.ZFS.Excluded, p.b.ZFS.Excluded = nil, nil }, "", "exclude", Warning, "tank/scratch"},
+	{"permissions are missing", func(p *pair) {
+		p.cfg.SSH.User = "replicate"
+		p.b.ZFS.Allowed = map[string][]string{"tank": {"create", "receive", "mount", "destroy", "readonly", "canmount", "userprop"}}
+	}, "b", "zfs-allow", Error, "zfs allow replicate rename tank"},
+	{"replication is old", func(p *pair) {
+		s := &p.a.Status.Replication.Sent[0]
+		s.LastRun, s.LastSuccess = now.Add(-2*time.Hour), now.Add(-2*time.Hour)
+	}, "a", "lag", Error, "2h0m ago"},
+	{"replication is late", func(p *pair) {
+		s := &p.a.Status.Replication.Sent[0]
+		s.LastRun, s.LastSuccess = now.Add(-30*time.Minute), now.Add(-30*time.Minute)
+	}, "a", "lag", Warning, "30m0s ago"},
+	{"replication fails", func(p *pair) {
+		s := &p.a.Status.Replication.Sent[0]
+		s.LastRun, s.Error = now, "no route"
+	}, "a", "replication", Error, "no route"},
+	{"replication never was", func(p *pair) { p.a.Status.Replication.Sent = nil }, "a", "lag", Error, "nothing was ever sent to b"},
+	{"replication is not scheduled", func(p *pair) { p.b.Schedule.Replication = nil }, "b", "schedule", Error, "/etc/cron.d/zfs-replicate"},
+	{"a unit is not enabled", func(p *pair) { p.b.Schedule.Disabled = []string{"understudy-join"} }, "b", "boot", Error, "systemctl enable understudy-join"},
+	// services
+	{"the engine is down", func(p *pair) { p.b.Services.Engine = "ask the Docker Engine: it does not run" }, "b", "engine", Error, "systemctl restart docker"},
+	{"no docker compose", func(p *pair) { p.b.Services.Compose = "docker: 'compose' is not a docker command." }, "b", "compose", Error, "apt install"},
+	{"a pattern matches nothing", func(p *pair) { p.b.Services.Problem = "apps/*/compose.yaml matches nothing in /srv" }, "b", "projects", Error, "services.projects"},
+	{"services.first is misspelt", func(p *pair) { p.b.Services.Unknown = []string{"treafik"} }, "b", "first", Error, "treafik"},
+	{"a project can't be loaded", func(p *pair) { p.b.Services.Projects[1].Error = "line 3: not a mapping" }, "b", "project", Error, "docker compose config"},
+	{"an env_file is missing", func(p *pair) {
+		p.b.Services.Projects[1].Missing = []string{"service web: env_file /srv/web/.secret is not here"}
+	}, "b", "project-file", Error, ".secret"},
+	{"a restart policy revives", func(p *pair) {
+		p.b.Services.Projects[1].Warnings = []string{"service web has the restart policy always: a reboot revives it"}
+	}, "b", "restart", Warning, "restart: unless-stopped"},
+	{"a project is missing", func(p *pair) { p.b.Services.Projects = p.b.Services.Projects[:1] }, "b", "projects-differ", Error, "web"},
+	{"an image is missing", func(p *pair) { p.b.Services.Images["web:1"] = "" }, "b", "images", Error, "docker pull web:1"},
+	{"an image is another one", func(p *pair) { p.b.Services.Images["web:1"] = "3" }, "b", "images-differ", Warning, "web:1"},
+	{"autoheal", func(p *pair) {
+		p.b.Services.Revivers = []Reviver{{Name: "autoheal", Image: "willfarrell/autoheal", Up: true}}
+	}, "b", "reviver", Error, "docker rm -f autoheal"},
+	{"autoheal among the projects", func(p *pair) {
+		p.a.Services.Revivers = []Reviver{{Name: "autoheal", Image: "willfarrell/autoheal", Up: true, Ours: true}}
+	}, "a", "reviver", Warning, "autoheal"},
+	{"a network is missing", func(p *pair) { p.b.Services.Networks["proxy"] = "" }, "b", "network", Warning, "docker network create -d bridge proxy"},
+	{"a network of its own kind is missing", func(p *pair) { p.a.Services.Networks["lan"], p.b.Services.Networks["lan"] = "macvlan", "" }, "b", "network", Error, "docker network create -d macvlan lan"},
+	{"a network is of another kind", func(p *pair) { p.a.Services.Networks["proxy"] = "macvlan" }, "b", "network", Error, "macvlan"},
+	{"data beside the datasets", func(p *pair) {
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/home/data", Here: true, On: "/dev/sda1 (ext4)"}
+	}, "a", "bind", Error, "project web: /home/data lies on /dev/sda1 (ext4)"},
+	{"data on an excluded dataset", func(p *pair) {
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/tank/scratch/x", Here: true, On: "tank/scratch"}
+	}, "a", "bind", Error, "tank/scratch"},
+	{"a file is on one node only", func(p *pair) { p.b.Services.Projects[0].Places[2].Here = false }, "a", "bind", Error, "scp -p"},
+	{"data in a volume", func(p *pair) {
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/web_db/_data", Volume: "web_db", Here: true, On: "/dev/sda1 (ext4)"}
+	}, "a", "volume", Error, "the volume web_db"},
+	{"data in a volume without a name", func(p *pair) {
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/x/_data", Volume: strings.Repeat("0a", 32), Here: true, On: "/dev/sda1 (ext4)"}
+	}, "a", "volume", Warning, "without a name"},
+	// people
+	{"the file of channels is missing", func(p *pair) {
+		p.b.Channels = &Channels{Problem: "/etc/understudy/notify.urls: no such file or directory"}
+	}, "b", "notify", Warning, "mode 0600"},
+	{"a channel does not answer", func(p *pair) { p.b.Channels.List[0].Error = "it can't be reached: connection refused" }, "b", "notify", Warning, "(ntfy)"},
+	// what hangs
+	{"ZFS hangs", func(p *pair) {
+		p.b.ZFS, p.b.Failed = nil, []FailedLook{{Look: "zfs", Error: "no answer in time", Hung: true}}
+	}, "b", "look-zfs", Error, "zpool status"},
+	{"a look has a hint", func(p *pair) {
+		p.b.Keepalived, p.b.Failed = nil, []FailedLook{{Look: "keepalived", Error: "not there", Hint: "failover-notify keepalived > x"}}
+	}, "b", "look-keepalived", Error, "failover-notify keepalived > x"},
+}
