@@ -18,8 +18,8 @@ import (
 // down so that it is the same on a fast and on a slow machine.
 const (
 	bigBytes  = 32 << 20
-	bandwidth = 6 << 20 // bytes per second
-	stall     = 6 * time.Second
+	bandwidth = 8 << 20 // bytes per second
+	stall     = 5 * time.Second
 	big       = drill.Pool + "/media"
 )
 

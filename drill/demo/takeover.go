@@ -68,7 +68,7 @@ func (d *demo) pull(ctx context.Context) error {
 	if err := d.site.PullPlug(ctx, d.site.A); err != nil {
 		return err
 	}
-	d.say("%s a is gone: nobody could say goodbye, nothing was written to disk", d.styled(red, "✂"))
+	d.say("%s a is off, in the middle of its work: nothing could be said or saved", d.styled(red, "✂"))
 	var m drill.Moments
 	err := d.await(ctx, func() (missing string) {
 		m, missing = d.site.Line.Moments(d.takeover.pulled, "b")
