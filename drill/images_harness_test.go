@@ -177,9 +177,10 @@ func service(ref string) string {
 // up starts projects on a node with what is there, and in no other way.
 func (d *imagesDrill) up(t *testing.T, n lab.Node, pull string, names ...string) {
 	t.Helper()
-	for _, name := range names {
-		d.shell(t, n, `docker compose -f "$1/$2/compose.yaml" up -d --no-build --pull "$3" 2>&1`, Checkout, strings.ReplaceAll(name, ":", "-"), pull)
-	}
+	const script = `dir=$1 pull=$2; shift 2; pids=()
+		for name in "$@"; do docker compose -f "$dir/${name/:/-}/compose.yaml" up -d --no-build --pull "$pull" 2>&1 & pids+=($!); done
+		for pid in "${pids[@]}"; do wait "$pid"; done`
+	d.shell(t, n, script, append([]string{Checkout, pull}, names...)...)
 }
 
 // id is that of an image on a node; "" when it is not there.

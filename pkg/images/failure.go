@@ -17,6 +17,7 @@ const (
 	permanent kind = iota // asking again does not help
 	limited               // the registry has had enough of us
 	down                  // the registry fails, or can't be reached
+	corrupt               // what came is not what was asked for
 	full                  // the disk is
 	noEngine              // nothing helps
 )
@@ -29,8 +30,8 @@ var says = []struct {
 }{
 	{regexp.MustCompile(`(?i)no space left on device`), full},
 	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|\b429\b|rate limit`), limited},
+	{regexp.MustCompile(`(?i)does not match|verification failed|failed to verify|digest mismatch|unexpected commit|invalid digest`), corrupt},
 	{regexp.MustCompile(`(?i)manifest unknown|name unknown|not found|does not exist|no matching manifest|unauthorized|denied|no basic auth`), permanent},
-	{regexp.MustCompile(`(?i)does not match|verification failed|failed to verify|digest mismatch|unexpected commit|invalid digest`), permanent},
 	{regexp.MustCompile(`(?i)(status|code|server)\D{0,20}\b5\d\d\b|\b5\d\d (internal|bad gateway|service|gateway)`), down},
 	{regexp.MustCompile(`(?i)connection refused|connection reset|no such host|i/o timeout|handshake timeout|unreachable|no route to host|client\.timeout|deadline exceeded|request canceled|\beof\b|broken pipe|server misbehaving|temporary failure`), down},
 }

@@ -202,7 +202,29 @@ func (f *fetcher) all(ctx context.Context, wants []*want) []*Item {
 	}
 	close(next)
 	workers.Wait()
+	f.again(ctx, wants, items)
 	return slices.DeleteFunc(items, func(i *Item) bool { return i == nil })
+}
+
+// again tries once more, one by one, what has failed while others came: the
+// engine fetches a layer that images share once for all of them, and what was
+// wrong with one has failed them all.
+func (f *fetcher) again(ctx context.Context, wants []*want, items []*Item) {
+	served := map[string]bool{}
+	for _, i := range items {
+		if i != nil && i.err == nil && i.Action == Pull {
+			served[i.From] = true
+		}
+	}
+	for n, i := range items {
+		if i == nil || i.err == nil || i.Action != Pull || ctx.Err() != nil {
+			continue
+		}
+		if k := kindOf(i.err); k == corrupt || k == down && served[i.From] {
+			items[n] = f.one(ctx, wants[n])
+			items[n].Attempts += i.Attempts
+		}
+	}
 }
 
 // conclude verifies and records what is here now, and removes what is not
