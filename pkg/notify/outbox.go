@@ -207,3 +207,20 @@ func (s *Spool) Failing() []string {
 	slices.Sort(failing)
 	return failing
 }
+
+// AnyDue says whether one of the messages waits for a channel that is to be
+// tried now.
+func (s *Spool) AnyDue(messages []*Message, now time.Time) (bool, error) {
+	channels, err := Channels(s.cfg.URLsFile)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range channels {
+		for _, m := range messages {
+			if !slices.Contains(m.Done, c.ID) && s.Due(c.ID, now) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

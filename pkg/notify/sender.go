@@ -1,7 +1,10 @@
 package notify
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +30,10 @@ func (s *Spool) Sort(now time.Time) (int, error) {
 	if err != nil {
 		conditions = map[string]*condition{} // begun anew: it is told again
 	}
+	before, err := json.Marshal(conditions)
+	if err != nil {
+		return 0, fmt.Errorf("encode %s: %w", toldFile, err)
+	}
 	notices, files, err := s.take()
 	if err != nil {
 		return 0, err
@@ -37,8 +44,10 @@ func (s *Spool) Sort(now time.Time) (int, error) {
 	if err := s.post(messages); err != nil {
 		return 0, err
 	}
-	if err := save(filepath.Join(s.path, toldFile), conditions); err != nil {
-		return 0, err
+	if after, err := json.Marshal(conditions); err != nil || !bytes.Equal(before, after) {
+		if err := save(filepath.Join(s.path, toldFile), conditions); err != nil {
+			return 0, err
+		}
 	}
 	for _, file := range files {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,10 +1,13 @@
 package command
 
 import (
+	"context"
+
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/failover/tell"
 )
 
 // newReconcile returns the command "reconcile".
@@ -45,7 +48,12 @@ with by the next one.`,
 			if err != nil {
 				return err
 			}
-			return node.Watch(c.Context())
+			ctx, stop := context.WithCancel(c.Context())
+			wait := tell.Attend(ctx, node)
+			err = node.Watch(ctx)
+			stop()
+			wait()
+			return err
 		},
 	}
 	cli.SetLogLevel(c, zerolog.InfoLevel)
