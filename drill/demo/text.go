@@ -47,13 +47,13 @@ func sum(o drill.Outcome) string {
 	return fmt.Sprintf("%s; %s in %s, %d ssh session", strings.Join(parts, ", "), report.Bytes(o.Bytes()), report.Seconds(o.Result.Seconds), o.Result.Processes["ssh"])
 }
 
-// hex is a guid in a form that fits twice into a line.
+// hex is the start of a guid, which fits twice into a line.
 func hex(guid string) string {
 	n, err := strconv.ParseUint(guid, 10, 64)
 	if err != nil {
 		return "none"
 	}
-	return fmt.Sprintf("%016x", n)
+	return fmt.Sprintf("%016x", n)[:12]
 }
 
 // lines prints a long line of another program in as many as it takes.
