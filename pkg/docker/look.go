@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -58,12 +59,27 @@ func (e *Engine) Boxes(ctx context.Context) ([]Box, error) {
 	return boxes, nil
 }
 
-// NetworkDriver is the driver of a network; "" when there is no such network.
-func (e *Engine) NetworkDriver(ctx context.Context, name string) (string, error) {
-	var network struct{ Driver string }
-	err := e.call(ctx, DefaultTimeout, "look at network "+name, http.MethodGet, "/networks/"+escape(name), nil, nil, &network)
-	if NotFound(err) {
-		return "", nil
+// Network is what matters here of a network.
+type Network struct {
+	Driver string // bridge, macvlan, …; "" where there is no such network
+	// Plain says that it has no options: as EnsureNetwork makes it, but for its
+	// driver and the addresses.
+	Plain bool
+}
+
+// InspectNetwork looks at a network by its name. One that is not there is no
+// error.
+func (e *Engine) InspectNetwork(ctx context.Context, name string) (Network, error) {
+	var n struct {
+		Driver               string
+		Internal, EnableIPv6 bool
+		Options              map[string]string
 	}
-	return network.Driver, err
+	err := e.call(ctx, DefaultTimeout, "look at network "+name, http.MethodGet, "/networks/"+escape(name), nil, nil, &n)
+	if NotFound(err) {
+		return Network{}, nil
+	}
+	// Newer engines write down what is so without being said.
+	maps.DeleteFunc(n.Options, func(key, _ string) bool { return strings.HasPrefix(key, "com.docker.network.enable_ipv") })
+	return Network{Driver: n.Driver, Plain: !n.Internal && !n.EnableIPv6 && len(n.Options) == 0}, err
 }

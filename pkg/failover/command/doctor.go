@@ -72,11 +72,26 @@ func reported(p *cli.Process, out output, all any, text string, errors int) erro
 	return nil
 }
 
-// diagnosis is what was found, for a person.
+// diagnosis is what was found, for a person: what is the same on several nodes
+// is said once.
 func diagnosis(list []doctor.Finding) string {
 	var text strings.Builder
-	for _, f := range list {
+	said := map[doctor.Finding]bool{}
+	for i, f := range list {
+		same := f
+		same.Node = ""
+		if said[same] {
+			continue
+		}
+		said[same] = true
 		where := f.Node
+		for _, other := range list[i+1:] {
+			node := other.Node
+			other.Node = ""
+			if other == same && node != "" {
+				where += ", " + node
+			}
+		}
 		if where == "" {
 			where = "all nodes"
 		}

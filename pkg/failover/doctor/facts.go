@@ -151,7 +151,8 @@ type Services struct {
 	Unknown []string `json:"unknown,omitempty"`
 	// Images are those of all services: what this node has under each name.
 	Images map[string]string `json:"images,omitempty"` // "" is nothing
-	// Networks are those that must be there, with their drivers.
+	// Networks are those that must be there, with their drivers, and a word
+	// where they have options.
 	Networks map[string]string `json:"networks,omitempty"` // "" is missing
 	// Revivers are containers that start others again.
 	Revivers []Reviver `json:"revivers,omitempty"`

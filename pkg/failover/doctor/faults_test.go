@@ -83,6 +83,11 @@ var faults = []planted{
 	{"a replica was written to", func(p *pair) { p.b.ZFS.Datasets[1].Written = 4096 }, "b", "replica", Error, "zfs-replicate plan"},
 	{"a replica is mounted", func(p *pair) { p.b.ZFS.Datasets[1].Mounted = true }, "b", "replica-mounted", Warning, "zfs unmount tank/db"},
 	{"a replica is mounted by the next boot", func(p *pair) { p.b.ZFS.Datasets[1].MountsAtBoot = true }, "b", "replica-canmount", Warning, "canmount=noauto"},
+	{"a dataset is read-only on the active node", func(p *pair) {
+		d := &p.a.ZFS.Datasets[1]
+		d.Writable, d.Demoted = false, true
+	}, "a", "dataset", Error, "failover-notify master"},
+	{"a key is not loaded on the active node", func(p *pair) { p.a.ZFS.Datasets[1].KeyNeeded = true }, "a", "key", Error, "zfs load-key"},
 	{"a key has to be typed", func(p *pair) { p.b.ZFS.Datasets[1].KeyNeeded, p.b.ZFS.Datasets[1].KeyAt = true, "prompt" }, "b", "key", Error, "keylocation"},
 	{"a key's file is missing", func(p *pair) {
 		d := &p.b.ZFS.Datasets[1]
@@ -129,7 +134,10 @@ var faults = []planted{
 	{"autoheal among the projects", func(p *pair) {
 		p.a.Services.Revivers = []Reviver{{Name: "autoheal", Image: "willfarrell/autoheal", Up: true, Ours: true}}
 	}, "a", "reviver", Warning, "autoheal"},
-	{"a network is missing", func(p *pair) { p.b.Services.Networks["proxy"] = "" }, "b", "network", Warning, "docker network create -d bridge proxy"},
+	{"a network with options is missing", func(p *pair) {
+		p.a.Services.Networks["proxy"], p.b.Services.Networks["proxy"] = "bridge with options", ""
+	}, "b", "network", Warning, "docker network create -d bridge proxy"},
+	{"a network has options on one node", func(p *pair) { p.a.Services.Networks["proxy"] = "bridge with options" }, "b", "network", Warning, "options on one node"},
 	{"a network of its own kind is missing", func(p *pair) { p.a.Services.Networks["lan"], p.b.Services.Networks["lan"] = "macvlan", "" }, "b", "network", Error, "docker network create -d macvlan lan"},
 	{"a network is of another kind", func(p *pair) { p.a.Services.Networks["proxy"] = "macvlan" }, "b", "network", Error, "macvlan"},
 	{"data beside the datasets", func(p *pair) {

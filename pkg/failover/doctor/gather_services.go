@@ -48,6 +48,9 @@ func (d *Doctor) services(ctx context.Context) (Services, error) {
 	return s, d.places(ctx, &s, found, boxes)
 }
 
+// optional follows the driver of a network that is not a plain one.
+const optional = " with options"
+
 // askEngine looks for what the engine has of what is needed.
 func (d *Doctor) askEngine(ctx context.Context, s *Services, networks []string) (boxes []docker.Box, err error) {
 	if err := d.engine.Ping(ctx); err != nil {
@@ -57,8 +60,13 @@ func (d *Doctor) askEngine(ctx context.Context, s *Services, networks []string) 
 		return nil, err
 	}
 	for _, name := range networks {
-		if s.Networks[name], err = d.engine.NetworkDriver(ctx, name); err != nil {
+		network, err := d.engine.InspectNetwork(ctx, name)
+		if err != nil {
 			return nil, err
+		}
+		s.Networks[name] = network.Driver
+		if network.Driver != "" && !network.Plain {
+			s.Networks[name] += optional
 		}
 	}
 	return d.engine.Boxes(ctx)

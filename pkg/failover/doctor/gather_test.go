@@ -136,6 +136,23 @@ func TestPlantedInFiles(t *testing.T) {
 	}
 }
 
+// Engines say more or less of a network that was made without options.
+func TestNetworksWithOptions(t *testing.T) {
+	n := newNode(t)
+	for text, want := range map[string]string{
+		`{"Driver": "bridge", "Options": {}}`: "bridge",
+		`{"Driver": "bridge", "EnableIPv4": true, "Options": {"com.docker.network.enable_ipv4": "true"}}`: "bridge",
+		`{"Driver": "bridge", "Internal": true}`:                                                          "bridge with options",
+		`{"Driver": "macvlan", "Options": {"parent": "eth0"}}`:                                            "macvlan with options",
+		`{"Driver": "bridge", "EnableIPv6": true, "Options": null}`:                                       "bridge with options",
+	} {
+		n.network = text
+		if got := n.doctor().Facts(t.Context()).Services.Networks["proxy"]; got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestACheckoutBringsWhatGitHas(t *testing.T) {
 	n := newNode(t)
 	n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', volumes: ['./conf:/c', './conf-2:/d', './one.yaml:/o', './data:/data']}}\n", 0o644)

@@ -64,6 +64,15 @@ func (j *judging) dataset(f *Facts, d *Dataset, add add) {
 		add("dataset", Error, "dataset "+d.Name+" is not here", why, fix)
 		return
 	}
+	if f == j.active {
+		switch {
+		case d.KeyNeeded:
+			add("key", Error, "the key of "+d.Name+" is not loaded on the active node", "nothing of it can be used", "zfs load-key "+d.Name+"; zfs mount "+d.Name)
+		case !d.Writable && (d.Replica || d.Demoted):
+			add("dataset", Error, "dataset "+d.Name+" is read-only on the active node", "the services that write there fail", "failover-notify status --transition tells why; then: failover-notify master")
+		}
+		return
+	}
 	if d.KeyNeeded && (d.KeyAt == "prompt" || d.KeyGone) {
 		add("key", Error, "the key of "+d.Name+" is not loaded, and there is no file to load it from", "it can't be mounted at a takeover",
 			"put the key into a file, the same on both nodes: zfs set keylocation=file:///etc/understudy/"+zfs.PoolOf(d.Name)+".key "+d.Name)

@@ -125,13 +125,17 @@ func (j *judging) networks(standby *Facts) {
 	add := j.found.on(standby.Node)
 	for _, name := range sortedKeys(j.active.Services.Networks) {
 		here, there := standby.Services.Networks[name], j.active.Services.Networks[name]
-		fix := fmt.Sprintf("docker network create -d %s %s, with the options that it has on %s", there, name, j.active.Node)
+		driver, _ := strings.CutSuffix(there, optional)
+		fix := fmt.Sprintf("docker network create -d %s %s, with the options that it has on %s", driver, name, j.active.Node)
 		switch {
-		case there == "" || here == there:
-		case here == "" && there == "bridge":
-			add("network", Warning, "network "+name+" is not here", "a takeover makes it, as a plain bridge", fix)
+		// A takeover makes those that are missing, as plain bridges.
+		case there == "" || here == there || here == "" && there == "bridge":
+		case here == "" && driver == "bridge":
+			add("network", Warning, fmt.Sprintf("network %s is not here, and has options on %s", name, j.active.Node), "a takeover makes it, as a plain bridge", fix)
 		case here == "":
-			add("network", Error, fmt.Sprintf("network %s is not here, and is of driver %s on %s", name, there, j.active.Node), "a takeover makes a plain bridge of that name, and the services are on another network", fix)
+			add("network", Error, fmt.Sprintf("network %s is not here, and is of driver %s on %s", name, driver, j.active.Node), "a takeover makes a plain bridge of that name, and the services are on another network", fix)
+		case strings.TrimSuffix(here, optional) == driver:
+			add("network", Warning, fmt.Sprintf("network %s has options on one node, and none on the other", name), "the services may not be reached as they were", "docker network rm "+name+"; "+fix)
 		default:
 			add("network", Error, fmt.Sprintf("network %s is of driver %s here, and %s on %s", name, here, there, j.active.Node), "the services would be on another network", "docker network rm "+name+"; "+fix)
 		}

@@ -105,6 +105,11 @@ func TestNothingOnAHealthyPair(t *testing.T) {
 	if want := "A failover would work right now. It would lose what was written in the last 42s, about 3.0 MiB."; r.Summary != want {
 		t.Errorf("%q", r.Summary)
 	}
+	// A plain bridge that is missing is made by a takeover.
+	p.b.Services.Networks["proxy"] = ""
+	if r := p.report(t); len(r.Findings) > 0 {
+		t.Errorf("%+v", r.Findings)
+	}
 	// From the other side it is the same.
 	if r := Conclude(p.cfg, []Facts{p.b, travelled(t, p.a)}, nil); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)

@@ -36,6 +36,8 @@ type node struct {
 	dir  string
 	cfg  *config.Config
 	data fakeData
+	// network is what the engine says of the network proxy.
+	network string
 }
 
 func (n *node) path(parts ...string) string {
@@ -86,7 +88,7 @@ func newNode(t *testing.T) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, dir: dir}
+	n := &node{t: t, dir: dir, network: `{"Driver": "bridge"}`}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +137,7 @@ func (n *node) engine(containers string) {
 		case "/images/web:1/json":
 			fmt.Fprint(w, `{"Id": "sha256:1", "Os": "linux", "Architecture": "amd64"}`)
 		case "/networks/proxy":
-			fmt.Fprint(w, `{"Driver": "bridge"}`)
+			fmt.Fprint(w, n.network)
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
