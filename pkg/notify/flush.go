@@ -58,3 +58,12 @@ func CodeOf(err error) int {
 	}
 	return 1
 }
+
+// HintOf is what an error advises, or "".
+func HintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
+}

@@ -57,8 +57,15 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	}
 	bar := newProgress(p)
 	f.Progress = bar
+	teller := newTeller(p, engine)
+	if !f.DryRun {
+		teller.begin(c.Context())
+	}
 	result, err := engine.Run(c.Context(), f.Options)
 	bar.close()
+	if !f.DryRun {
+		teller.end(c.Context(), result, err, f.Dataset == "")
+	}
 	if f.scheduled && result == nil && idle(err) {
 		p.Log.Info().Err(err).Msg("nothing to do")
 		return nil
@@ -82,11 +89,17 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 // idle says whether a run did not begin for a reason that a schedule meets
 // every day.
 func idle(err error) bool {
-	if _, locked := errors.AsType[*state.LockedError](err); locked {
+	if locked(err) {
 		return true
 	}
 	refusal, refused := errors.AsType[*replicate.Refusal](err)
 	return refused && refusal.Standby
+}
+
+// locked says whether another run is at work.
+func locked(err error) bool {
+	_, is := errors.AsType[*state.LockedError](err)
+	return is
 }
 
 // logTroubles names each dataset that is not in order: the error at the end

@@ -1,0 +1,186 @@
+package command
+
+import (
+	"context"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/metrics"
+	"github.com/understudy-ha/understudy/pkg/notify"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// teller tells people, a heartbeat service and Prometheus how a run went. What
+// it can't do is logged and changes nothing.
+type teller struct {
+	p         *cli.Process
+	e         *replicate.Engine
+	spool     *notify.Spool
+	heartbeat *notify.Heartbeat
+	role      state.RoleFile
+}
+
+func newTeller(p *cli.Process, e *replicate.Engine) *teller {
+	t := &teller{p: p, e: e, spool: notify.Open(e.Config, e.State)}
+	var err error
+	if t.heartbeat, err = notify.NewHeartbeat(e.Config, "replicate", e.Self.Name, p.Log); err != nil {
+		p.Log.Error().Err(err).Msg("no heartbeat")
+	}
+	t.role, _ = e.State.Role() // what is wrong with it is the run's to say
+	return t
+}
+
+// begin tells that a run begins, where there is one to begin.
+func (t *teller) begin(ctx context.Context) {
+	if !t.e.Config.Replication.RequireRole || t.role.Role == state.RoleActive {
+		t.heartbeat.Start(ctx)
+	}
+}
+
+// end tells how a run ended. A run that did not begin, since the node is a
+// standby, takes back what was told of earlier ones.
+func (t *teller) end(ctx context.Context, result *replicate.Result, err error, whole bool) {
+	if result == nil && idle(err) {
+		if !locked(err) {
+			t.withdraw(ctx)
+		}
+		return
+	}
+	t.heartbeat.End(ctx, notify.CodeOf(err))
+	if err := t.figures(result).Write(t.e.Config.Metrics.TextfileDir); err != nil {
+		t.p.Log.Error().Err(err).Msg("the metrics are not written")
+	}
+	for _, n := range t.notices(result, err, whole) {
+		t.put(n)
+	}
+	t.flush(ctx)
+}
+
+func (t *teller) put(n notify.Notice) {
+	n.From, n.Node, n.Role, n.Term, n.Time = "zfs-replicate", t.e.Self.Name, t.role.Role.String(), t.role.Term, t.p.Now()
+	if err := t.spool.Put(n); err != nil {
+		t.p.Log.Error().Err(err).Msg("people are not told")
+	}
+}
+
+func (t *teller) flush(ctx context.Context) {
+	if err := t.spool.Flush(ctx, t.e.Runner, t.e.State, t.e.Config.File()); err != nil {
+		t.p.Log.Info().Err(err).Msg("notifications wait")
+	}
+}
+
+// withdraw takes back what this node has said as the active one.
+func (t *teller) withdraw(ctx context.Context) {
+	if err := metrics.Remove(t.e.Config.Metrics.TextfileDir, metrics.Replication); err != nil {
+		t.p.Log.Error().Err(err).Msg("old metrics stay")
+	}
+	for _, n := range t.e.Config.Standbys(t.e.Self) {
+		t.put(notify.Notice{Key: "standby/" + n.Name, Level: notify.Gone})
+	}
+	t.put(notify.Notice{Key: "node/" + t.e.Self.Name, Level: notify.Gone})
+	t.flush(ctx)
+}
+
+// notices are what a run has to say: of each standby, and of this node.
+func (t *teller) notices(result *replicate.Result, err error, whole bool) []notify.Notice {
+	self := notify.Notice{Key: "node/" + t.e.Self.Name, Level: notify.OK, Title: "replication from " + t.e.Self.Name + " works"}
+	problem := func(text, hint string) {
+		self.Level, self.Wait, self.Hint = notify.Warning, t.spool.Settle(), hint
+		self.Title = "replication from " + t.e.Self.Name + " fails: " + firstLine(text)
+	}
+	if result == nil || len(result.Standbys) == 0 || err != nil && result.Snapshot.Reason == "" {
+		problem(err.Error(), notify.HintOf(err))
+		return []notify.Notice{self}
+	}
+	switch {
+	case result.Missing != "":
+		problem(result.Missing, "see 'zfs list' and replication.datasets")
+	case result.Snapshot.Error != "":
+		problem(result.Snapshot.Error, "'zfs-replicate run' says more")
+	}
+	notices := []notify.Notice{self}
+	for _, s := range result.Standbys {
+		if n := t.standby(s); whole || n.Level != notify.OK { // a part in order says nothing of the rest
+			notices = append(notices, n)
+		}
+	}
+	return notices
+}
+
+// standby is what a run has to say of one standby.
+func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
+	n := notify.Notice{Key: "standby/" + s.Node, Level: notify.OK, Title: "replication to " + s.Node + " works"}
+	if s.Error != "" {
+		n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), s.Hint
+		n.Title = "replication to " + s.Node + " fails: " + firstLine(s.Error)
+	}
+	for _, item := range s.Items {
+		switch {
+		case item.Error != "" && item.Error != s.Error:
+			n.Text = append(n.Text, item.Source+": "+firstLine(item.Error))
+		case item.Stuck():
+			n.Text = append(n.Text, item.Source+": "+string(item.Action)+": "+item.Reason)
+		default:
+			continue
+		}
+		if n.Level == notify.OK {
+			n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), item.Hint
+			n.Title = "not every dataset is replicated to " + s.Node
+		}
+		if item.Action == replicate.Conflict {
+			n.Level, n.Wait, n.Hint = notify.Critical, 0, item.Hint
+			n.Title = s.Node + " was written to: " + item.Target + " is not replicated any more"
+		}
+	}
+	const most = 10
+	if len(n.Text) > most {
+		n.Text = append(n.Text[:most], "and more: zfs-replicate status")
+	}
+	return n
+}
+
+// figures are the metrics of all runs so far.
+func (t *teller) figures(result *replicate.Result) *metrics.Set {
+	set := metrics.New(metrics.Replication)
+	sent, _, err := replicate.ReadRecords(t.e.State)
+	if err != nil {
+		t.p.Log.Error().Err(err).Msg("not all metrics are known")
+	}
+	ran := map[string]*replicate.StandbyResult{}
+	if result != nil {
+		for _, s := range result.Standbys {
+			ran[s.Node] = s
+		}
+	}
+	for _, n := range t.e.Config.Standbys(t.e.Self) {
+		var record replicate.StandbyRecord
+		if sent != nil && sent.Standbys[n.Name] != nil {
+			record = *sent.Standbys[n.Name]
+		}
+		tried := record.LastRun
+		if result == nil {
+			tried = t.p.Now() // it failed before it came to any standby
+		}
+		set.Time("understudy_replication_last_run_timestamp_seconds", tried, n.Name)
+		set.Time("understudy_replication_last_success_timestamp_seconds", record.LastSuccess, n.Name)
+		bad := 0
+		for _, d := range record.Datasets {
+			if d.Error != "" {
+				bad++
+			}
+		}
+		set.Add("understudy_replication_datasets", float64(len(record.Datasets)-bad), n.Name)
+		set.Add("understudy_replication_failed_datasets", float64(bad), n.Name)
+		if s := ran[n.Name]; s != nil {
+			set.Add("understudy_replication_duration_seconds", s.Seconds, n.Name)
+			set.Add("understudy_replication_sent_bytes", float64(s.Bytes), n.Name)
+		}
+	}
+	return set
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
