@@ -24,8 +24,14 @@ const (
 )
 
 // Applications are the projects beside Traefik, each with a dataset of its own
-// and another restart policy.
-var Applications = []string{"app1", "app2", "app3"}
+// and another restart policy. An emulated processor has enough with two: each
+// start costs it many seconds of Compose.
+func Applications(kind lab.Kind) []string {
+	if kind == lab.VM {
+		return []string{"app1", "app2"}
+	}
+	return []string{"app1", "app2", "app3"}
+}
 
 var restartPolicies = map[string]string{"app1": "always", "app2": "unless-stopped", "app3": `"no"`}
 
@@ -66,7 +72,7 @@ func (s Slow) args() string {
 // files are the projects' files, by their path below Checkout.
 func files(kind lab.Kind, slow map[string]Slow) map[string]string {
 	all := map[string]string{}
-	for _, name := range Applications {
+	for _, name := range Applications(kind) {
 		all["apps/"+name+"/docker-compose.yml"] = fmt.Sprintf(`services:
   %[1]s:
     image: webapp:lab
@@ -84,7 +90,7 @@ networks:
 		command = `[--ping=true, "--entrypoints.web.address=:80", "--entrypoints.traefik.address=:8080",
       --providers.file.filename=/routes.yml, --global.checknewversion=false, --global.sendanonymoususage=false]`
 		volumes = "    volumes: [\"./routes.yml:/routes.yml:ro\"]\n"
-		all["apps/traefik/routes.yml"] = routes()
+		all["apps/traefik/routes.yml"] = routes(Applications(kind))
 	}
 	all["apps/traefik/docker-compose.yml"] = fmt.Sprintf(`services:
   traefik:
@@ -101,9 +107,9 @@ networks:
 }
 
 // routes is Traefik's own file: /NAME/… goes to http://NAME:8000/….
-func routes() string {
+func routes(names []string) string {
 	var routers, middlewares, services strings.Builder
-	for _, name := range Applications {
+	for _, name := range names {
 		fmt.Fprintf(&routers, "    %[1]s: {rule: 'PathPrefix(`/%[1]s/`)', service: %[1]s, middlewares: [%[1]s], entryPoints: [web]}\n", name)
 		fmt.Fprintf(&middlewares, "    %[1]s: {stripPrefix: {prefixes: [/%[1]s]}}\n", name)
 		fmt.Fprintf(&services, "    %[1]s: {loadBalancer: {servers: [{url: 'http://%[1]s:8000'}]}}\n", name)

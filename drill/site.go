@@ -192,7 +192,7 @@ func services(n lab.Node) []lab.Service {
 
 // makeDatasets makes those of the applications on the first node.
 func (s *Site) makeDatasets(ctx context.Context) error {
-	if _, err := Shell(ctx, s.A, `zfs create "$1"; for name in "${@:2}"; do zfs create "$1/$name"; done`, append([]string{Apps}, Applications...)...); err != nil {
+	if _, err := Shell(ctx, s.A, `zfs create "$1"; for name in "${@:2}"; do zfs create "$1/$name"; done`, append([]string{Apps}, Applications(s.Lab.Kind())...)...); err != nil {
 		return fmt.Errorf("make the datasets of the applications: %w", err)
 	}
 	return nil

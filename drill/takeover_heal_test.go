@@ -115,7 +115,7 @@ func (d *takeover) recover(t *testing.T, ctx context.Context) {
 		return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
 	})
 	// What was lost on the way says nothing about the next scenario.
-	for _, name := range Applications {
+	for _, name := range d.Line.Projects {
 		for _, a := range d.Line.Answers(name) {
 			d.lost[a.ID] = true
 		}

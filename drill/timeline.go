@@ -12,6 +12,9 @@ import (
 
 // Timeline is what has been observed of a site, all by one clock.
 type Timeline struct {
+	// Projects are those whose answers are expected.
+	Projects []string
+
 	mu      sync.Mutex
 	samples []observe.Sample
 	answers []observe.Answer
@@ -47,7 +50,7 @@ func (t *Timeline) Break(node string) {
 func (t *Timeline) Since(at time.Time) *Timeline {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	after := &Timeline{breaks: slices.Clone(t.breaks)}
+	after := &Timeline{Projects: t.Projects, breaks: slices.Clone(t.breaks)}
 	for _, s := range t.samples {
 		if !s.Sent.Before(at) {
 			after.samples = append(after.samples, s)
@@ -120,7 +123,7 @@ func (t *Timeline) Moments(fault time.Time, to string) (m Moments, missing strin
 		return m, "an answer of Traefik on " + to
 	}
 	m.Traefik = answers[i].Received.Sub(fault)
-	for _, name := range Applications {
+	for _, name := range t.Projects {
 		answers := after.Answers(name)
 		i := slices.IndexFunc(answers, func(a observe.Answer) bool { return a.OK && a.Node == to })
 		if i < 0 {
@@ -221,7 +224,7 @@ func (t *Timeline) Story(nodes ...string) string {
 			last = text
 		}
 	}
-	for _, target := range append([]string{"traefik"}, Applications...) {
+	for _, target := range append([]string{"traefik"}, t.Projects...) {
 		last := "?"
 		for _, a := range t.Answers(target) {
 			text := "does not answer"

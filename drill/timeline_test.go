@@ -68,7 +68,7 @@ func TestMomentsCountOnlyWhatTheNewNodeAnswers(t *testing.T) {
 	answer := func(target, node string, sent, received int) observe.Event {
 		return observe.Event{Answer: &observe.Answer{Target: target, Node: node, Sent: at(sent), Received: at(received), OK: true}}
 	}
-	line := &Timeline{}
+	line := &Timeline{Projects: []string{"app1", "app2", "app3"}}
 	for _, e := range []observe.Event{
 		sample("b", 90, 95, observe.State{Address: true}), // before the fault
 		sample("a", 110, 112, observe.State{Address: true}),
@@ -85,7 +85,7 @@ func TestMomentsCountOnlyWhatTheNewNodeAnswers(t *testing.T) {
 		t.Errorf("moments %+v, missing %q", m, missing)
 	}
 	line.add(answer("traefik", "", 400, 410))
-	for i, name := range Applications {
+	for i, name := range line.Projects {
 		if _, missing := line.Moments(at(100), "b"); missing != "an answer of "+name+" on b" {
 			t.Errorf("missing %q", missing)
 		}

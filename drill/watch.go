@@ -38,7 +38,7 @@ type watcher struct {
 // startWatch watches a lab's nodes and the floating address until end.
 func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 	w := observe.Watch{
-		Nodes: map[string]string{}, Address: Floating, Projects: Applications,
+		Nodes: map[string]string{}, Address: Floating, Projects: Applications(l.Kind()),
 		Every: 100 * time.Millisecond, EveryProject: 200 * time.Millisecond,
 		Prefix: strconv.FormatInt(time.Now().UnixMilli(), 36),
 	}
@@ -54,7 +54,7 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 		return nil, fmt.Errorf("watch the lab: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	one := &watcher{line: &Timeline{}, cancel: cancel, ended: make(chan struct{})}
+	one := &watcher{line: &Timeline{Projects: w.Projects}, cancel: cancel, ended: make(chan struct{})}
 	one.cmd = l.Command(ctx, observer, "watch", string(text))
 	one.cmd.Stderr = &one.stderr
 	out, err := one.cmd.StdoutPipe()
