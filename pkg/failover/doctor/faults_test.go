@@ -145,7 +145,10 @@ var faults = []planted{
 	}, "a", "bind", Error, "project web: /home/data lies on /dev/sda1 (ext4)"},
 	{"data on an excluded dataset", func(p *pair) {
 		p.a.Services.Projects[1].Places[0] = Place{Path: "/tank/scratch/x", Here: true, On: "tank/scratch"}
-	}, "a", "bind", Error, "tank/scratch"},
+	}, "a", "bind", Error, "take tank/scratch out of exclude"},
+	{"data on another dataset", func(p *pair) {
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/other/x", Here: true, On: "other/x"}
+	}, "a", "bind", Error, "add other/x to replication.datasets"},
 	{"a file is on one node only", func(p *pair) { p.b.Services.Projects[0].Places[2].Here = false }, "a", "bind", Error, "scp -p"},
 	{"data in a volume", func(p *pair) {
 		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/web_db/_data", Volume: "web_db", Here: true, On: "/dev/sda1 (ext4)"}

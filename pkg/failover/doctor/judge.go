@@ -120,7 +120,8 @@ func (j *judging) role(f *Facts, add add) {
 	if !s.Eligible && len(s.Reasons) == 0 {
 		add("eligible", Error, "it may not hold the floating address, and nothing says why", "keepalived is in fault there, so it does not take over", "failover-notify join")
 	}
-	if j.standby(f) && s.Role != state.RoleStandby {
+	// A node that may not hold the address is in fault for that.
+	if j.standby(f) && s.Role != state.RoleStandby && (s.Role != state.RoleFault || len(s.Reasons) == 0) {
 		add("role", Error, fmt.Sprintf("it is %s, not a standby: %s", s.Role, s.Reason), "it does not take over from there", "failover-notify status --transition tells what keeps it")
 	}
 	for _, alert := range s.Alerts {

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
 // services judges the projects of one node.
@@ -138,17 +140,33 @@ func (j *judging) place(project string, p Place, add add) {
 		on = "what can't be told"
 	}
 	const why = "it would not be on the standby"
-	move := "move it to a replicated dataset, and mount that one"
+	move := j.home(p)
 	switch {
 	case anonymous.MatchString(p.Volume):
 		add("volume", Warning, fmt.Sprintf("project %s: a volume without a name holds data, on %s (%s)", project, on, p.Path), why, "name a folder of a replicated dataset for it under volumes: in the Compose file")
 	case p.Volume != "":
-		add("volume", Error, fmt.Sprintf("project %s: the volume %s lies on %s, which is not replicated (%s)", project, p.Volume, on, p.Path), why, "copy it to a folder of a replicated dataset (cp -a "+p.Path+"/. FOLDER), and mount that one")
+		add("volume", Error, fmt.Sprintf("project %s: the volume %s lies on %s, which is not replicated (%s)", project, p.Volume, on, p.Path), why, move)
 	case !p.Here:
 		add("bind", Warning, fmt.Sprintf("project %s: %s is not there yet, and would lie on %s, which is not replicated", project, p.Path, on), why, move)
 	case p.ReadOnly:
 		add("bind", Error, fmt.Sprintf("project %s: %s lies on %s, which is not replicated, and is not on the other node", project, p.Path, on), why, "copy it to the other node (scp -p), or take it into the repository")
 	default:
-		add("bind", Error, fmt.Sprintf("project %s: %s lies on %s, which is not replicated", project, p.Path, on), why, move+" (cp -a "+p.Path+"/. FOLDER); or exclude nothing that it lies on")
+		add("bind", Error, fmt.Sprintf("project %s: %s lies on %s, which is not replicated", project, p.Path, on), why, move)
 	}
+}
+
+// home is how what lies at a place comes to be replicated.
+func (j *judging) home(p Place) string {
+	dataset := p.On != "" && !strings.Contains(p.On, " (")
+	for _, entry := range j.cfg.Replication.Datasets {
+		for _, name := range entry.Exclude {
+			if dataset && zfs.Within(p.On, name) {
+				return "take " + name + " out of exclude in " + j.file() + ", on both nodes"
+			}
+		}
+	}
+	if dataset {
+		return "add " + p.On + " to replication.datasets in " + j.file() + ", on both nodes"
+	}
+	return "copy it to a folder of a replicated dataset (cp -a " + p.Path + "/. FOLDER), and mount that one"
 }
