@@ -7,7 +7,7 @@ import (
 )
 
 // local are keys that may differ from node to node.
-var local = []string{"node", "interface", "log_file", "ssh.identity_file", "ssh.known_hosts_file", "services.socket",
+var local = []string{"node", "interface", "log_file", "state_dir", "run_dir", "ssh.identity_file", "ssh.known_hosts_file", "services.socket",
 	"keepalived.file", "keepalived.programs", "keepalived.password_file", "metrics.textfile_dir", "notify.urls_file", "heartbeat.urls_file"}
 
 // harmless are keys in which a difference makes no failover fail.
