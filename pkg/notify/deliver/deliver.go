@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/telegram"
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 	"github.com/rs/zerolog"
 
@@ -127,6 +128,10 @@ func (d *Deliverer) Send(ctx context.Context, c notify.Channel, m *notify.Messag
 				done <- fmt.Errorf("%v", r)
 			}
 		}()
+		if t, ok := service.(*telegram.Service); ok {
+			done <- sendTelegram(ctx, t.GetConfig(), text)
+			return
+		}
 		done <- service.Send(text, &params)
 	}()
 	select {
