@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dustin/go-humanize"
 )
 
 // Size is a number of bytes.
@@ -138,14 +136,34 @@ func parseSize(text string) (Size, error) {
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return 0, fmt.Errorf("%q has no unit; write %sMiB, or %sB for bytes", text, text, text)
 	}
-	n, err := humanize.ParseBytes(strings.TrimSuffix(text, "/s"))
-	if err != nil {
+	digits := strings.TrimRight(strings.TrimSuffix(text, "/s"), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+	unit, known := sizeUnit(strings.ToLower(strings.TrimSpace(strings.TrimSuffix(text, "/s")[len(digits):])))
+	number, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !known || number < 0 {
 		return 0, fmt.Errorf("%q is not a size such as 512KiB, 20MiB or 1GiB", text)
 	}
-	if n > math.MaxInt64 {
+	if number*unit >= math.MaxInt64 {
 		return 0, errors.New("the size is too large")
 	}
-	return Size(n), nil
+	return Size(number * unit), nil
+}
+
+// sizeUnit returns the bytes of a unit in small letters: b, k, kb, kib, …
+func sizeUnit(name string) (bytes float64, known bool) {
+	if name == "b" {
+		return 1, true
+	}
+	power := strings.IndexByte("kmgtpe", (name + " ")[0]) + 1
+	if power == 0 {
+		return 0, false
+	}
+	switch name[1:] {
+	case "", "b":
+		return math.Pow(1000, float64(power)), true
+	case "i", "ib":
+		return math.Pow(1024, float64(power)), true
+	}
+	return 0, false
 }
 
 // format writes a scalar value as parse reads it.

@@ -1,6 +1,6 @@
 package replicate
 
-import "github.com/dustin/go-humanize"
+import "github.com/understudy-ha/understudy/pkg/report"
 
 // Progress is told how a run goes on. Its methods are called from several
 // goroutines at once.
@@ -33,4 +33,4 @@ func (Quiet) Done(string, *ItemResult) {}
 func (Quiet) WantsEstimates() bool { return false }
 
 // bytesText is a size for people.
-func bytesText(n uint64) string { return humanize.IBytes(n) }
+func bytesText(n uint64) string { return report.Bytes(int64(n)) }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/dustin/go-humanize"
 )
 
 // JSON writes v, indented, with a newline.
@@ -38,7 +36,18 @@ func Table(w io.Writer, rows [][]string) error {
 }
 
 // Bytes is a size in binary units, such as "1.5 MiB".
-func Bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+func Bytes(n int64) string {
+	size, unit := float64(max(n, 0)), 0
+	for size >= 1024 && unit < len(sizeUnits)-1 {
+		size, unit = size/1024, unit+1
+	}
+	if unit > 0 && size < 9.95 {
+		return fmt.Sprintf("%.1f %s", size, sizeUnits[unit])
+	}
+	return fmt.Sprintf("%.0f %s", size, sizeUnits[unit])
+}
+
+var sizeUnits = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 
 // Duration is a time in at most two units, such as "2h5m" or "1.4s".
 func Duration(d time.Duration) string {

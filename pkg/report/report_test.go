@@ -22,6 +22,17 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+func TestBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		-1: "0 B", 0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 2_999: "2.9 KiB", 10_200: "10 KiB", 16 << 20: "16 MiB",
+		3 << 29: "1.5 GiB", 1<<63 - 1: "8.0 EiB",
+	} {
+		if got := Bytes(n); got != want {
+			t.Errorf("%d bytes are %q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	var b strings.Builder
 	if err := Table(&b, [][]string{{"A", "LONGER", ""}, {"aaaa", "b", ""}}); err != nil {
