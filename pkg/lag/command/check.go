@@ -16,7 +16,7 @@ import (
 // options are the flags of lag-check.
 type options struct {
 	format, textfile string
-	local            bool
+	local, scheduled bool
 }
 
 // service is the first word of the line for Nagios.
@@ -32,39 +32,50 @@ func (o options) run(ctx context.Context, p *cli.Process) error {
 	if err != nil {
 		return o.unknown(p, err)
 	}
+	teller := newTeller(ctx, p, checker)
 	r, err := checker.Check(ctx, !o.local)
+	if err == nil {
+		o.keep(ctx, p, checker, r)
+		err = o.print(p, checker, r)
+	}
+	teller.end(ctx, r, err)
 	if err != nil {
 		return o.unknown(p, err)
 	}
-	keeping, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	err = errors.Join(checker.Remember(r), lag.Keep(keeping, checker.State, r, int64(checker.Config.Lag.History)))
-	if err != nil {
-		p.Log.Warn().Err(err).Msg("this measurement is not kept")
-	}
-	if err := figures(r).Write(cmp.Or(o.textfile, checker.Config.Metrics.TextfileDir)); err != nil {
-		p.Log.Error().Err(err).Msg("the metrics are not written")
-	}
-	if err := o.print(p.Stdout, checker, r); err != nil {
-		return &unknownError{fmt.Errorf("write the result: %w", err)}
-	}
-	if r.Level == lag.OK {
+	if r.Level == lag.OK || o.scheduled {
 		return nil
 	}
 	p.Stderr = io.Discard // it is said
 	return &verdict{r.Level}
 }
 
-// print writes a report.
-func (o options) print(w io.Writer, c *lag.Checker, r *lag.Report) error {
-	switch o.format {
-	case "json":
-		return report.JSON(w, r)
-	case "text":
-		return writeText(w, r)
+// keep writes down what was found. What can't be is no statement about the data.
+func (o options) keep(ctx context.Context, p *cli.Process, checker *lag.Checker, r *lag.Report) {
+	keeping, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	err := errors.Join(checker.Remember(r), lag.Keep(keeping, checker.State, r, int64(checker.Config.Lag.History)))
+	if err != nil {
+		p.Log.Warn().Err(err).Msg("this measurement is not kept")
 	}
-	_, err := fmt.Fprintln(w, line(c, r))
-	return err
+	if err := figures(r).Write(cmp.Or(o.textfile, checker.Config.Metrics.TextfileDir)); err != nil {
+		p.Log.Error().Err(err).Msg("the metrics are not written")
+	}
+}
+
+// print writes a report; for a schedule only one that is not in order, and only
+// where nobody is told in another way: cron mails what is printed.
+func (o options) print(p *cli.Process, c *lag.Checker, r *lag.Report) error {
+	var err error
+	switch {
+	case o.scheduled && (r.Level == lag.OK || c.Config.Notify.URLsFile != ""):
+	case o.format == "json":
+		err = report.JSON(p.Stdout, r)
+	case o.format == "text":
+		err = writeText(p.Stdout, r)
+	default:
+		_, err = fmt.Fprintln(p.Stdout, line(c, r))
+	}
+	return printed(err)
 }
 
 // unknown says why nothing could be told. Nagios reads stdout only.

@@ -10,6 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lag"
+	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -68,6 +69,7 @@ Each run is kept: see lag-check history.`,
 	c.Flags().StringVarP(&o.format, "output", "o", "nagios", "output `format`: nagios, text or json (seconds and bytes)")
 	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: say what this one knows")
 	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")
+	c.Flags().BoolVar(&o.scheduled, "scheduled", false, "for cron and timers: end with 0 whenever it could be told, and print only what nobody else is told of")
 	cli.SetExitStatus(c, exitStatus)
 	c.AddCommand(newHistory(p), newInventory(p), cli.ConfigCommand(p))
 	return c
@@ -91,9 +93,10 @@ func newChecker(ctx context.Context, p *cli.Process) (*lag.Checker, error) {
 		return nil, cli.Usagef("no datasets are replicated: see replication.datasets in %s", cfg.File())
 	}
 	runner := run.New(p.Log)
+	spool := notify.Open(cfg, dir)
 	return &lag.Checker{
 		Config: cfg, Self: self, State: dir, ZFS: zfs.New(runner, cfg.Replication.Timeouts.ZFS),
-		Peers: lag.SSHPeers{Config: cfg, Runner: runner, Now: p.Now}, Log: p.Log, Now: p.Now,
+		Peers: lag.SSHPeers{Config: cfg, Runner: runner, Now: p.Now}, Log: p.Log, Now: p.Now, Told: spool.Told(),
 	}, nil
 }
 
