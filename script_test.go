@@ -40,6 +40,7 @@ func programs() map[string]func() {
 		},
 		"lag-check":     func() { cli.Main(lag.New) },
 		"take-over":     takeOver,
+		"take-messages": takeMessages,
 		"zfs-replicate": func() { cli.Main(replicate.New) },
 	}
 }
