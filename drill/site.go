@@ -144,10 +144,8 @@ func (s *Site) prepare(ctx context.Context, n lab.Node) error {
 	if _, err := Shell(ctx, n, keepalivedConfig, string(n.Kind())); err != nil {
 		return fmt.Errorf("write keepalived's configuration: %w", err)
 	}
-	for _, service := range services(n) {
-		if err := lab.SetService(ctx, n, service); err != nil {
-			return err
-		}
+	if err := setServices(ctx, n); err != nil {
+		return err
 	}
 	for _, name := range []string{"observer", "docker"} {
 		if err := lab.StartService(ctx, n, name); err != nil {
@@ -188,6 +186,15 @@ func services(n lab.Node) []lab.Service {
 		list = append(list, lab.Service{Name: "mount", Order: 15, Once: true, Argv: []string{"zfs", "mount", "-a"}})
 	}
 	return list
+}
+
+func setServices(ctx context.Context, n lab.Node) error {
+	for _, service := range services(n) {
+		if err := lab.SetService(ctx, n, service); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeDatasets makes those of the applications on the first node.

@@ -3,6 +3,7 @@
 package drill
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -61,6 +62,42 @@ func (d *takeover) returns(t *testing.T, node lab.Node) {
 			break
 		}
 	}
+}
+
+// revived is a node whose Docker starts containers again at boot, as it does
+// without the option that packaging/systemd suggests. For moments they run, and
+// nothing but Docker could prevent it; but never with data that can be written.
+func revived(t *testing.T, d *takeover) {
+	node := d.active
+	d.must(t, lab.SetService(d.ctx, node, lab.DockerService(20)))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		d.must(t, setServices(ctx, node))
+	})
+	pulled := time.Now()
+	d.must(t, d.PullPlug(d.ctx, node))
+	d.moved(t, pulled, afterCrash)
+	d.judge(t)
+	began := time.Now()
+	d.must(t, node.Start(d.ctx))
+	d.booted(t, node)
+	d.idle(t, node)
+	d.stays(t, 4*time.Second)
+	var ran time.Duration
+	for _, s := range d.Line.Since(began).Of(node.Name()) {
+		if len(s.Writable) > 0 || s.Address {
+			t.Fatalf("%s has at %s: %s (address: %v)", node.Name(), clock(s.Sent), what(s), s.Address)
+		}
+		if s.Writer() {
+			ran = s.Received.Sub(began)
+		}
+	}
+	t.Logf("the last of what Docker had revived ended %.1f s after the start", ran.Seconds())
+	if ran == 0 {
+		t.Error("Docker has revived nothing, so this shows nothing")
+	}
+	d.began = time.Now()
 }
 
 // powerPulledPortLate is a switch that lets nothing through for the first ten

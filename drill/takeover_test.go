@@ -46,6 +46,7 @@ var scenarios = []scenario{
 	{"cable pulled", cablePulled, lab.NS},
 	{"power pulled, the primary returns", powerPulled, ""},
 	{"power pulled, the port forwards late", powerPulledPortLate, lab.NS},
+	{"power pulled, Docker revives", revived, lab.NS},
 	{"both cold-booted, the standby first", coldBoot, ""},
 }
 
