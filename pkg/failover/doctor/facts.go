@@ -93,12 +93,15 @@ type Schedule struct {
 type Channels struct {
 	// Problem is what is wrong with the file of them.
 	Problem string    `json:"problem,omitempty"`
+	Fix     string    `json:"fix,omitempty"`
 	List    []Channel `json:"list,omitempty"`
+	// Failing are what channels have said that took nothing for some time.
+	Failing []string `json:"failing,omitempty"`
 }
 
 // Channel is one of them. Its address is a secret and not told.
 type Channel struct {
-	Kind  string `json:"kind"`
+	Name  string `json:"name"` // the service, and the line in the file
 	Error string `json:"error,omitempty"`
 }
 

@@ -160,7 +160,8 @@ var faults = []planted{
 	{"the file of channels is missing", func(p *pair) {
 		p.b.Channels = &Channels{Problem: "/etc/understudy/notify.urls: no such file or directory"}
 	}, "b", "notify", Warning, "mode 0600"},
-	{"a channel does not answer", func(p *pair) { p.b.Channels.List[0].Error = "it can't be reached: connection refused" }, "b", "notify", Warning, "(ntfy)"},
+	{"a channel does not answer", func(p *pair) { p.b.Channels.List[0].Error = "it can't be reached: connection refused" }, "b", "notify", Warning, "ntfy (line 1)"},
+	{"a channel takes nothing", func(p *pair) { p.b.Channels.Failing = []string{"ntfy (line 1): 403"} }, "b", "notify", Warning, "403"},
 	// what hangs
 	{"ZFS hangs", func(p *pair) {
 		p.b.ZFS, p.b.Failed = nil, []FailedLook{{Look: "zfs", Error: "no answer in time", Hung: true}}

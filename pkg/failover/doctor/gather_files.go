@@ -3,17 +3,11 @@ package doctor
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 )
 
 // scheduled are where cron and systemd are told what to start when.
@@ -80,101 +74,6 @@ func (d *Doctor) timed(file string) bool {
 	}
 	wanted, err := filepath.Glob(filepath.Join(d.Root, "etc/systemd/system/*.wants", unit+".timer"))
 	return err == nil && len(wanted) > 0
-}
-
-// wellKnown are where services that have one address only are reached.
-var wellKnown = map[string]string{
-	"discord": "discord.com:443", "telegram": "api.telegram.org:443", "slack": "hooks.slack.com:443",
-	"pushover": "api.pushover.net:443", "pushbullet": "api.pushbullet.com:443", "teams": "outlook.office.com:443",
-	"ifttt": "maker.ifttt.com:443", "join": "joinjoaomgcd.appspot.com:443",
-}
-
-// ports are those of services that stand where the URL says.
-var ports = map[string]string{"smtp": "25", "ntfy": "443", "gotify": "443", "generic": "443", "generic+https": "443",
-	"generic+http": "80", "mattermost": "443", "rocketchat": "443", "matrix": "443", "bark": "443", "zulip": "443", "http": "80", "https": "443", "mqtt": "1883"}
-
-// dialTimeout is how long a channel may take to accept a connection.
-const dialTimeout = 4 * time.Second
-
-// channels reads notify.urls_file and tries whether what it names can be
-// reached. Nobody is sent anything.
-func (d *Doctor) channels(ctx context.Context) (Channels, error) {
-	var c Channels
-	file := d.config().Notify.URLsFile
-	if file == "" {
-		c.Problem = "notify.urls_file is not set"
-		return c, nil
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pathErr.Err
-		}
-		c.Problem = fmt.Sprintf("%s: %v", file, err)
-		return c, nil
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		c.Problem = fmt.Sprintf("%s can be read by others (mode %04o)", file, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return c, fmt.Errorf("read the notification URLs: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			c.List = append(c.List, Channel{Kind: line})
-		}
-	}
-	if len(c.List) == 0 {
-		c.Problem = file + " names no URL"
-	}
-	var dialing sync.WaitGroup
-	for i := range c.List {
-		dialing.Go(func() { c.List[i] = reach(ctx, c.List[i].Kind) })
-	}
-	dialing.Wait()
-	return c, nil
-}
-
-// reach tries to connect to where a notification would go. What it says holds
-// no part of the URL but its scheme.
-func reach(ctx context.Context, text string) Channel {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" {
-		return Channel{Kind: "?", Error: "it is not a URL"}
-	}
-	c := Channel{Kind: u.Scheme}
-	address := wellKnown[u.Scheme]
-	if port := ports[u.Scheme]; address == "" && port != "" && u.Hostname() != "" {
-		if u.Port() != "" {
-			port = u.Port()
-		}
-		address = net.JoinHostPort(u.Hostname(), port)
-	}
-	if address == "" {
-		return c // nothing is known of where it goes
-	}
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		c.Error = "it can't be reached: " + cause(err)
-		return c
-	}
-	conn.Close()
-	return c
-}
-
-// cause is what an error of the network says without the address, which may be
-// a secret.
-func cause(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return "its name has no address"
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Timeout() {
-		return "no answer"
-	}
-	text := err.Error()
-	return strings.TrimSpace(text[strings.LastIndex(text, ":")+1:])
 }
 
 func sortedKeys[V any](m map[string]V) []string {

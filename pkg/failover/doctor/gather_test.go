@@ -92,8 +92,8 @@ func TestPlantedInFiles(t *testing.T) {
 			}
 		}},
 		{"program", "programs", "zfs-replicate", func(n *node) { n.cfg.SSH.RemoteCommand = n.path("bin/zfs-replicate-2") }},
-		{"urls", "notify", "can be read by others", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
-		{"no urls", "notify", "no such file", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
+		{"urls", "notify", "others may read or write it", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
+		{"no urls", "notify", "does not exist", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
 		{"channel", "notify", "connection refused", func(n *node) { n.write("urls", "ntfy://127.0.0.1:1/secret\n", 0o600) }},
 		{"engine", "engine", "does not run", func(n *node) { os.Remove(n.path("docker.sock")) }},
 		{"compose", "compose", "is not a docker command", func(n *node) {

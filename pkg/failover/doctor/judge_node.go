@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -131,25 +132,24 @@ func (j *judging) ranLately(f *Facts) bool {
 	return false
 }
 
+// channels judges the ways on which people are told.
 func (j *judging) channels(c *Channels, add add) {
 	const why = "nobody is told of a failover, nor of replication that has stopped"
-	if c.Problem != "" {
-		severity := Warning
-		if j.cfg.Notify.URLsFile == "" {
-			severity = Info
-		}
-		fix := "write one URL a line into it, mode 0600"
-		if severity == Info {
-			fix = "write one URL a line into /etc/understudy/notify.urls, mode 0600, and set notify: {urls_file: /etc/understudy/notify.urls}"
-		} else if strings.Contains(c.Problem, "by others") {
-			fix = "chmod 0600 " + j.cfg.Notify.URLsFile
-		}
-		add("notify", severity, c.Problem, why, fix)
+	file := j.cfg.Notify.URLsFile
+	switch {
+	case file == "":
+		add("notify", Info, c.Problem, why, "write one URL a line into /etc/understudy/notify.urls, mode 0600, and set notify: {urls_file: /etc/understudy/notify.urls}")
+	case c.Problem != "":
+		add("notify", Warning, c.Problem, why, cmp.Or(c.Fix, "write one URL a line into it, mode 0600"))
 	}
-	for i, channel := range c.List {
+	const try = "failover-notify test-notification, and correct "
+	for _, channel := range c.List {
 		if channel.Error != "" {
-			add("notify", Warning, fmt.Sprintf("notification channel %d (%s): %s", i+1, channel.Kind, channel.Error), why, "correct line "+fmt.Sprint(i+1)+" of "+j.cfg.Notify.URLsFile+", or the way to it")
+			add("notify", Warning, "notification channel "+channel.Name+": "+channel.Error, why, try+file+", or the way to it")
 		}
+	}
+	for _, failure := range c.Failing {
+		add("notify", Warning, "notifications are not taken: "+failure, why, try+file)
 	}
 }
 

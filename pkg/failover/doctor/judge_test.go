@@ -61,7 +61,7 @@ func healthyNode(name, other string, active bool) Facts {
 		Peers:      []PeerLink{{Node: other, Ahead: 0.3, Within: 0.2}},
 		Interface:  &Interface{Name: "eth0", Here: true, Up: true},
 		Schedule:   &Schedule{Replication: []string{"/etc/cron.d/zfs-replicate"}, Systemd: true},
-		Channels:   &Channels{List: []Channel{{Kind: "ntfy"}}},
+		Channels:   &Channels{List: []Channel{{Name: "ntfy (line 1)"}}},
 		ZFS: &ZFS{Version: "2.3.9", Module: "2.3.9", Excluded: []string{"tank/scratch"},
 			Pools:    []Pool{{Name: "tank", Health: "ONLINE", Percent: 40, Features: map[string]string{"large_blocks": "active", "zstd_compress": "active"}}},
 			Datasets: []Dataset{dataset("tank", 200<<30), dataset("tank/db", 100<<30)}},

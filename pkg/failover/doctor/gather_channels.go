@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/notify"
+)
+
+// wellKnown are where services that have one address only are reached.
+var wellKnown = map[string]string{
+	"discord": "discord.com:443", "telegram": "api.telegram.org:443", "slack": "hooks.slack.com:443",
+	"pushover": "api.pushover.net:443", "pushbullet": "api.pushbullet.com:443", "teams": "outlook.office.com:443",
+	"ifttt": "maker.ifttt.com:443", "join": "joinjoaomgcd.appspot.com:443",
+}
+
+// ports are those of services that stand where the URL says.
+var ports = map[string]string{"smtp": "25", "ntfy": "443", "gotify": "443", "generic": "443", "generic+https": "443",
+	"generic+http": "80", "mattermost": "443", "rocketchat": "443", "matrix": "443", "bark": "443", "zulip": "443", "http": "80", "https": "443", "mqtt": "1883"}
+
+// dialTimeout is how long a channel may take to accept a connection.
+const dialTimeout = 4 * time.Second
+
+// channels reads notify.urls_file and tries whether what it names can be
+// reached. Nobody is sent anything.
+func (d *Doctor) channels(ctx context.Context) (Channels, error) {
+	var c Channels
+	cfg := d.config()
+	if cfg.Notify.URLsFile == "" {
+		c.Problem = "notify.urls_file is not set"
+		return c, nil
+	}
+	all, err := notify.Channels(cfg.Notify.URLsFile)
+	switch {
+	case err != nil:
+		c.Problem, c.Fix = err.Error(), hint(err)
+	case len(all) == 0:
+		c.Problem = cfg.Notify.URLsFile + " names no URL"
+	}
+	c.Failing = notify.Open(cfg, d.Node.State).Failing()
+	c.List = make([]Channel, len(all))
+	var dialing sync.WaitGroup
+	for i, one := range all {
+		dialing.Go(func() { c.List[i] = Channel{Name: one.Name, Error: reach(ctx, one.URL)} })
+	}
+	dialing.Wait()
+	return c, nil
+}
+
+// reach tries to connect to where a notification would go, and says why that
+// fails without any part of the URL. It is "" also where nothing is known of
+// where it goes.
+func reach(ctx context.Context, text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "it is not a URL"
+	}
+	address := wellKnown[u.Scheme]
+	if port := ports[u.Scheme]; address == "" && port != "" && u.Hostname() != "" {
+		address = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
+	}
+	if address == "" {
+		return ""
+	}
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "it can't be reached: " + cause(err)
+	}
+	conn.Close()
+	return ""
+}
+
+// cause is what an error of the network says without the address, which may be
+// a secret.
+func cause(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return "its name has no address"
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Timeout() {
+		return "no answer"
+	}
+	text := err.Error()
+	return strings.TrimSpace(text[strings.LastIndex(text, ":")+1:])
+}
