@@ -83,6 +83,9 @@ type PlanInput struct {
 	// Tokens are the resume tokens of the targets, decoded. One that is
 	// missing here is stale.
 	Tokens map[string]zfs.Token
+	// Local says that the standby is another pool of this machine, which can't
+	// rejoin by itself.
+	Local bool
 }
 
 // MakePlan compares two inventories. It looks at guids and createtxgs, never

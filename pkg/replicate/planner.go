@@ -299,12 +299,12 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 		}
 		return
 	case base == nil:
-		item.refuse(Refused, "no common snapshot: "+item.Target+" on the standby has another history", noBaseHint(item))
+		item.refuse(Refused, "no common snapshot: "+item.Target+" on the standby has another history", p.noBaseHint(item))
 		item.Common = ""
 		return
 	}
 	if reason := divergence(t, base); reason != "" {
-		item.refuse(Conflict, reason, conflictHint(item, t, base))
+		item.refuse(Conflict, reason+lacks(s, base), p.conflictHint(item, t, base))
 		return
 	}
 	if base.CreateTXG >= goal.CreateTXG { // newer: a bookmark, whose snapshot is gone here
@@ -317,18 +317,41 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 	p.catchUp(item, s, *base)
 }
 
-func noBaseHint(item *Item) string {
+func (p *planner) noBaseHint(item *Item) string {
+	if !p.in.Local {
+		return "nothing was changed there; if that copy may go aside, run 'zfs-replicate rejoin' on the standby: it keeps it, and this one is sent anew"
+	}
 	return fmt.Sprintf("nothing was changed there; if that copy may go aside, run 'zfs rename %s %s-aside' on the standby and run again", item.Target, item.Target)
 }
 
-func conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) string {
+func (p *planner) conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
 	common := there.Full(item.Target)
+	if !p.in.Local {
+		return fmt.Sprintf("run 'zfs-replicate rejoin' on the standby ('--dry-run --diff' shows what is only there): it keeps that, and goes back to @%s", there.Name)
+	}
 	look := fmt.Sprintf("see on the standby what changed ('zfs diff %s %s'), copy what matters", common, item.Target)
 	if item.Type == zfs.Volume {
 		look = "copy on the standby what matters"
 	}
 	return fmt.Sprintf("%s, then 'zfs rollback -r %s' there; or set it aside with 'zfs rename'", look, common)
+}
+
+// lacks says what the source has that is not on the target.
+func lacks(s *zfs.Dataset, base *zfs.Snap) string {
+	n := 0
+	for _, snap := range snapshotsOf(s) {
+		if snap.CreateTXG > base.CreateTXG {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return "; nothing here is missing there"
+	case 1:
+		return fmt.Sprintf("; one snapshot here, since @%s, is not there", base.Name)
+	}
+	return fmt.Sprintf("; %d snapshots here, since @%s, are not there", n, base.Name)
 }
 
 // divergence says what the target has that the source has not, or "".

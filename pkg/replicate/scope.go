@@ -17,10 +17,6 @@ const rootName = "understudy-root"
 // isRoot says whether a dataset on a standby holds the content of a pool's root.
 func isRoot(target string) bool { return target == zfs.PoolOf(target)+"/"+rootName }
 
-// keptName is the dataset below a pool's root that holds kept tails. It is
-// never replicated.
-const keptName = "understudy-kept"
-
 // Scope is which datasets are replicated and how they are called on a standby.
 type Scope []config.Dataset
 
@@ -110,7 +106,7 @@ func covers(d config.Dataset, name, root string) bool {
 	if name != root && (!d.Recursive || !zfs.Within(name, root)) {
 		return false
 	}
-	if zfs.Within(name, zfs.PoolOf(name)+"/"+keptName) {
+	if zfs.IsKept(name) {
 		return false
 	}
 	source := d.Name + strings.TrimPrefix(name, root)

@@ -32,15 +32,20 @@ func (e *Engine) connect(ctx context.Context, node config.Node, scope Scope, hel
 			receiver := &Receiver{Config: e.Config, Node: node.Name, Release: e.Release, State: e.State, ZFS: e.ZFS, Runner: e.Runner, Log: e.Log, Now: e.Now, Local: true}
 			l.session, l.err = DialLocal(ctx, receiver, stall, hello, node.Name)
 		} else {
-			ssh := e.Config.SSH
-			l.session, l.err = DialSSH(ctx, e.Runner, run.SSH{User: ssh.User, Host: node.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
-				KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}, ssh.RemoteCommand, stall, hello, node.Name)
+			l.session, l.err = DialSSH(ctx, e.Runner, e.ssh(node), e.Config.SSH.RemoteCommand, stall, hello, node.Name)
 		}
 		if l.err == nil {
 			l.target, l.err = l.inventory(scope)
 		}
 	}()
 	return l
+}
+
+// ssh is how another node is reached.
+func (e *Engine) ssh(node config.Node) run.SSH {
+	ssh := e.Config.SSH
+	return run.SSH{User: ssh.User, Host: node.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
+		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
 }
 
 // inventory lists the targets; their parents are looked at only when a target
@@ -81,7 +86,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		fail(l.err)
 		return
 	}
-	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target)})
+	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target), Local: l.node.Local})
 	sizes := e.estimate(ctx, plan, source, o.DryRun || o.Progress.WantsEstimates())
 	var total int64
 	for _, size := range sizes {

@@ -18,6 +18,7 @@ import (
 // them there is export.
 var allowed = []string{
 	"zfs-replicate receiver",
+	"zfs-replicate inventory -o json",
 	"failover-notify peer -o json",
 	"failover-notify status --local -o json",
 	"failover-notify doctor --local -o json",

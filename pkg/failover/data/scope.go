@@ -9,12 +9,8 @@ import (
 )
 
 // rootName is the dataset that holds the content of a pool's root on a node
-// that received it, and keptName the one that holds kept tails, which are
-// nobody's to mount.
-const (
-	rootName = "understudy-root"
-	keptName = "understudy-kept"
-)
+// that received it.
+const rootName = "understudy-root"
 
 // candidates are the datasets below which this node's part of the replicated
 // ones may lie.
@@ -66,7 +62,7 @@ func streamed(root string, all map[string]*dataset) bool {
 
 // covers says whether a dataset belongs to an entry that lies at root.
 func covers(entry config.Dataset, root, name string) bool {
-	if zfs.Within(name, zfs.PoolOf(name)+"/"+keptName) {
+	if zfs.IsKept(name) {
 		return false
 	}
 	if zfs.Parent(root) == "" && name == root+"/"+rootName {

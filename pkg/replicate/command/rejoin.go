@@ -1,0 +1,208 @@
+package command
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+func newRejoin(p *cli.Process) *cobra.Command {
+	var o replicate.RejoinOptions
+	var out output
+	var yes bool
+	c := &cobra.Command{
+		Use:   "rejoin",
+		Short: "Make a node that was active a standby again, with all that is only here kept",
+		Long: `Make a node that was active a standby that the active one can send to. Run it on
+the node that has given up; nothing there may be active.
+
+The active node is asked what it has. What is only here, written after the newest
+common snapshot of a dataset, is kept as a read-only dataset of its own in
+POOL/understudy-kept/DATE/…, without a second copy of the rest; only then the
+dataset is rolled back to that snapshot. Without a common snapshot the dataset is
+set aside by renaming. The active node's next run sends what is missing.
+
+It can be killed at any moment: called again, it goes on where it was.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			engine, err := newEngine(c.Context(), p, nil)
+			if err != nil {
+				return err
+			}
+			if !yes {
+				o.Confirm = func(r *replicate.Rejoined) error {
+					return confirm(p, "keep this, and roll back to what "+r.From+" has?", func(w io.Writer) error { return writeTails(w, r) })
+				}
+			}
+			result, err := engine.Rejoin(c.Context(), o)
+			if result == nil {
+				return err
+			}
+			if out.format == "json" {
+				return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+			}
+			return errors.Join(err, printed(writeRejoined(p.Stdout, result, err != nil)))
+		},
+	}
+	c.Flags().BoolVarP(&o.DryRun, "dry-run", "n", false, "print what is only here and what would be done; change nothing")
+	c.Flags().BoolVar(&o.Files, "diff", false, "name the files that changed here; each filesystem is mounted read-only while it is compared")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().StringVar(&o.From, "from", "", "the active `node` (default the one that says it is active)")
+	out.addTo(c)
+	return c
+}
+
+func newInventory(p *cli.Process) *cobra.Command {
+	out := output{}
+	c := &cobra.Command{
+		Use:   "inventory",
+		Short: "List what this node holds, for the other nodes",
+		Long: `List the replicated datasets of this node with their snapshots and guids. Another
+node asks this over ssh when it rejoins. It changes nothing.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			engine, err := newEngine(c.Context(), p, nil)
+			if err != nil {
+				return err
+			}
+			i, err := engine.Inventory(c.Context())
+			if err != nil {
+				return err
+			}
+			if out.format == "json" {
+				return printed(report.JSON(p.Stdout, i))
+			}
+			rows := [][]string{{"DATASET", "SNAPSHOTS", "NEWEST"}}
+			for _, d := range i.Datasets {
+				newest := "none"
+				d.Snapshots = d.Snaps
+				if snap, any := replicate.Newest(&d.Dataset); any {
+					newest = "@" + snap.Name
+				}
+				rows = append(rows, []string{d.Name, fmt.Sprint(len(d.Snaps)), newest})
+			}
+			return printed(report.Table(p.Stdout, rows))
+		},
+	}
+	out.addTo(c)
+	return c
+}
+
+// confirm shows a person what it is about, and asks. Where nobody is there it is
+// a mistake not to say --yes.
+func confirm(p *cli.Process, question string, show func(io.Writer) error) error {
+	in, ok := p.Stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) || !p.StderrTerminal {
+		return cli.Usagef("nobody can be asked here: give --yes, or look first with --dry-run")
+	}
+	if err := show(p.Stderr); err != nil {
+		return printed(err)
+	}
+	fmt.Fprintf(p.Stderr, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return &replicate.Refusal{What: "not confirmed: nothing was changed", Advice: "answer y, or give --yes"}
+}
+
+// writeTails says what is only here.
+func writeTails(w io.Writer, r *replicate.Rejoined) error {
+	var b strings.Builder
+	for _, t := range r.Tails {
+		tailLines(&b, r, t)
+	}
+	for _, name := range r.OnlyHere {
+		fmt.Fprintf(&b, "%s: %s does not have it at all; it stays where it is\n", name, r.From)
+	}
+	for _, problem := range r.Problems {
+		fmt.Fprintf(&b, "%s: not for rejoin to mend\n", problem)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func tailLines(b *strings.Builder, r *replicate.Rejoined, t *replicate.Tail) {
+	fmt.Fprintf(b, "%s: only here: %s", t.Dataset, report.Bytes(t.Bytes))
+	if n := len(t.Snapshots); n > 0 {
+		fmt.Fprintf(b, " in %s, %s", counted(n, "snapshot"), span(t.Snapshots))
+	}
+	if t.Unsaved > 0 {
+		fmt.Fprintf(b, ", %s of it in none yet", report.Bytes(t.Unsaved))
+	}
+	fmt.Fprintf(b, "; only on %s: %s\n", r.From, counted(t.Theirs, "snapshot"))
+	switch t.How {
+	case replicate.KeepTail:
+		fmt.Fprintf(b, "  common: @%s of %s\n", t.Common, t.CommonAt.Local().Format("2006-01-02 15:04:05"))
+	default:
+		fmt.Fprintf(b, "  %s: %s; it comes anew, in full\n", t.How, t.Reason)
+	}
+	if t.Kept != "" {
+		fmt.Fprintf(b, "  kept as %s\n", t.Kept)
+	}
+	fileLines(b, t.Files, t.NoFiles)
+}
+
+func fileLines(b *strings.Builder, files []string, why string) {
+	for _, file := range files {
+		fmt.Fprintf(b, "    %s\n", file)
+	}
+	if why != "" {
+		fmt.Fprintf(b, "    files: %s\n", why)
+	}
+}
+
+// span is when the snapshots were taken.
+func span(snaps []replicate.Moment) string {
+	first, last := snaps[0].At.Local().Format("2006-01-02 15:04:05"), snaps[len(snaps)-1].At.Local().Format("2006-01-02 15:04:05")
+	if first == last {
+		return first
+	}
+	return first + " to " + last
+}
+
+// writeRejoined says what is only here, and what became of it.
+func writeRejoined(w io.Writer, r *replicate.Rejoined, failed bool) error {
+	if err := writeTails(w, r); err != nil {
+		return err
+	}
+	done := 0
+	for _, t := range r.Tails {
+		if t.Done {
+			done++
+		}
+	}
+	var text string
+	switch {
+	case r.DryRun:
+		text = "this was a dry run: nothing was changed\n"
+	case failed:
+		text = fmt.Sprintf("%d of %s done; run rejoin again to go on\n", done, counted(len(r.Tails), "dataset"))
+	case len(r.Tails) == 0:
+		text = fmt.Sprintf("nothing is only here: %s can send to this node\n", r.From)
+	default:
+		text = fmt.Sprintf("%s kept; %s sends the rest with its next run\n", counted(done, "dataset"), r.From)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

@@ -1,0 +1,77 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// listFiles adds the files of each tail that changed since the common snapshot.
+// That they can't be listed stops nothing.
+func (e *Engine) listFiles(ctx context.Context, r *Rejoined) {
+	for _, t := range r.Tails {
+		if t.How != KeepTail {
+			t.NoFiles = "there is no common snapshot to compare with"
+			continue
+		}
+		var err error
+		if t.Files, err = e.changedFiles(ctx, t.dataset, t.base.Full(t.Dataset)); err != nil {
+			t.NoFiles = err.Error()
+		}
+	}
+}
+
+// changedFiles are the files of a read-only filesystem that changed since a
+// snapshot, as "zfs diff" marks them. It is mounted while they are listed: zfs
+// asks for that.
+func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
+	switch {
+	case d.Type != zfs.Filesystem:
+		return nil, errors.New("a volume has no files of its own")
+	case !d.Mounted && !d.ReadOnly:
+		return nil, errors.New("it is not mounted, and writable: it is not mounted only to look")
+	case !d.Mounted && !strings.HasPrefix(d.Mountpoint, "/"):
+		return nil, fmt.Errorf("its mountpoint is %s, and it has to be mounted to be compared", d.Mountpoint)
+	case d.KeyStatus == "unavailable":
+		return nil, fmt.Errorf("its key is not loaded: zfs load-key %s", d.EncryptionRoot)
+	}
+	if !d.Mounted {
+		if err := e.ZFS.Mount(ctx, d.Name); err != nil {
+			return nil, fmt.Errorf("mount %s to compare it: %w", d.Name, err)
+		}
+		defer func() {
+			err = errors.Join(err, e.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint))
+		}()
+	}
+	changes, err := e.ZFS.Diff(ctx, since, d.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		text := c.Mark + " " + c.Path
+		if c.To != "" {
+			text += " → " + c.To
+		}
+		files = append(files, text)
+	}
+	return files, nil
+}
+
+// ListKeptFiles adds the files that a kept tail changed.
+func (e *Engine) ListKeptFiles(ctx context.Context, k *Kept) error {
+	if k.Base == "" {
+		k.NoFiles = "it is a whole history: there is nothing to compare with"
+		return nil
+	}
+	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: k.Dataset}})
+	if err != nil || len(listed) != 1 {
+		return errors.Join(err, fmt.Errorf("look at %s: it is gone", k.Dataset))
+	}
+	if k.Files, err = e.changedFiles(ctx, &listed[0], k.Base); err != nil {
+		k.NoFiles = err.Error()
+	}
+	return nil
+}

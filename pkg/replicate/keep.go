@@ -1,0 +1,333 @@
+package replicate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// keptPlace is where a dataset is kept: below a date, under its own name without
+// the pool's.
+func keptPlace(dataset, date string) string {
+	pool := zfs.PoolOf(dataset)
+	rest := strings.TrimPrefix(dataset, pool+"/")
+	if dataset == pool {
+		rest = rootName
+	}
+	return zfs.KeptRoot(pool) + "/" + date + "/" + rest
+}
+
+// dateOf is the part of a kept dataset's name that keptPlace put there.
+func dateOf(kept string) string {
+	date, _, _ := strings.Cut(strings.TrimPrefix(kept, zfs.KeptRoot(zfs.PoolOf(kept))+"/"), "/")
+	return date
+}
+
+// placeTails finds where each tail goes: into what a rejoin that was ended has
+// begun, or into new datasets below a date. It sees that there is room.
+func (e *Engine) placeTails(ctx context.Context, r *Rejoined) error {
+	if len(r.Tails) == 0 {
+		return nil
+	}
+	date := ""
+	var pools []string
+	for _, t := range r.Tails {
+		pools = append(pools, zfs.PoolOf(t.Dataset))
+	}
+	slices.Sort(pools)
+	kept, err := e.listKept(ctx, slices.Compact(pools))
+	if err != nil {
+		return err
+	}
+	for _, t := range r.Tails {
+		if t.partly = begun(t, kept); t.partly != nil && date == "" {
+			date = dateOf(t.partly.Name)
+		}
+	}
+	if date == "" {
+		date = e.Now().UTC().Format(timeFormat)
+	}
+	for _, t := range r.Tails {
+		t.Kept = freePlace(t, date, kept, e.Now())
+	}
+	return e.room(ctx, r)
+}
+
+// begun is the kept dataset in which a rejoin that was ended has put this tail,
+// in part or as a whole.
+func begun(t *Tail, kept []keptDataset) *zfs.Dataset {
+	for i := range kept {
+		k := &kept[i]
+		if k.of != t.Dataset || t.How == SetAside {
+			continue
+		}
+		newest, any := newestSnapshot(&k.Dataset)
+		switch {
+		case t.How == KeepTail && any && k.Origin == t.base.Full(t.Dataset) && len(newerThan(t.newer, newest.GUID)) < len(t.newer):
+			return &k.Dataset
+		case t.How == GiveRoots && len(t.newer) > 0 && k.Origin == t.newer[len(t.newer)-1].Full(t.Dataset):
+			return &k.Dataset
+		}
+	}
+	return nil
+}
+
+// newerThan are the snapshots after the one with that guid; all when it is none
+// of them.
+func newerThan(snaps []zfs.Snap, guid uint64) []zfs.Snap {
+	return snaps[1+slices.IndexFunc(snaps, func(s zfs.Snap) bool { return s.GUID == guid }):]
+}
+
+// freePlace is a name that nothing has yet.
+func freePlace(t *Tail, date string, kept []keptDataset, now time.Time) string {
+	if t.partly != nil {
+		return t.partly.Name
+	}
+	for {
+		place := keptPlace(t.Dataset, date)
+		if !slices.ContainsFunc(kept, func(k keptDataset) bool { return k.Name == place }) {
+			return place
+		}
+		now = now.Add(time.Second)
+		date = now.UTC().Format(timeFormat)
+	}
+}
+
+// SpaceError is a pool without room for what is to be kept, or for what comes
+// anew. Sizes are bytes.
+type SpaceError struct {
+	Pool      string
+	Needed    int64
+	Available int64
+}
+
+func (s *SpaceError) Error() string {
+	return fmt.Sprintf("pool %s has no room: about %s are needed, %s are available; nothing has been rolled back",
+		s.Pool, report.Bytes(s.Needed), report.Bytes(s.Available))
+}
+
+// Hint says how to make room.
+func (s *SpaceError) Hint() string {
+	return "free space on that pool ('zfs-replicate kept list', 'zfs list -t snapshot -o name,used -s used'), then run rejoin again"
+}
+
+// slack is what a pool must have left beside what is counted: one part in 32,
+// and this many bytes for each dataset.
+const slack = 1 << 20
+
+// room sees that the pools have room for all tails.
+func (e *Engine) room(ctx context.Context, r *Rejoined) error {
+	needed := map[string]int64{}
+	for _, t := range r.Tails {
+		if t.How == KeepTail {
+			size, err := e.keepSize(ctx, t)
+			if err != nil {
+				return err
+			}
+			t.needs = size
+		}
+		needed[zfs.PoolOf(t.Dataset)] += t.needs + t.needs/32 + slack
+	}
+	var roots []zfs.Root
+	for pool := range needed {
+		roots = append(roots, zfs.Root{Name: pool})
+	}
+	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	if err != nil {
+		return err
+	}
+	for _, pool := range listed {
+		if n := needed[pool.Name]; n > pool.Available {
+			return &SpaceError{Pool: pool.Name, Needed: n, Available: pool.Available}
+		}
+	}
+	return nil
+}
+
+// keepSize is how many bytes of the tail are still to be copied.
+func (e *Engine) keepSize(ctx context.Context, t *Tail) (int64, error) {
+	if len(t.newer) == 0 || t.Unsaved > 0 && t.dataset.Written > 0 {
+		return t.Bytes, nil
+	}
+	var total int64
+	for _, s := range t.sends() {
+		size, err := e.ZFS.Estimate(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("estimate the size of %s: %w", s.To, err)
+		}
+		total += size
+	}
+	return total, nil
+}
+
+// sends are the streams that bring what is missing into the kept dataset: first
+// a single increment, which makes the clone, then the rest.
+func (t *Tail) sends() []zfs.Send {
+	base, left := t.base, t.newer
+	var sends []zfs.Send
+	add := func(to zfs.Snap, all bool) {
+		sends = append(sends, zfs.Send{From: base.Full(t.Dataset), To: to.Full(t.Dataset), All: all, Flags: defaultFlags, Raw: t.dataset.Encrypted, Bare: true})
+		base = to
+	}
+	if t.partly == nil {
+		add(left[0], false)
+		left = left[1:]
+	} else if newest, any := newestSnapshot(t.partly); any {
+		left = newerThan(left, newest.GUID)
+		base = newest
+	}
+	if len(left) > 0 {
+		add(left[len(left)-1], true)
+	}
+	return sends
+}
+
+// keep copies a tail into its kept dataset, as far as it is not there.
+func (e *Engine) keep(ctx context.Context, t *Tail) error {
+	if err := e.folders(ctx, t.Kept); err != nil {
+		return err
+	}
+	for _, send := range t.sends() {
+		k := zfs.Keep{Dataset: t.Kept, Type: t.Type, Of: t.Dataset}
+		if t.partly == nil && !send.All {
+			k.Origin = send.From
+		}
+		if err := e.copyStream(ctx, send, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyStream feeds a stream of this machine's own into a kept dataset.
+func (e *Engine) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := watchIdle(e.Config.Replication.Timeouts.Stream, func(after time.Duration) {
+		cancel(fmt.Errorf("keep %s: no byte has moved for %s: its deadline has passed", send.To, after))
+	})
+	defer idle.stop()
+	into, err := e.ZFS.Keep(ctx, k)
+	if err != nil {
+		return err
+	}
+	from, err := e.ZFS.Send(ctx, send)
+	if err != nil {
+		into.Kill()
+		return errors.Join(err, into.Finish())
+	}
+	_, copyErr := io.CopyBuffer(onlyWriter{into}, idle.reader(from), make([]byte, bufferSize))
+	if copyErr != nil {
+		from.Kill()
+	}
+	sendErr := from.Finish()
+	if sendErr != nil {
+		into.Kill() // what came of a stream that broke off is not to stay
+	}
+	intoErr := into.Finish()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case copyErr != nil && intoErr != nil, sendErr == nil && intoErr != nil:
+		return fmt.Errorf("receive into %s: %w", k.Dataset, intoErr)
+	case sendErr != nil:
+		return fmt.Errorf("send %s: %w", send.To, sendErr)
+	case copyErr != nil:
+		return fmt.Errorf("send %s: %w", send.To, copyErr)
+	}
+	return nil
+}
+
+// folders makes what lies above a kept dataset.
+func (e *Engine) folders(ctx context.Context, kept string) error {
+	pool := zfs.PoolOf(kept)
+	root := zfs.KeptRoot(pool)
+	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}, {Name: root, Recursive: true}})
+	if err != nil {
+		return err
+	}
+	there := map[string]*zfs.Dataset{}
+	for i := range listed {
+		there[listed[i].Name] = &listed[i]
+	}
+	if there[root] == nil {
+		set := map[string]string{}
+		if above := there[pool]; above != nil && !strings.HasPrefix(above.Mountpoint, "/") {
+			set["mountpoint"] = "/" + zfs.KeptName + "/" + pool // else nobody could look into it
+		}
+		if err := e.ZFS.CreateFolder(ctx, root, set); err != nil {
+			return err
+		}
+	}
+	rest := strings.Split(strings.TrimPrefix(zfs.Parent(kept), root+"/"), "/")
+	for i := range rest {
+		name := root + "/" + strings.Join(rest[:i+1], "/")
+		if there[name] == nil {
+			if err := e.ZFS.CreateFolder(ctx, name, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// setAside renames a dataset, with all below it, to where it is kept.
+func (e *Engine) setAside(ctx context.Context, t *Tail) error {
+	if err := e.folders(ctx, t.Kept); err != nil {
+		return err
+	}
+	if err := e.ZFS.Set(ctx, map[string]string{zfs.KeptProperty: t.Dataset}, t.Dataset); err != nil {
+		return fmt.Errorf("mark it as kept: %w", err)
+	}
+	if err := e.settle(ctx, t.Dataset); err != nil {
+		return err
+	}
+	if err := e.ZFS.Rename(ctx, t.Type, t.Dataset, t.Kept); err != nil {
+		return fmt.Errorf("set it aside as %s: %w", t.Kept, err)
+	}
+	return nil
+}
+
+// settle sees to it that what is set aside is neither written to nor mounted
+// where it was before.
+func (e *Engine) settle(ctx context.Context, root string) error {
+	found, err := e.ZFS.Properties(ctx, []string{root}, "type", "mountpoint")
+	if err != nil {
+		return err
+	}
+	var all, filesystems, elsewhere []string
+	for name, p := range found {
+		all = append(all, name)
+		if zfs.Type(p["type"].Value) != zfs.Filesystem {
+			continue
+		}
+		filesystems = append(filesystems, name)
+		if p["mountpoint"].Source == "local" || p["mountpoint"].Source == "received" {
+			elsewhere = append(elsewhere, name)
+		}
+	}
+	return errors.Join(
+		e.ZFS.Set(ctx, map[string]string{"readonly": "on"}, all...),
+		e.ZFS.Set(ctx, map[string]string{"canmount": "noauto"}, filesystems...),
+		e.ZFS.Inherit(ctx, "mountpoint", elsewhere...))
+}
+
+// giveRoot gives a pool root's snapshots to a clone of its newest one: nothing
+// can be received into a root, and it can't be renamed. What it holds stays
+// there too, and takes no more room for it.
+func (e *Engine) giveRoot(ctx context.Context, t *Tail) error {
+	if err := e.folders(ctx, t.Kept); err != nil {
+		return err
+	}
+	if len(t.newer) == 0 {
+		return errors.New("it has no snapshot")
+	}
+	return e.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept)
+}

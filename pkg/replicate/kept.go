@@ -1,0 +1,178 @@
+package replicate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// keptDataset is a dataset below understudy-kept.
+type keptDataset struct {
+	zfs.Dataset
+	of string // the dataset that it was kept of; "" for what only holds others
+}
+
+// listKept lists what is kept in the pools.
+func (e *Engine) listKept(ctx context.Context, pools []string) ([]keptDataset, error) {
+	var roots []zfs.Root
+	var names []string
+	for _, pool := range pools {
+		roots = append(roots, zfs.Root{Name: zfs.KeptRoot(pool), Recursive: true})
+		names = append(names, zfs.KeptRoot(pool))
+	}
+	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	if err != nil || len(listed) == 0 {
+		return nil, err
+	}
+	properties, err := e.ZFS.Properties(ctx, names, zfs.KeptProperty)
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]keptDataset, 0, len(listed))
+	for _, d := range listed {
+		kept = append(kept, keptDataset{d, properties[d.Name][zfs.KeptProperty].Local()})
+	}
+	return kept, nil
+}
+
+// Kept is one tail that is kept. Sizes are bytes.
+type Kept struct {
+	Dataset string    `json:"dataset"`
+	Of      string    `json:"of"`
+	Type    zfs.Type  `json:"type"`
+	At      time.Time `json:"at"`             // when it was kept
+	Base    string    `json:"base,omitempty"` // snapshot that it goes on from; "" is a whole history
+	Bytes   int64     `json:"bytes"`          // freed by dropping it
+	// Readable is how much can be read in it.
+	Readable   int64    `json:"readable"`
+	Mountpoint string   `json:"mountpoint,omitempty"`
+	Mounted    bool     `json:"mounted,omitempty"`
+	KeyNeeded  bool     `json:"key_needed,omitempty"`
+	Snapshots  []Moment `json:"snapshots,omitempty"`
+	Below      []string `json:"below,omitempty"` // datasets that go with it
+	Files      []string `json:"files,omitempty"`
+	NoFiles    string   `json:"no_files,omitempty"`
+}
+
+// Kept lists what is kept on this node, by name.
+func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
+	all, err := e.listKept(ctx, e.pools())
+	if err != nil {
+		return nil, err
+	}
+	var kept []Kept
+	var snaps []string
+	for _, d := range all {
+		if d.of == "" {
+			continue
+		}
+		k := Kept{Dataset: d.Name, Of: d.of, Type: d.Type, Base: d.Origin, Bytes: d.Used, Readable: d.Referenced,
+			Mounted: d.Mounted, KeyNeeded: d.KeyStatus == "unavailable"}
+		if strings.HasPrefix(d.Mountpoint, "/") {
+			k.Mountpoint = d.Mountpoint
+		}
+		k.At, _ = time.Parse(timeFormat, dateOf(d.Name))
+		for _, snap := range d.Snapshots {
+			k.Snapshots = append(k.Snapshots, Moment{Name: snap.Name})
+			snaps = append(snaps, snap.Full(d.Name))
+		}
+		for _, other := range all {
+			if other.Name != d.Name && zfs.Within(other.Name, d.Name) {
+				k.Below = append(k.Below, other.Name)
+			}
+		}
+		kept = append(kept, k)
+	}
+	made, err := e.ZFS.Created(ctx, snaps)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range kept {
+		for j, snap := range k.Snapshots {
+			kept[i].Snapshots[j].At = made[k.Dataset+"@"+snap.Name].UTC()
+		}
+	}
+	return kept, nil
+}
+
+// pools are those in which this node may hold replicated datasets.
+func (e *Engine) pools() []string {
+	var pools []string
+	for _, d := range e.Config.Replication.Datasets {
+		pools = append(pools, zfs.PoolOf(d.Name), zfs.PoolOf(d.TargetName()))
+	}
+	slices.Sort(pools)
+	return slices.Compact(pools)
+}
+
+// FindKept returns what is kept under a name: that of a kept dataset, of what
+// it was kept of, or a date. All of a date, or of a dataset, may be several.
+func (e *Engine) FindKept(ctx context.Context, name string) ([]Kept, error) {
+	all, err := e.Kept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []Kept
+	for _, k := range all {
+		if k.Dataset == name || k.Of == name || dateOf(k.Dataset) == name {
+			found = append(found, k)
+		}
+	}
+	if len(found) == 0 {
+		return nil, &Usage{What: fmt.Sprintf("nothing is kept under the name %s", name), Advice: "zfs-replicate kept list shows what there is"}
+	}
+	return found, nil
+}
+
+// DropKept destroys what is kept, for ever. What only held it goes too. It
+// returns what is gone, also when there is an error.
+func (e *Engine) DropKept(ctx context.Context, drop []Kept) (gone []string, err error) {
+	lock, err := e.State.Lock(lockName)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	for _, k := range slices.Backward(drop) { // those below first
+		if len(k.Below) > 0 && !slices.ContainsFunc(drop, func(other Kept) bool { return other.Dataset != k.Dataset && zfs.Within(other.Dataset, k.Dataset) }) && k.Base != "" {
+			return gone, &Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(k.Below, ", ")), Advice: "drop those first, or all of that date: zfs-replicate kept drop " + dateOf(k.Dataset)}
+		}
+		if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil {
+			return gone, fmt.Errorf("drop %s: %w", k.Dataset, err)
+		}
+		gone = append(gone, k.Dataset)
+	}
+	return gone, e.tidyKept(ctx)
+}
+
+// tidyKept removes what holds nothing any more, what is below first.
+func (e *Engine) tidyKept(ctx context.Context) error {
+	all, err := e.listKept(ctx, e.pools())
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, d := range all {
+		there[d.Name] = true
+	}
+	for _, d := range slices.Backward(all) {
+		if d.of != "" || d.CanMount != "off" || len(d.Snapshots) > 0 {
+			continue
+		}
+		holds := slices.ContainsFunc(all, func(other keptDataset) bool { return there[other.Name] && zfs.Parent(other.Name) == d.Name })
+		within := slices.ContainsFunc(all, func(other keptDataset) bool {
+			return other.of != "" && there[other.Name] && zfs.Within(d.Name, other.Name)
+		})
+		if holds || within {
+			continue
+		}
+		if err := e.ZFS.RemoveFolder(ctx, d.Name); err != nil {
+			return fmt.Errorf("remove %s, which holds nothing any more: %w", d.Name, err)
+		}
+		there[d.Name] = false
+	}
+	return nil
+}
