@@ -80,7 +80,7 @@ var faults = []planted{
 	}, "b", "dataset", Error, "zfs-replicate run"},
 	{"a dataset has not come yet", func(p *pair) { p.b.ZFS.Datasets = p.b.ZFS.Datasets[:1] }, "b", "dataset", Error, "have not come"},
 	{"a replica is writable", func(p *pair) { p.b.ZFS.Datasets[1].Writable, p.b.ZFS.Datasets[1].Replica = true, false }, "b", "replica", Error, "zfs set readonly=on tank/db"},
-	{"a replica was written to", func(p *pair) { p.b.ZFS.Datasets[1].Written = 4096 }, "b", "replica", Error, "zfs-replicate plan"},
+	{"a replica was written to", func(p *pair) { p.b.ZFS.Datasets[1].Written = 4096 }, "b", "replica", Error, "zfs-replicate rejoin"},
 	{"a replica is mounted", func(p *pair) { p.b.ZFS.Datasets[1].Mounted = true }, "b", "replica-mounted", Warning, "zfs unmount tank/db"},
 	{"a replica is mounted by the next boot", func(p *pair) { p.b.ZFS.Datasets[1].MountsAtBoot = true }, "b", "replica-canmount", Warning, "canmount=noauto"},
 	{"a dataset is read-only on the active node", func(p *pair) {

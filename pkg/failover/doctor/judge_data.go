@@ -84,7 +84,7 @@ func (j *judging) dataset(f *Facts, d *Dataset, add add) {
 	case d.Writable:
 		add("replica", Error, "dataset "+d.Name+" is writable on a standby", "what writes to it makes the next replication a conflict", "zfs set readonly=on "+d.Name)
 	case d.Replica && d.Written > 0:
-		add("replica", Error, fmt.Sprintf("dataset %s was written to on the standby (%s since its newest snapshot)", d.Name, report.Bytes(d.Written)), "replication leaves it alone, so it grows old", "on "+j.active.Node+": zfs-replicate plan, which says what to do with it")
+		add("replica", Error, fmt.Sprintf("dataset %s was written to on the standby (%s since its newest snapshot)", d.Name, report.Bytes(d.Written)), "replication leaves it alone, so it grows old", "zfs-replicate rejoin, on this node: it keeps what was written")
 	}
 	if d.Mounted {
 		add("replica-mounted", Warning, "dataset "+d.Name+" is mounted on a standby", "what sees it sees old data, and may keep it from being taken over", "zfs unmount "+d.Name)
