@@ -113,7 +113,7 @@ func (d *Dir) Intent() (i Intent, found bool, err error) {
 // counts in its own boot only, and keepalived's hooks must not wait for a disk.
 func (d *Dir) writeIntent(i Intent) error {
 	path := filepath.Join(d.path, IntentFile)
-	data, err := json.Marshal(i)
+	data, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the intent: %w", err)
 	}
