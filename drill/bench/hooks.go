@@ -41,7 +41,8 @@ func (b *bench) probe(ctx context.Context) error {
 		what: "keepalived's check of a healthy active node, each second", ours: milliseconds(median(ours)),
 		other: "`" + strings.Join(inspect, " ") + "` (Docker " + version + "): " + milliseconds(median(theirs)),
 		ratio: fmt.Sprintf("%.2f of its time", ratio), goal: fmt.Sprintf("at most %.2f", probeRatio), judged: true, met: ratio <= probeRatio,
-		how: fmt.Sprintf("wall time of the whole process; medians of %d runs each, in turns; the check looks at the container, Traefik's answer and the pool", probeRuns),
+		how: fmt.Sprintf("wall time of the whole process; medians of %d runs each, in turns; processor time %s against %s, %.2f of it; the check looks at the container, Traefik's answer and the pool",
+			probeRuns, milliseconds(median(cpu(laps[0]))), milliseconds(median(cpu(laps[1]))), median(cpu(laps[0]))/median(cpu(laps[1]))),
 	})
 	b.add(row{
 		what: "keepalived's check: memory", ours: mib(rss), other: "`docker inspect`: " + mib(theirRSS),
@@ -61,7 +62,7 @@ func (b *bench) hook(ctx context.Context) error {
 	b.add(row{
 		what: "keepalived's notify script", ours: milliseconds(median(took)) + ", at most " + milliseconds(most),
 		goal: "at most " + milliseconds(hookLimit), judged: true, met: most <= hookLimit,
-		how: fmt.Sprintf("wall time of `failover-notify event`; median and longest of %d runs, half a second apart, each of which the watcher acts on", hookRuns),
+		how: fmt.Sprintf("wall time of `failover-notify event`; median and longest of %d runs, half a second apart, each of which the watcher acts on; processor time %s", hookRuns, milliseconds(median(cpu(laps[0])))),
 	})
 	return nil
 }

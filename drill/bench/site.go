@@ -94,6 +94,7 @@ func (b *bench) become(ctx context.Context, role state.Role) error {
 // lap is one run of a program, as the stopwatch prints it.
 type lap struct {
 	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu"` // seconds of processor time
 	Bytes   int64   `json:"bytes"`
 }
 
@@ -122,6 +123,14 @@ func wall(laps []lap) (seconds []float64, rss int64) {
 		seconds, rss = append(seconds, one.Seconds), max(rss, one.Bytes)
 	}
 	return seconds, rss
+}
+
+// cpu are the seconds of processor time of laps.
+func cpu(laps []lap) (seconds []float64) {
+	for _, one := range laps {
+		seconds = append(seconds, one.CPU)
+	}
+	return seconds
 }
 
 func milliseconds(s float64) string { return fmt.Sprintf("%.1f ms", s*1000) }

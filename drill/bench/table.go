@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -66,8 +69,32 @@ func (b *bench) table() string {
 	return text.String()
 }
 
+// takeovers begins the part of the page that the drill's results are written
+// into by hand.
+const takeovers = "\n## Takeovers\n"
+
+// kept returns that part of the page as it is; there may be no page yet.
+func kept(path string) (string, error) {
+	old, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the page that is to be replaced: %w", err)
+	}
+	_, after, found := strings.Cut(string(old), takeovers)
+	if !found {
+		return "", nil
+	}
+	return takeovers + after, nil
+}
+
 // writePage writes docs/benchmarks.md.
 func (b *bench) writePage(path string) error {
+	rest, err := kept(path)
+	if err != nil {
+		return err
+	}
 	page := fmt.Sprintf(`# Benchmarks
 
 Made by %s on %s; it took %s. Ratios are what counts: all that is compared ran in turns on the same two nodes, and the seconds are those of this machine.
@@ -79,8 +106,10 @@ Made by %s on %s; it took %s. Ratios are what counts: all that is compared ran i
 - **Versions:** %s
 
 syncoid and the old script are called as from cron, over ssh with the same key. "The old script" is the one of a dozen lines that zfs-replicate replaces: one recursive snapshot, one increment of the pool's root, pruning by name; drill/bench/script.go has it. A row without a goal is there to be known.
+
+What keepalived calls, and the start of the projects, were measured on two nodes of namespaces at native speed, with real Docker. ZFS is simulated there and has no part in what is measured.
 `, "`sudo make bench`", b.began.UTC().Format("2006-01-02"), time.Since(b.began).Round(time.Minute), b.table(), b.about.nodes, b.about.host, b.loadText(), b.about.versions)
-	if err := renameio.WriteFile(path, []byte(page), 0o644); err != nil {
+	if err := renameio.WriteFile(path, []byte(page+rest), 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

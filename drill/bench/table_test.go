@@ -72,6 +72,9 @@ func TestPage(t *testing.T) {
 	b := &bench{log: io.Discard, loads: []float64{2, 0.5}}
 	b.add(row{what: "planning", goal: "—"})
 	path := filepath.Join(t.TempDir(), "benchmarks.md")
+	if err := os.WriteFile(path, []byte("# Old\n\n## Takeovers\n\nas fast as ever\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := b.writePage(path); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| planning |", "sudo make bench", "0.5 to 2.0"} {
+	for _, want := range []string{"| planning |", "sudo make bench", "0.5 to 2.0", "\n\n## Takeovers\n\nas fast as ever\n"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}

@@ -1,7 +1,7 @@
 // Command stopwatch runs programs in turns, on the node that they are measured
 // on, and prints what each run took as JSON: for each program a list of
-// {"seconds": wall time, "bytes": largest resident size}. What the programs
-// print is dropped.
+// {"seconds": wall time, "cpu": seconds of processor time, "bytes": largest
+// resident size}. What the programs print is dropped.
 //
 //	stopwatch ROUNDS PAUSE -- PROGRAM ARGUMENT… [-- PROGRAM ARGUMENT…]…
 //
@@ -23,6 +23,7 @@ import (
 // lap is one run of a program.
 type lap struct {
 	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu"`
 	Bytes   int64   `json:"bytes"`
 }
 
@@ -81,6 +82,7 @@ func run(argv []string) (lap, error) {
 	if err != nil {
 		return lap{}, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, stderr.String())
 	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	// The kernel counts in KiB.
-	return lap{took.Seconds(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}, nil
+	return lap{took.Seconds(), cpu.Seconds(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}, nil
 }
