@@ -34,14 +34,13 @@ type want struct {
 
 // collect makes one want of each image, however many projects name it. Names
 // that are none are returned by what is wrong with them.
-func collect(projects []compose.ProjectImages) (wants []*want, bad map[string]error) {
+func collect(projects []compose.ProjectImages) (wants []*want, bad []error) {
 	found := map[[2]string]*want{}
-	bad = map[string]error{}
 	for _, p := range projects {
 		for _, i := range p.Images {
 			t, err := parse(i.Ref)
 			if err != nil {
-				bad[i.Ref] = err
+				bad = append(bad, err)
 				continue
 			}
 			key := [2]string{t.String(), i.Platform}

@@ -45,6 +45,9 @@ type Result struct {
 	Removed  []string `json:"removed,omitempty"`
 	// Complete says that every project could start with the network unplugged.
 	Complete bool `json:"complete"`
+
+	policy policy
+	source *source // nil: no active node is known
 }
 
 // IncompleteError says what is still not as it should be.
@@ -80,20 +83,19 @@ func (n *Node) Sync(ctx context.Context, o Options) (*Result, error) {
 }
 
 func (n *Node) sync(ctx context.Context, o Options, r *Result) error {
+	if err := n.choose(ctx, o, r); err != nil {
+		return err
+	}
 	var errs []error
-	info, err := n.Engine.Info(ctx)
-	if err != nil {
-		return err
-	}
-	f := &fetcher{node: n, info: info, pauses: &pauses{}, space: &space{free: n.Free, folder: info.Root}, progress: o.Progress, dryRun: o.DryRun}
-	f.registry = &registries{credentials: n.Credentials.For, insecure: info.Insecure, pauses: f.pauses, now: n.Now}
-	if err := n.choose(ctx, o, r, f); err != nil {
-		return err
-	}
 	if !o.NoCheckout {
+		var err error
 		if r.Checkout, err = updateCheckout(ctx, n.Runner, n.Config.Services.Directory, n.Config.Images, o.DryRun); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	f, err := n.newFetcher(ctx, o, r)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
 	}
 	projects, err := n.Projects(ctx)
 	if err != nil {
@@ -101,10 +103,8 @@ func (n *Node) sync(ctx context.Context, o Options, r *Result) error {
 	}
 	errs = append(errs, r.problems(projects)...)
 	wants, bad := collect(projects)
-	for _, err := range bad {
-		errs = append(errs, err)
-	}
-	n.aim(f, wants, r)
+	errs = append(errs, bad...)
+	f.aim(wants, r)
 	r.Images = f.all(ctx, wants)
 	if ctx.Err() != nil {
 		return fmt.Errorf("bring images here: %w", context.Cause(ctx))
@@ -117,8 +117,20 @@ func (n *Node) sync(ctx context.Context, o Options, r *Result) error {
 	return n.conclude(ctx, o, r, f, projects, errs)
 }
 
+// newFetcher asks the engine about itself, and gets ready.
+func (n *Node) newFetcher(ctx context.Context, o Options, r *Result) (*fetcher, error) {
+	info, err := n.Engine.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &fetcher{node: n, policy: r.policy, source: r.source, info: info, pauses: &pauses{},
+		space: &space{free: n.Free, folder: info.Root}, progress: o.Progress, dryRun: o.DryRun}
+	f.registry = &registries{credentials: n.Credentials.For, insecure: info.Insecure, pauses: f.pauses, now: n.Now}
+	return f, nil
+}
+
 // choose finds out what this node is and whom it follows.
-func (n *Node) choose(ctx context.Context, o Options, r *Result, f *fetcher) error {
+func (n *Node) choose(ctx context.Context, o Options, r *Result) error {
 	role, err := n.State.Role()
 	if err != nil {
 		return err
@@ -130,26 +142,26 @@ func (n *Node) choose(ctx context.Context, o Options, r *Result, f *fetcher) err
 	active := r.Role == state.RoleActive || r.Role == state.RolePromoting
 	switch {
 	case o.From != "":
-		if f.source, err = n.from(ctx, o.From); err != nil {
+		if r.source, err = n.from(ctx, o.From); err != nil {
 			return err
 		}
 	case active:
-		f.policy = look
+		r.policy = look
 	default:
-		if f.source, err = n.active(ctx); err != nil {
-			f.policy = fill
+		if r.source, err = n.active(ctx); err != nil {
+			r.policy = fill
 			r.Warnings = append(r.Warnings, fmt.Sprintf("no active node to follow, so only what is missing is pulled, as its tag stands now: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 		}
 	}
-	if f.source != nil {
-		r.Active = f.source.node.Name
+	if r.source != nil {
+		r.Active = r.source.node.Name
 	}
 	if o.Update {
-		if f.source != nil {
+		if r.source != nil {
 			return &Refusal{What: fmt.Sprintf("%s follows %s: an update here would be an upgrade at the next takeover", n.Self.Name, r.Active),
 				Advice: "run 'image-sync --update' on the active node, start its projects anew, and then 'image-sync' here"}
 		}
-		f.policy = update
+		r.policy = update
 	}
 	return nil
 }
@@ -169,7 +181,7 @@ func (r *Result) problems(projects []compose.ProjectImages) (errs []error) {
 }
 
 // aim says which image is wanted under each name.
-func (n *Node) aim(f *fetcher, wants []*want, r *Result) {
+func (f *fetcher) aim(wants []*want, r *Result) {
 	if f.source == nil {
 		return
 	}
