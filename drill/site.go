@@ -41,6 +41,12 @@ func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
 	s := &Site{programs: o.Programs}
 	s.configure = func(c Config) {
 		siteConfig(c)
+		if o.Kind == lab.VM {
+			// An emulated processor needs seconds for an answer over ssh.
+			c.Set("failover", Config{"join_wait": "90s", "peer_stop": "60s", "peer_timeout": "30s"})
+			c.Set("witness.timeout", "2s")
+			c.Set("services.stop_timeout", "10s")
+		}
 		if o.Configure != nil {
 			o.Configure(c)
 		}

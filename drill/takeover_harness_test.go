@@ -34,7 +34,7 @@ type takeover struct {
 // patience is how long a takeover may take before it counts as not happening.
 func patience() time.Duration {
 	if Kind() == lab.VM {
-		return 3 * time.Minute
+		return 6 * time.Minute
 	}
 	return 40 * time.Second
 }

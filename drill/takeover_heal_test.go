@@ -87,7 +87,7 @@ func (d *takeover) ready(t *testing.T) {
 // the others can show what they have to: both nodes are booted anew. Without a
 // site there is nothing to go on with.
 func (d *takeover) recover(t *testing.T, ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	d.ctx, d.name, d.began = ctx, "recover", time.Now()
 	done := false

@@ -62,7 +62,7 @@ func TestTakeover(t *testing.T) {
 			continue
 		}
 		ok := t.Run(s.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(ctx, 6*time.Minute)
+			ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 			defer cancel()
 			d.ctx, d.name, d.began = ctx, s.name, time.Now()
 			t.Cleanup(func() {
