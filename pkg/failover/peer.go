@@ -124,20 +124,27 @@ type sshPeers struct {
 // out within a second, by its port; ssh alone would take long.
 func (p sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
 	var answer PeerState
-	err := p.ask(ctx, peer, &answer, "peer", "-o", "json")
+	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, "peer", "-o", "json")
 	return answer, err
 }
 
-// Status asks for what failover-notify status shows there.
+// Status asks for what failover-notify status shows there, for which that node
+// asks ZFS and the engine first.
 func (p sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) {
 	var s Status
-	err := p.ask(ctx, peer, &s, "status", "--local", "-o", "json")
+	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout+statusTimeout, &s, "status", "--local", "-o", "json")
 	return s, err
 }
 
+// AskFor runs failover-notify with args on another node, within timeout, and
+// decodes what it prints there as JSON.
+func (n *Node) AskFor(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
+	return sshPeers{n.Config, n.Runner}.ask(ctx, peer, timeout, answer, args...)
+}
+
 // ask runs failover-notify on the other node and decodes what it prints.
-func (p sshPeers) ask(ctx context.Context, peer config.Node, answer any, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Failover.PeerTimeout)
+func (p sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(peer.Address, strconv.Itoa(p.cfg.SSH.Port)))
@@ -148,7 +155,7 @@ func (p sshPeers) ask(ctx context.Context, peer config.Node, answer any, args ..
 	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
 		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
 	command := p.cfg.Failover.RemoteCommand
-	output, err := p.runner.Output(ctx, p.cfg.Failover.PeerTimeout, how.Argv(append([]string{command}, args...)...)...)
+	output, err := p.runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
 	if err != nil {
 		if failed, ok := errors.AsType[*run.Error](err); ok {
 			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
