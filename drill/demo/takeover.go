@@ -23,7 +23,7 @@ type takeover struct {
 // start boots what a real pair boots: docker, failover-notify and keepalived,
 // on both nodes.
 func (d *demo) start(ctx context.Context) error {
-	d.step("Traefik and three applications, with keepalived on both nodes")
+	d.step("Traefik and applications start, with keepalived on both nodes")
 	if err := d.site.Reconfigure(ctx, nil); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (d *demo) check(ctx context.Context) error {
 // acknowledged are the notes that applications on a node have acknowledged.
 func (d *demo) acknowledged(node string) []observe.Answer {
 	var list []observe.Answer
-	for _, name := range drill.Applications {
+	for _, name := range drill.Applications(d.site.Lab.Kind()) {
 		list = append(list, slices.DeleteFunc(d.site.Line.Answers(name), func(a observe.Answer) bool { return !a.OK || a.Node != node })...)
 	}
 	return list
@@ -139,7 +139,7 @@ func (d *demo) serves(node string, since time.Time) string {
 	if s, ok := seen.Last(node); !ok || !s.Address {
 		return "the address on " + node
 	}
-	for _, name := range drill.Applications {
+	for _, name := range drill.Applications(d.site.Lab.Kind()) {
 		if !slices.ContainsFunc(seen.Answers(name), func(a observe.Answer) bool { return a.OK && a.Node == node }) {
 			return "an answer of " + name + " on " + node
 		}

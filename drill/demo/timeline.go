@@ -88,7 +88,7 @@ func promotion(steps []state.Step, since func(time.Time) time.Duration) []moment
 func (d *demo) answers() []moment {
 	var list []moment
 	seen := d.site.Line.Since(d.takeover.pulled)
-	for _, name := range drill.Applications {
+	for _, name := range drill.Applications(d.site.Lab.Kind()) {
 		answers := seen.Answers(name)
 		if i := slices.IndexFunc(answers, func(a observe.Answer) bool { return a.OK && a.Node == "b" }); i >= 0 {
 			list = append(list, moment{answers[i].Received.Sub(d.takeover.pulled), "→", d.styled(green, name+" takes a client's note again")})
