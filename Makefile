@@ -53,7 +53,7 @@ demo: setup ## show replication and a takeover between two nodes (LAB=vm: all re
 	$(GO) run ./drill/demo
 
 drill: setup ## run the scenarios and scripts in the lab (LAB=ns or LAB=vm)
-	$(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill
+	$(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill ./packaging/monitoring
 
 bench: setup ## measure against syncoid in the lab and write docs/benchmarks.md
 	$(GO) run ./drill/bench
