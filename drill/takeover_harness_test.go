@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +28,7 @@ type takeover struct {
 	replicated time.Time
 	lost       map[string]bool // writes that were lost with the node that had them
 	gone       int             // how many they are
+	tail       map[string]bool // those of which it is not known yet that their node has kept them
 }
 
 // patience is how long a takeover may take before it counts as not happening.
@@ -207,12 +207,7 @@ func (d *takeover) judge(t *testing.T) {
 			}
 		}
 	}
-	present := map[string]bool{}
-	for line := range strings.Lines(d.shell(t, d.active, `cat /"$1"/*/log`, Apps)) {
-		if fields := strings.Fields(line); len(fields) == 4 {
-			present[fields[1]] = true
-		}
-	}
+	present := writesIn(d.shell(t, d.active, `cat /"$1"/*/log`, Apps))
 	var missing []observe.Answer
 	gone := 0
 	for _, a := range acked {
@@ -221,7 +216,7 @@ func (d *takeover) judge(t *testing.T) {
 		case a.Node != d.active.Name() && a.Received.After(d.replicated):
 			// Replication is asynchronous: what the other node acknowledged
 			// after the last one began may be on that one alone.
-			d.lost[a.ID] = true
+			d.lost[a.ID], d.tail[a.ID] = true, true
 			gone++
 		default:
 			missing = append(missing, a)
