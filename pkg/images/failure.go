@@ -29,10 +29,10 @@ var says = []struct {
 	kind  kind
 }{
 	{regexp.MustCompile(`(?i)no space left on device`), full},
-	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|\b429\b|rate limit`), limited},
+	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|rate limit`), limited},
 	{regexp.MustCompile(`(?i)does not match|verification failed|failed to verify|digest mismatch|unexpected commit|invalid digest`), corrupt},
 	{regexp.MustCompile(`(?i)manifest unknown|name unknown|not found|does not exist|no matching manifest|unauthorized|denied|no basic auth`), permanent},
-	{regexp.MustCompile(`(?i)(status|code|server)\D{0,20}\b5\d\d\b|\b5\d\d (internal|bad gateway|service|gateway)`), down},
+	{regexp.MustCompile(`(?i)\b(status|code)\b[^0-9@/]{0,20}\b5\d\d\b|\b5\d\d (internal|bad gateway|service|gateway)`), down},
 	{regexp.MustCompile(`(?i)connection refused|connection reset|no such host|i/o timeout|handshake timeout|unreachable|no route to host|client\.timeout|deadline exceeded|request canceled|\beof\b|broken pipe|server misbehaving|temporary failure`), down},
 }
 
@@ -53,8 +53,12 @@ func kindOf(err error) kind {
 	if docker.IsDown(err) {
 		return noEngine
 	}
+	text := err.Error()
+	if failed, ok := errors.AsType[*docker.Error](err); ok {
+		text = failed.Text // without the image's name
+	}
 	for _, s := range says {
-		if s.words.MatchString(err.Error()) {
+		if s.words.MatchString(text) {
 			return s.kind
 		}
 	}
