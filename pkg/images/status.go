@@ -33,7 +33,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		}
 		if image.ID != one.HereID { // it has changed since
 			one.HereID = image.ID
-			one.Here = image.ID != "" && (image.ID == one.ID || one.Digest != "" && hasDigest(image, one.Digest))
+			one.Here = image.ID != "" && (one.ID == "" || image.ID == one.ID || one.Digest != "" && hasDigest(image, one.Digest))
 		}
 	}
 	s.Complete = !s.Never && complete(s.Projects, s.Problems)
