@@ -178,9 +178,9 @@ func services(n lab.Node) []lab.Service {
 		observerService(n),
 		{Name: "fence", Order: 10, Once: true, Argv: []string{"failover-notify", "fence"}},
 		// As packaging/systemd/docker.service.d has it: nothing is revived at boot.
-		// Names that it does not know it asks a resolver for: one that refuses at
+		// For names that it does not know it asks a resolver: one that refuses at
 		// once, where none could answer.
-		lab.DockerService(20, "--restart=false", "--dns", "10.77.0.1"),
+		lab.DockerService(20, "--restart=false", "--dns", "127.0.0.1"),
 		{Name: "join", Order: 30, Once: true, Argv: []string{"failover-notify", "join"}},
 		{Name: "watch", Order: 40, Restart: true, Argv: []string{"failover-notify", "watch"}},
 		{
