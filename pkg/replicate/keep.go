@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -258,10 +259,12 @@ func (e *Engine) folders(ctx context.Context, kept string) error {
 		there[listed[i].Name] = &listed[i]
 	}
 	if there[root] == nil {
-		set := map[string]string{}
-		if above := there[pool]; above != nil && !strings.HasPrefix(above.Mountpoint, "/") {
-			set["mountpoint"] = "/" + zfs.KeptName + "/" + pool // else nobody could look into it
+		beside := "/"
+		if above := there[pool]; above != nil && strings.HasPrefix(above.Mountpoint, "/") {
+			beside = path.Dir(above.Mountpoint)
 		}
+		// Beside the pool's root, not in it: that may be read-only, or not mounted.
+		set := map[string]string{"mountpoint": path.Join(beside, zfs.KeptName, pool)}
 		if err := e.ZFS.CreateFolder(ctx, root, set); err != nil {
 			return err
 		}
@@ -321,7 +324,8 @@ func (e *Engine) settle(ctx context.Context, root string) error {
 
 // giveRoot gives a pool root's snapshots to a clone of its newest one: nothing
 // can be received into a root, and it can't be renamed. What it holds stays
-// there too, and takes no more room for it.
+// there too, out of sight, and takes no more room for it. The root becomes a
+// container, below which its content comes anew.
 func (e *Engine) giveRoot(ctx context.Context, t *Tail) error {
 	if err := e.folders(ctx, t.Kept); err != nil {
 		return err
@@ -329,5 +333,11 @@ func (e *Engine) giveRoot(ctx context.Context, t *Tail) error {
 	if len(t.newer) == 0 {
 		return errors.New("it has no snapshot")
 	}
-	return e.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept)
+	if err := e.ZFS.SetProperty(t.Dataset, "canmount", "off"); err != nil {
+		return err
+	}
+	if err := e.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept); err != nil {
+		return fmt.Errorf("give its snapshots to %s: %w", t.Kept, err)
+	}
+	return e.ZFS.SetProperty(t.Dataset, zfs.ContainerProperty, t.Dataset)
 }

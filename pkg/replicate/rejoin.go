@@ -97,6 +97,9 @@ func (e *Engine) rejoin(ctx context.Context, r *Rejoined) error {
 	if err := e.saveUnsaved(ctx, r); err != nil {
 		return err
 	}
+	if err := e.notHeld(ctx, r); err != nil {
+		return err
+	}
 	if err := e.placeTails(ctx, r); err != nil {
 		return err
 	}
@@ -113,6 +116,29 @@ func (e *Engine) rejoin(ctx context.Context, r *Rejoined) error {
 		}
 		t.Done = true
 		e.Log.Info().Str("dataset", t.Dataset).Str("kept", t.Kept).Msg("what was only here is kept")
+	}
+	return nil
+}
+
+// notHeld refuses where somebody holds a snapshot that a rollback would destroy.
+func (e *Engine) notHeld(ctx context.Context, r *Rejoined) error {
+	var names []string
+	for _, t := range r.Tails {
+		for _, snap := range t.newer {
+			if t.How == KeepTail {
+				names = append(names, snap.Full(t.Dataset))
+			}
+		}
+	}
+	held, err := e.ZFS.Held(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if held[name] {
+			return &Refusal{What: fmt.Sprintf("%s is held, so %s can't be rolled back; nothing has been", name, datasetOf(name)),
+				Advice: fmt.Sprintf("see who holds it: zfs holds %s; then zfs release TAG %s", name, name)}
+		}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type Engine struct {
 	Now     func() time.Time
 
 	handsOver bool // this run is the last one before another node is active
+	keeps     bool // what was listed last holds kept tails, which get no snapshots
 }
 
 // Options say what a run is to do.

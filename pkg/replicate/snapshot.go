@@ -122,7 +122,9 @@ func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error
 		return nil, err
 	}
 	var datasets []zfs.Dataset
+	e.keeps = false
 	for _, d := range e.owned(all) {
+		e.keeps = e.keeps || zfs.IsKept(d.Name)
 		if _, ok := scope.Target(d.Name); ok {
 			datasets = append(datasets, d)
 		}
@@ -192,7 +194,7 @@ func (e *Engine) snapshot(ctx context.Context, scope Scope, all []zfs.Dataset, w
 		pool := zfs.PoolOf(dataset)
 		byPool[pool] = append(byPool[pool], dataset+"@"+name)
 	}
-	whole := len(wanted) == len(all) && len(scope) == 1 && scope[0].Recursive && len(scope[0].Exclude) == 0
+	whole := len(wanted) == len(all) && len(scope) == 1 && scope[0].Recursive && len(scope[0].Exclude) == 0 && !e.keeps
 	if whole {
 		return e.ZFS.SnapshotRecursive(ctx, scope[0].Name+"@"+name)
 	}

@@ -114,7 +114,7 @@ func (s *surveyor) item(item *Item) {
 		s.tail(item, d)
 	case item.Action == Refused && d != nil && len(d.Snapshots) > 0 && s.own(item):
 		s.aside(item, d, item.Reason)
-	case item.Contain && s.here[zfs.PoolOf(item.Target)] != nil && len(snapshotsOf(s.here[zfs.PoolOf(item.Target)])) > 0:
+	case d == nil && isRoot(item.Target) && s.foreignRoot(item.Target):
 		root := s.here[zfs.PoolOf(item.Target)]
 		s.add(&Tail{How: GiveRoots, Reason: "no common snapshot, and a pool's root can't be renamed", needs: s.full(item)}, item, root)
 		s.result.Behind++
@@ -123,6 +123,13 @@ func (s *surveyor) item(item *Item) {
 	case item.Sends(), item.Action == Skipped:
 		s.result.Behind++
 	}
+}
+
+// foreignRoot says whether this node's pool root has a history of its own where
+// it should only hold what is received below it.
+func (s *surveyor) foreignRoot(target string) bool {
+	root := s.here[zfs.PoolOf(target)]
+	return root != nil && !root.Container && len(snapshotsOf(root)) > 0
 }
 
 // own says whether a refusal is for what this node has, not for what the other
