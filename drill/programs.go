@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/understudy-ha/understudy/lab"
@@ -62,16 +63,26 @@ func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, er
 	return p, err
 }
 
-// buildAll builds each package of this module, static.
+// buildAll builds packages of this module, static. Each program has its
+// package's name, so that one call, which loads and links them side by side,
+// serves all that go into one folder.
 func buildAll(ctx context.Context, packages map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
+	folders := map[string][]string{}
 	for out, pkg := range packages {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, module+"/"+pkg)
+		if filepath.Base(out) != filepath.Base(pkg) {
+			return fmt.Errorf("build %s: the program is to be called %s", pkg, filepath.Base(out))
+		}
+		dir := filepath.Dir(out) + string(filepath.Separator)
+		folders[dir] = append(folders[dir], module+"/"+pkg)
+	}
+	for dir, list := range folders {
+		cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", dir}, list...)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		cmd.WaitDelay = time.Second
 		if text, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w:\n%s", pkg, err, text)
+			return fmt.Errorf("build %s: %w:\n%s", strings.Join(list, ", "), err, text)
 		}
 	}
 	return nil
