@@ -40,13 +40,39 @@ func (d *takeover) primaryActive(t *testing.T) {
 // nothing of it runs.
 func powerPulled(t *testing.T, d *takeover) {
 	d.primaryActive(t)
-	node, pulled := d.active, time.Now()
+	node := d.active
+	d.inLogOnly(t)
+	pulled := time.Now()
 	d.must(t, d.PullPlug(d.ctx, node))
 	d.moved(t, pulled, afterCrash)
 	d.returns(t, node)
 	if s := d.state(t, node); s.Shown || !s.Current() || s.Role.Role == state.RoleActive {
 		t.Errorf("with data that is old, %s is %s", node.Name(), s)
 	}
+}
+
+// inLogOnly waits until acknowledged writes lie on the active node in ZFS's
+// intent log alone. They are in no snapshot before the dataset was mounted again.
+func (d *takeover) inLogOnly(t *testing.T) {
+	if Kind() != lab.VM {
+		return // the simulator has no such log
+	}
+	d.shell(t, d.active, `echo 300 >/sys/module/zfs/parameters/zfs_txg_timeout; zpool sync "$1"`, Pool)
+	from := time.Now()
+	d.await(t, func() string {
+		for _, name := range d.Line.Projects {
+			written := 0
+			for _, a := range d.Line.Since(from).Answers(name) {
+				if a.OK {
+					written++
+				}
+			}
+			if written < 4 {
+				return "writes of " + name
+			}
+		}
+		return ""
+	})
 }
 
 // returns starts a node that was active and checks that it takes nothing back.
