@@ -38,7 +38,10 @@ func programs() map[string]func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)
 		},
-		"lag-check":     func() { cli.Main(lag.New) },
+		"lag-check": func() {
+			lag.Guard(os.Args[1:], os.Stdout, os.Exit)
+			cli.Main(lag.New)
+		},
 		"take-over":     takeOver,
 		"take-messages": takeMessages,
 		"zfs-replicate": func() { cli.Main(replicate.New) },

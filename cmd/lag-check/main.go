@@ -2,8 +2,13 @@
 package main
 
 import (
+	"os"
+
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/lag/command"
 )
 
-func main() { cli.Main(command.New) }
+func main() {
+	command.Guard(os.Args[1:], os.Stdout, os.Exit)
+	cli.Main(command.New)
+}

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// job returns the user and the command of the only job in the file.
-func job(t *testing.T) (user, command string) {
+// job returns the user and the command of the only job in a file.
+func job(t *testing.T, file string) (user, command string) {
 	t.Helper()
-	data, err := os.ReadFile("zfs-replicate")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +29,14 @@ func job(t *testing.T) (user, command string) {
 	return "", ""
 }
 
-func TestJob(t *testing.T) {
-	user, command := job(t)
+func TestJobs(t *testing.T) {
+	for program, called := range map[string]string{"zfs-replicate": "run --scheduled", "lag-check": "--scheduled"} {
+		t.Run(program, func(t *testing.T) { testJob(t, program, called) })
+	}
+}
+
+func testJob(t *testing.T, program, called string) {
+	user, command := job(t, program)
 	if user != "root" {
 		t.Errorf("runs as %s", user)
 	}
@@ -38,20 +44,20 @@ func TestJob(t *testing.T) {
 		t.Error("cron would end the command at the %")
 	}
 	for _, c := range []struct {
-		name    string
-		program string // what zfs-replicate does; empty: it is not installed
-		want    string // what cron would mail
+		name string
+		does string // what the program does; empty: it is not installed
+		want string // what cron would mail
 	}{
 		{"not installed", "", ""},
 		{"done", "exit 0", ""},
-		{"failed", "echo 'zfs-replicate: error: broke' >&2; exit 1", "zfs-replicate: error: broke\n"},
-		{"as a schedule calls it", `[ "$*" = "run --scheduled" ] || echo "called as $*"`, ""},
+		{"failed", "echo 'error: broke' >&2; exit 1", "error: broke\n"},
+		{"as a schedule calls it", `[ "$*" = "` + called + `" ] || echo "called as $*"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			if c.program != "" {
-				script := "#!/bin/sh\n" + c.program + "\n"
-				if err := os.WriteFile(filepath.Join(dir, "zfs-replicate"), []byte(script), 0o755); err != nil {
+			if c.does != "" {
+				script := "#!/bin/sh\n" + c.does + "\n"
+				if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}

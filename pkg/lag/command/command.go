@@ -63,7 +63,10 @@ Each run is kept: see lag-check history.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), p) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			// The end on a signal is Guard's, with the right code.
+			return o.run(context.WithoutCancel(c.Context()), p)
+		},
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unknownError{cli.Usagef("%v", err)} })
 	c.Flags().StringVarP(&o.format, "output", "o", "nagios", "output `format`: nagios, text or json (seconds and bytes)")
