@@ -57,6 +57,8 @@ type Result struct {
 	// Answered is when Traefik last answered as the active node's, in this run
 	// or one before.
 	Answered time.Time `json:"answered,omitzero"`
+	// Before is what the last run found; nil when that is not known.
+	Before *Record `json:"-"`
 }
 
 // texts returns "NAME: TEXT" of the checks with a verdict.
@@ -128,8 +130,9 @@ func (p *Probe) Run(ctx context.Context) Result {
 		result.Checks = append(result.Checks, Check{Name: "state", Verdict: Failed, Text: err.Error()})
 	}
 	result.Role, result.Mode = role.Role, p.mode(role)
-	if last, _, err := ReadRecord(p.Config.RunDir); err == nil {
-		result.Answered = last.Answered // without it a node has its grace again, no more
+	// Without it a node has its grace again, no more.
+	if last, found, err := ReadRecord(p.Config.RunDir); err == nil && found {
+		result.Answered, result.Before = last.Answered, &last
 	}
 	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered))...)
 	if result.Mode == Serves {

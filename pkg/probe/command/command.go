@@ -104,11 +104,8 @@ func run(ctx context.Context, p *cli.Process, o options) error {
 // record leaves the result for the other programs, and logs a change. That it
 // can't is no failure of the service.
 func record(p *cli.Process, runDir string, result probe.Result) {
-	before, found, err := probe.ReadRecord(runDir)
-	if err != nil {
-		p.Log.Debug().Err(err).Msg("the last check is not known")
-	}
-	changed := !found || before.Healthy != result.Healthy
+	found := result.Before != nil
+	changed := !found || result.Before.Healthy != result.Healthy
 	switch {
 	case changed && !result.Healthy:
 		p.Log.Warn().Strs("failures", result.Failures()).Str("mode", string(result.Mode)).Msg("this node is not healthy")
