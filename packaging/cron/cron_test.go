@@ -20,7 +20,7 @@ func job(t *testing.T, file string) (user, command string) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(data)) {
-		if strings.HasPrefix(line, "* ") {
+		if strings.HasPrefix(line, "*") {
 			fields := strings.SplitN(strings.TrimSpace(line), " ", 7)
 			return fields[5], fields[6]
 		}
@@ -30,7 +30,7 @@ func job(t *testing.T, file string) (user, command string) {
 }
 
 func TestJobs(t *testing.T) {
-	for program, called := range map[string]string{"zfs-replicate": "run --scheduled", "lag-check": "--scheduled"} {
+	for program, called := range map[string]string{"zfs-replicate": "run --scheduled", "lag-check": "--scheduled", "image-sync": "--scheduled"} {
 		t.Run(program, func(t *testing.T) { testJob(t, program, called) })
 	}
 }

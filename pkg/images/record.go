@@ -16,12 +16,33 @@ const recordName = "images"
 // Record is what images.json holds: what the last run found.
 type Record struct {
 	Time time.Time `json:"time"`
+	// LastSuccess is when a run last ended with nothing left to be desired.
+	LastSuccess time.Time `json:"last_success,omitzero"`
 	// Complete says that every project could start with the network unplugged.
 	Complete bool `json:"complete"`
 	// Active is the node whose images were wanted; "" when none was known.
 	Active   string   `json:"active,omitempty"`
 	Projects []State  `json:"projects"`
 	Problems []string `json:"problems,omitempty"`
+}
+
+// Missing are the names of the images that are not here, each once, sorted.
+func (r Record) Missing() []string {
+	var list []string
+	for _, s := range r.Projects {
+		if !s.Here {
+			list = append(list, s.Ref)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// LastRecord is what the last run found; the zero Record before the first.
+func (n *Node) LastRecord() (Record, error) {
+	var r Record
+	_, err := n.State.Read(recordName, &r)
+	return r, err
 }
 
 // State is one image of one project.

@@ -42,17 +42,12 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 
 // Err says what is missing; nil when nothing is.
 func (s Status) Err() error {
-	var missing []string
-	for _, one := range s.Projects {
-		if !one.Here {
-			missing = append(missing, one.Ref)
-		}
-	}
+	missing := s.Missing()
 	switch {
 	case s.Never:
 		return &IncompleteError{What: []string{"image-sync has not run yet"}}
 	case len(missing) > 0:
-		return &IncompleteError{What: []string{"missing " + strings.Join(unique(missing), ", ")}}
+		return &IncompleteError{What: []string{"missing " + strings.Join(missing, ", ")}}
 	case len(s.Problems) > 0:
 		return &IncompleteError{What: s.Problems}
 	}
@@ -61,10 +56,4 @@ func (s Status) Err() error {
 
 func hasDigest(i docker.Image, digest string) bool {
 	return slices.ContainsFunc(i.Digests, func(d string) bool { return strings.HasSuffix(d, "@"+digest) })
-}
-
-// unique sorts names and drops those that stand twice.
-func unique(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -242,23 +242,23 @@ func (f *fetcher) again(ctx context.Context, wants []*want, items []*Item) {
 // conclude verifies and records what is here now, and removes what is not
 // needed any more.
 func (n *Node) conclude(ctx context.Context, o Options, r *Result, f *fetcher, projects []compose.ProjectImages, errs []error) error {
-	var before Record
-	if _, err := n.State.Read(recordName, &before); err != nil {
+	before, err := n.LastRecord()
+	if err != nil {
 		n.Log.Warn().Err(err).Msg("what the last run found is not known")
 	}
-	var err error
 	if r.Projects, err = f.verify(ctx, projects, r.Images, before); err != nil {
 		return err
 	}
 	r.Complete = complete(r.Projects, r.Problems) && len(errs) == 0
-	if !o.DryRun {
-		if err := n.record(ctx, o, r, len(errs) == 0); err != nil {
-			return err
-		}
-	}
+	sure := len(errs) == 0
 	for _, item := range r.Images {
 		if item.err != nil {
 			errs = append(errs, item.err)
+		}
+	}
+	if !o.DryRun {
+		if err := n.record(ctx, o, r, sure, len(errs) == 0, before.LastSuccess); err != nil {
+			return err
 		}
 	}
 	what := r.unfinished()
@@ -275,12 +275,8 @@ func (n *Node) conclude(ctx context.Context, o Options, r *Result, f *fetcher, p
 
 // unfinished names what is not as it should be, in one line.
 func (r *Result) unfinished() []string {
-	var what, missing []string
-	for _, s := range r.Projects {
-		if !s.Here {
-			missing = append(missing, s.Ref)
-		}
-	}
+	var what []string
+	missing := Record{Projects: r.Projects}.Missing()
 	for _, i := range r.Images {
 		// Here, but not updated.
 		if i.err != nil && !slices.Contains(missing, i.Ref) {
@@ -288,7 +284,7 @@ func (r *Result) unfinished() []string {
 		}
 	}
 	if len(missing) > 0 {
-		what = append([]string{"missing " + strings.Join(unique(missing), ", ")}, what...)
+		what = append([]string{"missing " + strings.Join(missing, ", ")}, what...)
 	}
 	what = append(what, r.Problems...)
 	if c := r.Checkout; c != nil && c.Left != "" {
@@ -301,8 +297,11 @@ func (r *Result) unfinished() []string {
 
 // record writes what is here for other programs, and prunes. While names are
 // not known for sure nothing is removed.
-func (n *Node) record(ctx context.Context, o Options, r *Result, sure bool) error {
-	record := Record{Time: n.Now(), Complete: r.Complete, Active: r.Active, Projects: r.Projects, Problems: r.Problems}
+func (n *Node) record(ctx context.Context, o Options, r *Result, sure, good bool, lastSuccess time.Time) error {
+	record := Record{Time: n.Now(), LastSuccess: lastSuccess, Complete: r.Complete, Active: r.Active, Projects: r.Projects, Problems: r.Problems}
+	if good && r.Complete {
+		record.LastSuccess = record.Time
+	}
 	if err := n.State.Write(recordName, record); err != nil {
 		return err
 	}

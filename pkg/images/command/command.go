@@ -81,13 +81,21 @@ func (f *syncFlags) run(c *cobra.Command, p *cli.Process) error {
 		return err
 	}
 	f.Keep = node.Config.Images.Keep
+	tell := newTeller(p, node)
+	if !f.DryRun && !node.State.Held("images") {
+		tell.heartbeat.Start(c.Context())
+	}
 	shown := newProgress(p)
 	f.Progress = shown
 	result, err := node.Sync(c.Context(), f.Options)
 	shown.close()
-	if _, locked := errors.AsType[*state.LockedError](err); locked && f.scheduled {
+	_, locked := errors.AsType[*state.LockedError](err)
+	if locked && f.scheduled {
 		p.Log.Info().Err(err).Msg("nothing to do")
 		return nil
+	}
+	if !f.DryRun && !locked {
+		tell.end(c.Context(), result, err)
 	}
 	if result == nil {
 		return err
