@@ -25,28 +25,25 @@ func (e *Engine) listFiles(ctx context.Context, r *Rejoined) {
 }
 
 // changedFiles are the files of a read-only filesystem that changed since a
-// snapshot, as "zfs diff" marks them. It is mounted while they are listed: zfs
-// asks for that.
+// snapshot, as "zfs diff" marks them. It is mounted while they are listed, and so
+// is what the snapshot is of: zfs asks for that.
 func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
-	switch {
-	case d.Type != zfs.Filesystem:
-		return nil, errors.New("a volume has no files of its own")
-	case !d.Mounted && !d.ReadOnly:
-		return nil, errors.New("it is not mounted, and writable: it is not mounted only to look")
-	case !d.Mounted && !strings.HasPrefix(d.Mountpoint, "/"):
-		return nil, fmt.Errorf("its mountpoint is %s, and it has to be mounted to be compared", d.Mountpoint)
-	case d.KeyStatus == "unavailable":
-		return nil, fmt.Errorf("its key is not loaded: zfs load-key %s", d.EncryptionRoot)
+	both, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: datasetOf(since)}})
+	if err != nil {
+		return nil, err
 	}
-	if !d.Mounted {
-		if err := e.ZFS.Mount(ctx, d.Name); err != nil {
-			return nil, fmt.Errorf("mount %s to compare it: %w", d.Name, err)
+	for i := range both {
+		unmount, err := e.mountToLook(ctx, &both[i])
+		if err != nil {
+			return nil, err
 		}
-		defer func() {
-			err = errors.Join(err, e.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint))
-		}()
+		defer func() { err = errors.Join(err, unmount()) }()
 	}
-	changes, err := e.ZFS.Diff(ctx, since, d.Name)
+	to := d.Name
+	if newest, any := newestSnapshot(d); any && d.Written == 0 {
+		to = newest.Full(d.Name) // else zfs takes a snapshot to compare with
+	}
+	changes, err := e.ZFS.Diff(ctx, since, to)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +55,27 @@ func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string)
 		files = append(files, text)
 	}
 	return files, nil
+}
+
+// mountToLook mounts a read-only filesystem, if it is not, and returns how to
+// unmount it again.
+func (e *Engine) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func() error, err error) {
+	switch {
+	case d.Type != zfs.Filesystem:
+		return nil, errors.New("a volume has no files of its own")
+	case d.Mounted:
+		return func() error { return nil }, nil
+	case !d.ReadOnly:
+		return nil, fmt.Errorf("%s is not mounted, and writable: it is not mounted only to look", d.Name)
+	case !strings.HasPrefix(d.Mountpoint, "/"):
+		return nil, fmt.Errorf("the mountpoint of %s is %s, and it has to be mounted to be compared", d.Name, d.Mountpoint)
+	case d.KeyStatus == "unavailable":
+		return nil, fmt.Errorf("the key of %s is not loaded: zfs load-key %s", d.Name, d.EncryptionRoot)
+	}
+	if err := e.ZFS.Mount(ctx, d.Name); err != nil {
+		return nil, fmt.Errorf("mount %s to compare it: %w", d.Name, err)
+	}
+	return func() error { return e.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint) }, nil
 }
 
 // ListKeptFiles adds the files that a kept tail changed.

@@ -140,12 +140,36 @@ func (e *Engine) DropKept(ctx context.Context, drop []Kept) (gone []string, err 
 		if len(k.Below) > 0 && !slices.ContainsFunc(drop, func(other Kept) bool { return other.Dataset != k.Dataset && zfs.Within(other.Dataset, k.Dataset) }) && k.Base != "" {
 			return gone, &Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(k.Below, ", ")), Advice: "drop those first, or all of that date: zfs-replicate kept drop " + dateOf(k.Dataset)}
 		}
-		if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil {
+		if err := e.dropOne(ctx, k); err != nil {
 			return gone, fmt.Errorf("drop %s: %w", k.Dataset, err)
 		}
 		gone = append(gone, k.Dataset)
 	}
 	return gone, e.tidyKept(ctx)
+}
+
+// dropOne destroys one. The snapshots of a pool's root go back to it first, since
+// the root is a clone of them, and are destroyed there.
+func (e *Engine) dropOne(ctx context.Context, k Kept) error {
+	pool := zfs.PoolOf(k.Dataset)
+	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}})
+	if err != nil {
+		return err
+	}
+	if len(listed) != 1 || datasetOf(listed[0].Origin) != k.Dataset {
+		return e.ZFS.DestroyKept(ctx, k.Dataset)
+	}
+	if err := e.ZFS.PromoteRoot(ctx, pool); err != nil {
+		return err
+	}
+	if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil {
+		return err
+	}
+	var names []string
+	for _, snap := range k.Snapshots {
+		names = append(names, snap.Name)
+	}
+	return e.ZFS.DestroySnapshots(ctx, pool, names)
 }
 
 // tidyKept removes what holds nothing any more, what is below first.

@@ -135,14 +135,17 @@ var (
 	// tokenText is the advice with a token of several hundred digits that a
 	// broken-off receive prints.
 	tokenText = regexp.MustCompile(`(?s)A resuming stream can be generated on the sending system by running:.*`)
+	// forceText is the advice to destroy by force what is in the way.
+	forceText = regexp.MustCompile(`(?s)\nuse '-[rRf]+' to .*`)
 	usageText = regexp.MustCompile(`(?s)\n(usage:|For the property list).*`)
 	spaces    = regexp.MustCompile(`\s+`)
 )
 
-// oneLine folds what zfs printed on stderr into one line, without usage texts
-// and tokens.
+// oneLine folds what zfs printed on stderr into one line, without usage texts,
+// tokens, and the advice to use force.
 func oneLine(stderr string) string {
 	text := tokenText.ReplaceAllString(stderr, "")
+	text = forceText.ReplaceAllString(text, "")
 	text = usageText.ReplaceAllString(text, "")
 	return strings.TrimSpace(spaces.ReplaceAllString(text, " "))
 }

@@ -113,6 +113,12 @@ func (z *ZFS) DestroyKept(ctx context.Context, name string) error {
 	return err
 }
 
+// PromoteRoot gives a pool's root back the snapshots that CloneKept took from it.
+func (z *ZFS) PromoteRoot(ctx context.Context, pool string) error {
+	_, err := z.output(ctx, "zfs", "promote", PoolOf(pool))
+	return err
+}
+
 // RemoveFolder destroys a filesystem that holds nothing, made by CreateFolder.
 // One that holds something is Busy or left alone by zfs itself.
 func (z *ZFS) RemoveFolder(ctx context.Context, name string) error {

@@ -41,6 +41,11 @@ func cmdDiff(a *app, args []string) int {
 			return a.fail("Not an earlier snapshot from the same fs", "invalid name")
 		}
 	}
+	for _, d := range []*Dataset{to.ds, from.ds} {
+		if len(a.store.mountsOf(d)) == 0 {
+			return a.fail("Cannot diff an unmounted snapshot", "operation not applicable to datasets of this type")
+		}
+	}
 	old, err := a.store.manifest(from.ds.pool, from.snap.Manifest)
 	if err != nil {
 		return a.failf("zfssim: %v", err)
