@@ -87,8 +87,8 @@ func (e *Engine) Pull(ctx context.Context, p Pull) error {
 var loaded = regexp.MustCompile(`(?m)^Loaded image(?: ID)?: (\S+)`)
 
 // Load gives the engine an image as Save writes it, and returns by what ids or
-// names it has it now. It ends when nothing moves for stall; in is closed then,
-// if it can be, since nothing else ends a Read that hangs.
+// names it has it now. It ends when nothing moves for stall, once it has begun;
+// in is closed then, if it can be, since nothing else ends a Read that hangs.
 func (e *Engine) Load(ctx context.Context, what string, in io.Reader, stall time.Duration, progress Progress) ([]string, error) {
 	op := "load " + what
 	w := newWatch(what, stall, progress)
@@ -97,6 +97,8 @@ func (e *Engine) Load(ctx context.Context, what string, in io.Reader, stall time
 	if closer, ok := in.(io.Closer); ok {
 		defer context.AfterFunc(ctx, func() { _ = closer.Close() })()
 	}
+	// Whoever saves it may be at work for long before the first byte.
+	w.unpacking()
 	header := http.Header{"Content-Type": {"application/x-tar"}}
 	resp, err := e.open(ctx, op, http.MethodPost, "/images/load", url.Values{"quiet": {"0"}}, header, w.reader(in))
 	if err != nil {

@@ -84,6 +84,7 @@ func TestLoad(t *testing.T) {
 	// A source that hangs is found out, and so is one that breaks off.
 	hang, stop := io.Pipe()
 	defer stop.Close()
+	go stop.Write([]byte("begin"))
 	if _, err := e.Load(t.Context(), "web", hang, 100*time.Millisecond, nil); !strings.Contains(fmt.Sprint(err), "nothing has moved") {
 		t.Errorf("%v", err)
 	}

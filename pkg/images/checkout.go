@@ -129,6 +129,9 @@ func (c *Checkout) update(ctx context.Context, runner *run.Runner, cfg config.Im
 // isCheckout says whether a folder is in a checkout. git itself is not asked:
 // it may not be installed where there is none.
 func isCheckout(dir string) bool {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
 	for {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
 			return true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 
@@ -245,7 +246,7 @@ func (f *fetcher) retry(ctx context.Context, w *want, item *Item, do func() (str
 	for attempt := 1; ; attempt++ {
 		if left := f.pauses.left(host, f.node.Now()); left > 0 {
 			if left > patience {
-				return "", &StatusError{Ref: w.target.String(), Status: 429, Err: fmt.Errorf("it wants to be left alone for %s", left.Round(time.Second))}
+				return "", fmt.Errorf("%w, and not to be asked for %s", &StatusError{Ref: w.target.String(), Status: http.StatusTooManyRequests}, left.Round(time.Second))
 			}
 			if err := sleep(ctx, left); err != nil {
 				return "", err

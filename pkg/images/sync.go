@@ -185,6 +185,9 @@ func (f *fetcher) aim(wants []*want, r *Result) {
 	if f.source == nil {
 		return
 	}
+	for _, problem := range f.source.manifest.Problems {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("not all images of %s are known: %s", r.Active, problem))
+	}
 	for _, w := range wants {
 		var conflict string
 		if w.image, conflict = f.source.manifest.wanted(w.ref); conflict != "" {
