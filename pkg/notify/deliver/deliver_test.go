@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,9 +123,13 @@ func TestFailuresAreKeptAndSaidWithoutSecrets(t *testing.T) {
 				if o, err := d.Pass(t.Context(), spool, dir); err != nil || o[0].Sent != 1 {
 					t.Fatalf("%+v, %v", o, err)
 				}
-				got := world.messages()
-				if body := got[len(got)-1].body; !strings.Contains(body, "(sent late)") || !strings.Contains(body, noon.Local().Format("2006-01-02 15:04:05")) {
-					t.Errorf("not with its own time:\n%s", body)
+				// A call that was given up may still get through, which in the
+				// real program ends with its process.
+				late := slices.ContainsFunc(world.messages(), func(r received) bool {
+					return strings.Contains(r.body, "(sent late)") && strings.Contains(r.body, noon.Local().Format("2006-01-02 15:04:05"))
+				})
+				if !late {
+					t.Errorf("not with its own time: %v", world.messages())
 				}
 			})
 		}
