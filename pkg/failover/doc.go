@@ -14,6 +14,7 @@
 //	join.go        the boot
 //	watch.go, guard.go  the resident watcher and what it puts right
 //	hold.go        a person's word
+//	resolve.go     the end of a conflict
 //	alert.go, status.go what a person should know
 //
 // Nothing here trusts that keepalived's hooks come in order, once, or at all:

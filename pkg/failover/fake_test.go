@@ -215,6 +215,7 @@ type fakeServices struct {
 	order   []string // of starts
 	up      map[string]func(context.Context) error
 	stop    error
+	stopped func()
 	known   []string
 }
 
@@ -266,6 +267,9 @@ func (s *fakeServices) Running(context.Context, []compose.Project) ([]docker.Con
 }
 
 func (s *fakeServices) Stop(context.Context, []compose.Project, time.Duration) error {
+	if s.stopped != nil {
+		s.stopped()
+	}
 	if s.stop != nil {
 		return s.stop
 	}

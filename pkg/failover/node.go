@@ -35,7 +35,11 @@ type Node struct {
 	Peers    Peers
 	Witness  func(context.Context) witness.Answer
 	// Send replicates to another node.
-	Send   func(ctx context.Context, to string, timeout time.Duration) error
+	Send func(ctx context.Context, to string, timeout time.Duration) error
+	// Remote runs failover-notify on another node.
+	Remote func(ctx context.Context, peer config.Node, timeout time.Duration, args ...string) error
+	// Rejoin keeps what is only here, and rolls back to what the active node has.
+	Rejoin func(ctx context.Context, from string) error
 	Runner *run.Runner
 	Log    zerolog.Logger
 	Now    func() time.Time
@@ -99,7 +103,7 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 	if n.Address, err = newAddress(cfg, runner); err != nil {
 		return nil, err
 	}
-	n.Send = n.send
+	n.Send, n.Remote, n.Rejoin = n.send, n.remote, n.rejoin
 	n.Witness = func(ctx context.Context) witness.Answer {
 		return witness.Ask(ctx, cfg.Witness.Targets, cfg.Witness.Timeout)
 	}

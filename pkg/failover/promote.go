@@ -129,7 +129,26 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 	if err != nil {
 		return nil, &FailedError{"no project can be started", err}
 	}
+	if err := n.finishStopping(ctx, t, before, projects); err != nil {
+		return nil, err
+	}
 	return n.startAll(ctx, t, projects, taken, failed)
+}
+
+// finishStopping ends what a demotion that was turned round had begun: the engine
+// goes on to stop a container whose caller is gone, while it still counts as one
+// that runs and would not be started.
+func (n *Node) finishStopping(ctx context.Context, t *transition, before state.RoleFile, projects []compose.Project) error {
+	if before.Role != state.RoleDemoting || before.Boot != n.Boot {
+		return nil
+	}
+	err := t.step(ctx, "finish stopping", "", hurriedStop+stopMargin, func(ctx context.Context) error {
+		return n.Services.Stop(ctx, projects, hurriedStop)
+	})
+	if ctx.Err() != nil {
+		return err
+	}
+	return nil // what could not be stopped serves on
 }
 
 // awaitReceivers waits until nothing is being received any more.

@@ -91,6 +91,33 @@ func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 	f.writes(t, false)
 }
 
+// What the engine is about to stop still counts as running: it is stopped for good
+// before anything is started.
+func TestAStopThatWasTurnedRoundIsFinishedFirst(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	intent := f.asks(t, state.WishMaster)
+	role := f.is(t, state.RoleStandby)
+	role.Role, role.Intent = state.RoleDemoting, intent.Seq-1
+	if err := f.State.SetRole(role); err != nil {
+		t.Fatal(err)
+	}
+	f.services.set("traefik", true)
+	stopped := 0
+	f.services.stopped = func() {
+		if stopped++; len(f.services.order) > 0 {
+			t.Errorf("stopped after %v were started", f.services.order)
+		}
+	}
+	if err := f.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleActive)
+	if stopped == 0 || len(f.services.names()) != 3 {
+		t.Errorf("stopped %d times, running %v", stopped, f.services.names())
+	}
+}
+
 func TestAKilledTransitionIsFinished(t *testing.T) {
 	for _, c := range []struct {
 		left state.Role

@@ -22,6 +22,8 @@ var allowed = []string{
 	"failover-notify peer -o json",
 	"failover-notify status --local -o json",
 	"failover-notify doctor --local -o json",
+	"failover-notify resolve --give-way",
+	"failover-notify resolve --stay",
 	"lag-check inventory -o json",
 	"image-sync manifest -o json",
 }
