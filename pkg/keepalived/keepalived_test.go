@@ -2,10 +2,8 @@ package keepalived_test
 
 import (
 	"flag"
-	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,67 +83,6 @@ func TestRenderedIsGood(t *testing.T) {
 			if err != nil || len(found) > 0 {
 				t.Errorf("%s on %s: %v, error %v", name, node.Name, found, err)
 			}
-		}
-	}
-}
-
-// keepalived itself takes each rendering. The programs are
-// there, since it returns an error without them.
-func TestKeepalivedAccepts(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-			t.Fatal("needs root: keepalived accepts only what root owns")
-		}
-		t.Skip("needs root: keepalived accepts only what root owns")
-	}
-	program, err := exec.LookPath("keepalived")
-	if err != nil {
-		if program = os.Getenv("UNDERSTUDY_KEEPALIVED"); program == "" {
-			if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-				t.Fatal("keepalived is not installed: apt-get install keepalived")
-			}
-			t.Skip("keepalived is not installed; to run this: apt-get install keepalived")
-		}
-	}
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	carrier := ""
-	for _, one := range interfaces {
-		if one.Flags&net.FlagLoopback == 0 && one.Flags&net.FlagMulticast != 0 && carrier == "" {
-			carrier = one.Name
-		}
-	}
-	if carrier == "" {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-			t.Fatal("there is no interface that can multicast")
-		}
-		t.Skip("there is no interface that can multicast")
-	}
-	programs := t.TempDir() // below /tmp, which is sticky: safe enough for keepalived
-	for _, name := range []string{"track-traefik", "failover-notify"} {
-		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, change := range variants() {
-		cfg := pair()
-		password := change(cfg)
-		cfg.Interface, cfg.Keepalived.Programs = carrier, programs
-		file := filepath.Join(t.TempDir(), "keepalived.conf")
-		if err := os.WriteFile(file, []byte(render(t, cfg, 0, password)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := exec.CommandContext(t.Context(), program, "-t", "-f", file).CombinedOutput()
-		text := string(out)
-		for _, bad := range []string{"nknown keyword", "ncompatible", "resetting", "Truncating", "does not exist for"} {
-			if strings.Contains(text, bad) {
-				err = exec.ErrNotFound
-			}
-		}
-		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}
 }
