@@ -2,10 +2,8 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 
@@ -233,56 +231,6 @@ func (f *fetcher) pull(ctx context.Context, w *want, item *Item) error {
 	return f.tag(ctx, w, got.ID)
 }
 
-// retry repeats what a registry is asked for as long as it may help.
-func (f *fetcher) retry(ctx context.Context, w *want, item *Item, do func() (string, error)) (string, error) {
-	most, patience := attempts, longestWait
-	if f.canCopy(w) {
-		most, patience = attemptsWithPeer, longestWaitWithPeer
-	}
-	host := w.target.Host
-	if f.pauses.givenUp(host) != nil {
-		most = 1 // another image has been patient with it already
-	}
-	for attempt := 1; ; attempt++ {
-		if left := f.pauses.left(host, f.node.Now()); left > 0 {
-			if left > patience {
-				return "", fmt.Errorf("%w, and not to be asked for %s", &StatusError{Ref: w.target.String(), Status: http.StatusTooManyRequests}, left.Round(time.Second))
-			}
-			if err := sleep(ctx, left); err != nil {
-				return "", err
-			}
-		}
-		item.Attempts++
-		result, err := do()
-		if err == nil || ctx.Err() != nil {
-			return result, err
-		}
-		k := kindOf(err)
-		again := k == limited || k == down && !f.canCopy(w)
-		if !again || attempt == most {
-			return "", err
-		}
-		f.node.Log.Debug().Err(err).Str("image", w.ref).Int("attempt", attempt).Msg("will be tried again")
-		if k == limited {
-			f.askWhen(ctx, w, err)
-		}
-		if f.pauses.left(host, f.node.Now()) <= 0 {
-			f.pauses.set(host, f.node.Now().Add(pause(attempt)))
-		}
-	}
-}
-
-// askWhen finds out when a registry wants to be asked again: the engine does
-// not pass on what it said. A HEAD counts for no limit.
-func (f *fetcher) askWhen(ctx context.Context, w *want, err error) {
-	if _, told := errors.AsType[*StatusError](err); told {
-		return
-	}
-	if _, err := f.registry.digest(ctx, w.target); err != nil {
-		f.node.Log.Debug().Err(err).Str("image", w.ref).Msg("asked the registry when to try again")
-	}
-}
-
 // copy has the active node save the image and the engine load it.
 func (f *fetcher) copy(ctx context.Context, w *want, item *Item) error {
 	item.From = f.source.node.Name
@@ -308,40 +256,4 @@ func (f *fetcher) copy(ctx context.Context, w *want, item *Item) error {
 		}
 	}
 	return fmt.Errorf("copy image %s from %s: the engine does not have it afterwards", w.ref, f.source.node.Name)
-}
-
-// tag gives an image the name that projects call it by.
-func (f *fetcher) tag(ctx context.Context, w *want, id string) error {
-	if w.target.Tag == "" {
-		return nil
-	}
-	return f.node.Engine.TagImage(ctx, id, w.target.Repository, w.target.Tag)
-}
-
-// check sees that the name stands for the right image now.
-func (f *fetcher) check(ctx context.Context, w *want, item *Item) error {
-	here, err := f.inspect(ctx, w.ref)
-	if err != nil {
-		return err
-	}
-	switch {
-	case here.ID == "":
-		return &MissingError{Ref: w.ref, What: "is still not here"}
-	case !f.right(w, here):
-		return &MissingError{Ref: w.ref, What: "is for " + here.Platform + ", which is not what is to run it"}
-	case w.image.ID != "" && w.target.Digest == "" && !here.Same(w.image) && !sameDigest(w.target, here, w.image) && !f.otherName(here, w):
-		return &MissingError{Ref: w.ref, What: "is another one than the active node has"}
-	}
-	item.ID = here.ID
-	if item.Digest == "" {
-		item.Digest = here.Digest(w.target.Repository)
-	}
-	return nil
-}
-
-// otherName says whether both came from a registry as one version under a name
-// other than this one.
-func (f *fetcher) otherName(here docker.Image, w *want) bool {
-	origin, known := w.origin()
-	return known && here.Digest(origin.Repository) == origin.Digest
 }
