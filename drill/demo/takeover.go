@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +76,9 @@ func (d *demo) pull(ctx context.Context) error {
 		return missing
 	})
 	if err != nil {
-		return err
+		// Soon the nodes are gone, with all that would explain it.
+		status, statusErr := drill.Shell(ctx, d.site.B, `failover-notify status 2>&1 || true; docker ps -a 2>&1; tail -n 20 /var/log/lab/watch.log`)
+		return errors.Join(fmt.Errorf("%w\nwhat b says of itself:\n%s", err, status), statusErr)
 	}
 	if err := d.awaitRole(ctx, d.site.B, state.RoleActive); err != nil {
 		return err
