@@ -259,8 +259,25 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 	return p.prune(ctx, mine, protect), nil
 }
 
-// complete notes that a run has left everything current here.
+// maxConflict bounds what is remembered of one conflict, in bytes.
+const maxConflict = 400
+
+// complete notes that a run has left everything current here, or what it could
+// not, since both nodes have something of their own.
 func (s *serving) complete(req request) {
+	if s.Local {
+		return // nothing is remembered of it: see remember
+	}
+	told := map[string]string{}
+	for dataset, text := range req.Conflicts {
+		if s.scope.Allows(dataset) {
+			told[dataset] = shorten(text, maxConflict)
+			s.Log.Warn().Str("dataset", dataset).Str("from", s.sender.Load().Node).Msg("conflict, as the active node sees it: " + told[dataset] + "; to end it run 'zfs-replicate rejoin' here")
+		}
+	}
+	s.mu.Lock()
+	s.conflicts = told
+	s.mu.Unlock()
 	if sender := s.sender.Load(); sender != nil && req.Complete && !sender.DryRun {
 		s.mu.Lock()
 		s.term = sender.Term
@@ -270,7 +287,7 @@ func (s *serving) complete(req request) {
 
 // remember writes down what came, for status and lag.
 func (s *serving) remember() error {
-	if s.Local || len(s.received) == 0 && s.term == 0 {
+	if s.Local || len(s.received) == 0 && s.term == 0 && len(s.conflicts) == 0 {
 		return nil
 	}
 	var record ReceivedRecord
@@ -281,8 +298,11 @@ func (s *serving) remember() error {
 	if record.Datasets == nil {
 		record.Datasets = map[string]Received{}
 	}
-	if len(s.received) == 0 && record.Term >= s.term {
+	if len(s.received) == 0 && record.Term >= s.term && len(s.conflicts) == 0 && len(record.Conflicts) == 0 {
 		return nil
+	}
+	if len(s.conflicts) > 0 || s.term > 0 {
+		record.Conflicts = s.conflicts
 	}
 	record.Term = max(record.Term, s.term)
 	for name, r := range s.received {

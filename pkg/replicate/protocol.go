@@ -67,6 +67,8 @@ type request struct {
 
 	// bye: every dataset of the configuration is current on the standby
 	Complete bool `json:"complete,omitempty"`
+	// bye: dataset on the standby → what both sides have there that the other has not
+	Conflicts map[string]string `json:"conflicts,omitempty"`
 
 	// prune: dataset → guid of the newest common snapshot
 	Protect map[string]string `json:"protect,omitempty"`

@@ -53,7 +53,8 @@ type serving struct {
 	listed    []zfs.Root    // what was listed
 	stale     bool          // something was renamed or dropped since
 	received  map[string]Received
-	term      uint64 // the sender's, once it has left everything current
+	term      uint64            // the sender's, once it has left everything current
+	conflicts map[string]string // as the sender has told
 	lock      *state.Lock
 	fatal     error // why the session was ended from here
 }

@@ -44,6 +44,9 @@ type ReceivedRecord struct {
 	// current here: up to it, this node's history is that of the pair.
 	Term     uint64              `json:"term,omitempty"`
 	Datasets map[string]Received `json:"datasets"` // by name on the standby
+	// Conflicts are the datasets that the last run could not bring up to date,
+	// since both nodes have something of their own: dataset → what.
+	Conflicts map[string]string `json:"conflicts,omitempty"`
 }
 
 // Received is the newest snapshot that came for one dataset.

@@ -281,10 +281,11 @@ func (s *Session) Prune(protect map[string]string, dryRun bool) ([]Pruned, error
 }
 
 // Bye ends the run in good order and returns how many processes it took there.
-// complete says that the standby has all that the run was to bring.
-func (s *Session) Bye(complete bool) (map[string]int, error) {
+// complete says that the standby has all that the run was to bring; conflicts are
+// the datasets there that a person has to decide about, and why.
+func (s *Session) Bye(complete bool, conflicts map[string]string) (map[string]int, error) {
 	var reply byeReply
-	err := s.call(request{Op: opBye, Complete: complete}, &reply)
+	err := s.call(request{Op: opBye, Complete: complete, Conflicts: conflicts}, &reply)
 	return reply.Processes, err
 }
 

@@ -128,9 +128,20 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		fail(fmt.Errorf("prune on the standby: %w", err))
 		return
 	}
-	if result.Processes, err = l.session.Bye(o.Dataset == "" && complete(result.Items)); err != nil {
+	if result.Processes, err = l.session.Bye(o.Dataset == "" && complete(result.Items), conflicts(result.Items)); err != nil {
 		fail(err)
 	}
+}
+
+// conflicts are what the standby is told to have people decide about.
+func conflicts(items []*ItemResult) map[string]string {
+	told := map[string]string{}
+	for _, item := range items {
+		if item.Action == Conflict {
+			told[item.Target] = shorten(item.Reason, maxConflict)
+		}
+	}
+	return told
 }
 
 // vouched are the targets that may be pruned: those that are in order, with

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -232,9 +233,25 @@ func writeStatus(w io.Writer, s *replicate.Status) error {
 			r := s.Received.Datasets[name]
 			rows = append(rows, []string{name, "@" + r.Snapshot, ago(s.At, r.At)})
 		}
-		return report.Table(w, rows)
+		if err := report.Table(w, rows); err != nil {
+			return err
+		}
+		return writeConflicts(w, s.Received)
 	}
 	return nil
+}
+
+// writeConflicts says what the active node could not bring here, seen from there.
+func writeConflicts(w io.Writer, r *replicate.ReceivedRecord) error {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(r.Conflicts)) {
+		fmt.Fprintf(&b, "%s: conflict, as %s sees it: %s\n", name, r.From, r.Conflicts[name])
+	}
+	if b.Len() > 0 {
+		b.WriteString("to end it run 'zfs-replicate rejoin' here: it keeps what is only here\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func stateText(d replicate.DatasetStatus) string {
