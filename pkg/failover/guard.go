@@ -11,9 +11,11 @@ import (
 const (
 	// goneAfter is how long keepalived may be gone: a restart is over sooner.
 	goneAfter = 2 * time.Second
-	// lostAfter is how long the address may be here or elsewhere, other than
-	// the last hook said: hooks take their time.
-	lostAfter = 3 * time.Second
+	// presentAfter and absentAfter are how long the address may be here, or not,
+	// other than the last hook said: hooks take their time. To serve without the
+	// address does little harm, since another node waits for this one to stop; to
+	// turn a promotion round because keepalived was slow for once does more.
+	presentAfter, absentAfter = 3 * time.Second, 10 * time.Second
 )
 
 // guard remembers since when something is not as it should be.
@@ -52,8 +54,8 @@ type verdict struct {
 // keepalived that was killed leaves the address behind.
 func (g *guard) judge(f finding, now time.Time) verdict {
 	gone := since(&g.gone, !f.Kept, now, goneAfter)
-	absent := since(&g.absent, f.Kept && !f.Here && f.Wish == state.WishMaster && !f.Own, now, lostAfter)
-	present := since(&g.present, f.Kept && f.Here && f.Wish != state.WishMaster && !f.Own, now, lostAfter)
+	absent := since(&g.absent, f.Kept && !f.Here && f.Wish == state.WishMaster && !f.Own, now, absentAfter)
+	present := since(&g.present, f.Kept && f.Here && f.Wish != state.WishMaster && !f.Own, now, presentAfter)
 	switch {
 	case gone && f.Wish == state.WishMaster && !f.Own:
 		return verdict{Remove: f.Here, Wish: state.WishStop, Reason: "keepalived is gone"}

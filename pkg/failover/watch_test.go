@@ -102,7 +102,7 @@ func TestJudge(t *testing.T) {
 		{"killed, and the address went", finding{Wish: state.WishMaster}, 2 * time.Second, verdict{false, state.WishStop, "keepalived is gone"}},
 		{"a stale address on a standby", finding{Here: true, Wish: state.WishBackup}, 2 * time.Second, verdict{Remove: true}},
 		{"a stale address after a person's word", finding{Here: true, Wish: state.WishStop, Own: true}, 2 * time.Second, verdict{Remove: true}},
-		{"a lost hook of a backup", finding{Kept: true, Wish: state.WishMaster}, 3 * time.Second, verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}},
+		{"a lost hook of a backup", finding{Kept: true, Wish: state.WishMaster}, 10 * time.Second, verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}},
 		{"a lost hook of a master", finding{Kept: true, Here: true, Wish: state.WishFault}, 3 * time.Second, verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}},
 		{"a person without keepalived", finding{Wish: state.WishMaster, Own: true}, time.Hour, verdict{}},
 	} {
