@@ -55,7 +55,8 @@ func (n *Node) addressAlerts(role state.RoleFile, add func(string, ...any)) {
 	if age, found := n.probeAge(); !found || age > probeSilence {
 		text := "has never run in this boot"
 		if found {
-			text = "last ran " + report.Duration(age) + " ago"
+			// Without the age, which would make it another alert each second.
+			text = "has not run for " + report.Duration(probeSilence) + " or more"
 		}
 		add("keepalived's check %s %s, and keepalived takes that for a success: restart keepalived", program, text)
 	}
