@@ -99,7 +99,8 @@ func TestStandbyAlone(t *testing.T) {
 	replica.ReadOnly, replica.StreamFlags = true, "Lce"
 	source := &view{node: c.Config.Nodes[0], err: errors.New("down")}
 	own := &view{node: c.Self, inv: &Inventory{Datasets: []Holding{replica}}}
-	idle := &Report{Source: "a", At: noon.Add(-5 * time.Minute), Standbys: []Standby{{Node: "b", Asked: true, Datasets: []Dataset{{Dataset: "tank", Target: "tank", State: InSync}}}}}
+	// Reports of later runs, which could not ask, have kept what was found then.
+	idle := &Report{Source: "a", At: noon.Add(-time.Minute), Standbys: []Standby{{Node: "b", Asked: true, AsOf: noon.Add(-5 * time.Minute), Datasets: []Dataset{{Dataset: "tank", Target: "tank", State: InSync}}}}}
 	for _, test := range []struct {
 		last  *Report
 		lag   float64

@@ -140,8 +140,9 @@ func (c *Checker) received(s *Standby, own *view, source string, last *Report) {
 		for _, d := range was.Datasets {
 			before[d.Target] = d
 		}
-		s.AsOf = last.At
+		s.AsOf = was.AsOf // not last.At: later reports may have kept it
 	}
+	asked := s.AsOf
 	came := own.inv.Received
 	for _, h := range own.datasets() {
 		if !h.Replica() {
@@ -155,8 +156,8 @@ func (c *Checker) received(s *Standby, own *view, source string, last *Report) {
 		}
 		if was, ok := before[h.Name]; ok {
 			d.Dataset = was.Dataset
-			if was.LagSeconds == 0 && last.At.After(at) {
-				at = last.At
+			if was.LagSeconds == 0 && asked.After(at) {
+				at = asked
 			}
 		}
 		if came != nil && came.From == source {

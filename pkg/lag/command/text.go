@@ -89,7 +89,10 @@ func datasetText(d lag.Dataset) string {
 
 // bytesText is a size of which perhaps not all is known.
 func bytesText(n int64, known bool) string {
-	if !known {
+	switch {
+	case !known && n == 0:
+		return "unknown bytes"
+	case !known:
 		return "at least " + report.Bytes(n)
 	}
 	return report.Bytes(n)
