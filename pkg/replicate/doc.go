@@ -8,5 +8,9 @@
 // applies retention.go at both ends, record.go remembers the result.
 // receiver.go and calls.go are the other end; both speak protocol.go.
 //
+// The way back of a node that was active: rejoin.go leads, inventory.go asks the
+// active node, survey.go finds what is only here, prepare.go and place.go see that
+// it can be kept and where, keep.go keeps it; kept.go and files.go show it.
+//
 // It must not know how commands are called or how results are printed.
 package replicate

@@ -1,0 +1,171 @@
+package replicate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
+
+// mayRejoin refuses on a node that is, or is about to be, the active one.
+func (e *Engine) mayRejoin() error {
+	role, err := e.State.Role()
+	if err != nil {
+		return err
+	}
+	switch {
+	case role.Role == state.RoleStandby, role.Role == state.RoleFault, role.Role == state.RoleUnknown && !e.Config.Replication.RequireRole:
+		return nil
+	case role.Role == state.RoleUnknown:
+		return &Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", e.Self.Name), Advice: "run: failover-notify join"}
+	}
+	return &Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", e.Self.Name, role.Role),
+		Advice: "hand over first: failover-notify switchover, or failover-notify resolve --keep NODE where both were active"}
+}
+
+// watchRole ends a rejoin when this node is about to become active.
+func (e *Engine) watchRole(ctx context.Context, cancel context.CancelCauseFunc) {
+	ticker := time.NewTicker(roleWatch)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := e.mayRejoin(); err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}
+}
+
+// mayBeWritable refuses where roles are required and a dataset is writable all
+// the same: something may still write to it.
+func (e *Engine) mayBeWritable(r *Rejoined) error {
+	if len(r.writable) == 0 || !e.Config.Replication.RequireRole {
+		return nil
+	}
+	return &Refusal{What: fmt.Sprintf("%s is writable here, though this node is not active", r.writable[0].Name),
+		Advice: "give the data up first: failover-notify join"}
+}
+
+// makeReadOnly is for nodes without roles, on which nothing else has done it.
+func (e *Engine) makeReadOnly(ctx context.Context, r *Rejoined) error {
+	if err := e.mayBeWritable(r); err != nil {
+		return err
+	}
+	for _, d := range r.writable {
+		set := map[string]string{"readonly": "on"}
+		if d.Type == zfs.Filesystem && zfs.Parent(d.Name) != "" {
+			set["canmount"] = "noauto"
+		}
+		if err := e.ZFS.Set(ctx, set, d.Name); err != nil {
+			return fmt.Errorf("make %s read-only: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+// saveUnsaved takes snapshots of what no snapshot holds yet, those of one pool
+// at one moment, and drops streams that broke off: they are in the way.
+func (e *Engine) saveUnsaved(ctx context.Context, r *Rejoined) error {
+	pools := map[string][]*Tail{}
+	for _, t := range r.Tails {
+		pools[zfs.PoolOf(t.Dataset)] = append(pools[zfs.PoolOf(t.Dataset)], t)
+	}
+	for pool, tails := range pools {
+		if err := e.ZFS.SyncPool(ctx, pool); err != nil {
+			return fmt.Errorf("write out pool %s: %w", pool, err)
+		}
+		if err := e.saveTails(ctx, tails); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) saveTails(ctx context.Context, tails []*Tail) error {
+	for _, t := range tails {
+		if t.dataset.ResumeToken == "" {
+			continue
+		}
+		if err := e.ZFS.AbortReceive(ctx, t.Dataset); err != nil {
+			return fmt.Errorf("drop the partial receive of %s: %w", t.Dataset, err)
+		}
+	}
+	listed, err := e.relist(ctx, tails)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for i, d := range listed {
+		if tails[i].How != SetAside && (d.Written > 0 || len(snapshotsOf(&d)) == 0) {
+			names = append(names, d.Name)
+		}
+	}
+	if len(names) > 0 {
+		name := e.freeTailName(listed)
+		for i := range names {
+			names[i] += "@" + name
+		}
+		if err := e.ZFS.Snapshot(ctx, names...); err != nil {
+			return fmt.Errorf("take a snapshot of what was written: %w", err)
+		}
+		if listed, err = e.relist(ctx, tails); err != nil {
+			return err
+		}
+	}
+	for i := range tails {
+		tails[i].adopt(&listed[i])
+	}
+	return nil
+}
+
+// adopt takes the dataset as it is now.
+func (t *Tail) adopt(d *zfs.Dataset) {
+	t.dataset, t.newer = d, nil
+	for _, snap := range snapshotsOf(d) {
+		if snap.CreateTXG > t.base.CreateTXG {
+			t.newer = append(t.newer, snap)
+		}
+	}
+}
+
+// relist lists the tails' datasets anew, in their order.
+func (e *Engine) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, error) {
+	var roots []zfs.Root
+	for _, t := range tails {
+		roots = append(roots, zfs.Root{Name: t.Dataset})
+	}
+	all, err := e.ZFS.Datasets(ctx, roots)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]zfs.Dataset, 0, len(tails))
+	for _, t := range tails {
+		i := slices.IndexFunc(all, func(d zfs.Dataset) bool { return d.Name == t.Dataset && d.GUID == t.dataset.GUID })
+		if i < 0 {
+			return nil, fmt.Errorf("dataset %s is gone", t.Dataset)
+		}
+		listed = append(listed, all[i])
+	}
+	return listed, nil
+}
+
+// tailPrefix begins the names of snapshots that hold what none held before.
+const tailPrefix = "understudy-tail"
+
+func (e *Engine) freeTailName(datasets []zfs.Dataset) string {
+	for at := e.Now(); ; at = at.Add(time.Second) {
+		name := snapshotName(tailPrefix, at)
+		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
+			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })
+		}) {
+			return name
+		}
+	}
+}
