@@ -40,7 +40,7 @@ type Inventory struct {
 // Holding is a dataset with its snapshots.
 type Holding struct {
 	zfs.Dataset
-	Snaps []zfs.Snap `json:"snaps,omitempty"`
+	Snaps Snaps `json:"snaps,omitempty"`
 }
 
 // Mark is a snapshot, and the bytes written since.
