@@ -39,6 +39,14 @@ func patience() time.Duration {
 	return 40 * time.Second
 }
 
+// recent is how long ago the answers may be that tell what answers now.
+func recent() time.Duration {
+	if Kind() == lab.VM {
+		return 10 * time.Second
+	}
+	return time.Second
+}
+
 func (d *takeover) must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -142,7 +150,7 @@ func (d *takeover) stays(t *testing.T, while time.Duration) {
 			t.Fatalf("%s does not have the address at %s", s.Node, clock(s.Sent))
 		}
 	}
-	d.await(t, func() string { return d.unanswered(time.Now().Add(-time.Second)) })
+	d.await(t, func() string { return d.unanswered(time.Now().Add(-recent())) })
 }
 
 // unanswered names what has not answered on the active node since a moment.
@@ -172,7 +180,7 @@ func (d *takeover) serves(t *testing.T) {
 		if len(s.Running) != len(d.Line.Projects)+1 || len(s.Writable) != len(d.Line.Projects)+1 {
 			return "everything on " + d.active.Name() + ": " + what(s)
 		}
-		return d.unanswered(time.Now().Add(-time.Second))
+		return d.unanswered(time.Now().Add(-recent()))
 	})
 	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })
 }
