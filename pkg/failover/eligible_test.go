@@ -83,6 +83,9 @@ func TestAReturningNodeStaysAside(t *testing.T) {
 		t.Errorf("joined as %+v, want one without a replica", joined)
 	}
 	f.writes(t, false)
+	if f.data.replayed != 1 {
+		t.Errorf("the intent logs were replayed %d times", f.data.replayed)
+	}
 	if role := f.is(t, state.RoleStandby); role.NewestTerm != 2 || role.ActiveTerm != 1 {
 		t.Errorf("%+v", role)
 	}

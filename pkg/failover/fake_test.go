@@ -165,6 +165,7 @@ type fakeData struct {
 	fail       []data.Failure // of a promotion
 	all        bool           // every dataset fails
 	busy       error          // of a demotion
+	replayed   int            // how often intent logs were replayed
 	slow       time.Duration
 }
 
@@ -204,6 +205,13 @@ func (d *fakeData) Fence(context.Context) (data.Result, error) {
 	defer d.mu.Unlock()
 	d.writable = false
 	return data.Result{Datasets: 2}, nil
+}
+
+func (d *fakeData) Replay(context.Context) (data.Result, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.replayed++
+	return data.Result{}, nil
 }
 
 func (d *fakeData) State(context.Context) ([]data.DatasetState, error) { return nil, nil }

@@ -94,6 +94,7 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 	answers := make(chan []Answer, 1)
 	go func() { answers <- n.askAll(ctx) }()
 
+	n.replay(ctx, role)
 	demoted := n.demote(ctx, role, state.Intent{Wish: state.WishBackup, Source: state.SourceJoin}, state.RoleStandby)
 	if _, left := errors.AsType[*LeftoverError](demoted); demoted != nil && !left {
 		return Joined{}, demoted
@@ -117,6 +118,27 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 		return Joined{}, err
 	}
 	return Joined{Role: role.Role, Eligible: eligibility.Eligible, Reasons: eligibility.Reasons, Peers: peers, Silent: silent}, demoted
+}
+
+// replay brings what was written last into the datasets, on a node that went down
+// without having given them up.
+func (n *Node) replay(ctx context.Context, role state.RoleFile) {
+	if !n.Data.Configured() || !n.wentDown(role) {
+		return
+	}
+	result, err := n.Data.Replay(ctx)
+	for _, w := range result.Warnings {
+		n.Log.Warn().Msg(w)
+	}
+	if err != nil {
+		n.Log.Warn().Err(err).Msg("what was written right before the last boot ended is not looked for")
+	}
+}
+
+// wentDown says whether an earlier boot ended while this node was active, or on
+// its way.
+func (n *Node) wentDown(role state.RoleFile) bool {
+	return role.Boot != n.Boot && role.Role != state.RoleUnknown && role.Role != state.RoleStandby
 }
 
 // learn remembers the newest term that others have seen. The caller holds the
@@ -189,7 +211,7 @@ func (n *Node) Fence(ctx context.Context) (data.Result, error) {
 	if err != nil {
 		return data.Result{}, err
 	}
-	if !n.Data.Configured() || role.Boot == n.Boot || role.Role == state.RoleUnknown || role.Role == state.RoleStandby {
+	if !n.Data.Configured() || !n.wentDown(role) {
 		return data.Result{}, nil
 	}
 	result, err := n.Data.Fence(ctx)

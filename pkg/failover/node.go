@@ -51,6 +51,7 @@ type Data interface {
 	Promote(ctx context.Context, step data.Stepper) (data.Result, error)
 	Demote(ctx context.Context, step data.Stepper) (data.Result, error)
 	Fence(ctx context.Context) (data.Result, error)
+	Replay(ctx context.Context) (data.Result, error)
 	State(ctx context.Context) ([]data.DatasetState, error)
 }
 

@@ -69,6 +69,37 @@ func TestTakeOver(t *testing.T) {
 	b.reads("new", "tank/srv/group/mail/g")
 }
 
+// After a power cut every filesystem is mounted once, or its intent log is not
+// in the snapshot that keeps what was written last.
+func TestReplay(t *testing.T) {
+	a, _ := pair(t)
+	a.write("last", "tank/srv/db/last")
+	fenced, err := a.data().Fence(t.Context())
+	a.fine(fenced, err)
+	for _, name := range []string{"tank/srv/group/mail", "tank/srv/db", "tank/srv/archive", "tank/srv"} {
+		a.zfs("unmount", name)
+	}
+	a.calls = 1000 // all of them are logged
+	result, err := a.data().Replay(t.Context())
+	a.fine(result, err)
+	if len(result.Warnings) > 0 {
+		t.Errorf("%q", result.Warnings)
+	}
+	log, err := os.ReadFile(filepath.Join(a.dir, "bin", "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tank/srv", "tank/srv/archive", "tank/srv/db", "tank/srv/group/mail"} {
+		if !strings.Contains(string(log), "zfs mount "+name+"\n") {
+			t.Errorf("%s was not mounted:\n%s", name, log)
+		}
+	}
+	a.has("tank/srv mounted no -", "tank/srv/db mounted no -", "tank/srv/db readonly on local", "tank/srv/group mounted no -")
+	if r := a.demote(); !r.Written {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A stream from a node that has given the data up says that it is read-only
 // and not mounted: that is not what it is to be.
 func TestSentAfterItWasGivenUp(t *testing.T) {

@@ -249,6 +249,7 @@ exec 9>>"%[1]s/lock" && flock 9
 n=$(wc -c <"%[1]s/calls")
 [ "$n" -lt %[2]d ] || { echo "cannot $1: no more" >&2; exit 9; }
 printf . >>"%[1]s/calls"
+echo "${0##*/} $*" >>"%[1]s/log"
 exec 9>&-
 exec "%[3]s/${0##*/}" "$@"
 `, bin, n.calls, simulator)
