@@ -116,6 +116,10 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case parts[0] == "containers" && e.boxes[parts[1]] == nil:
 		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodDelete && parts[0] == "containers":
+		delete(e.boxes, parts[1])
+		e.calls = append(e.calls, "remove "+parts[1])
+		w.WriteHeader(http.StatusNoContent)
 	case parts[0] == "containers":
 		e.container(w, e.boxes[parts[1]], parts[1], parts[2])
 	default:

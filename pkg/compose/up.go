@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -38,10 +39,40 @@ func (m *Manager) Up(ctx context.Context, p Project) error {
 		m.log.Warn().Str("project", p.Name).Str("missing", failed.Text).Msg("an image is not here: fetching it")
 		err = m.up(limited, p, "missing")
 	}
+	if err != nil && strings.Contains(err.Error(), "is already in use by container") && m.clear(limited, p) {
+		err = m.up(limited, p, "never")
+	}
 	if ctx.Err() == nil {
 		m.learn(ctx, p) // after a failure too: part of it may run
 	}
 	return err
+}
+
+// half matches the name that docker compose gives a container that is to take
+// another one's place, until it does: that one's id before its own name.
+var half = regexp.MustCompile(`^[0-9a-f]{12}_`)
+
+// clear removes the containers that a docker compose which was killed has made
+// and never started: it would not go on with them, and could not make them again.
+// It says whether there were any.
+func (m *Manager) clear(ctx context.Context, p Project) bool {
+	containers, err := m.containers(ctx, []Project{p})
+	if err != nil {
+		return false
+	}
+	cleared := false
+	for _, c := range containers {
+		if c.Project != p.Name || c.State != "created" || !half.MatchString(c.Name) {
+			continue
+		}
+		if err := m.engine.Remove(ctx, c.ID); err != nil {
+			m.log.Warn().Err(err).Str("project", p.Name).Msg("what a start that was ended has left is not removed")
+			continue
+		}
+		m.log.Info().Str("project", p.Name).Str("container", c.Name).Msg("removed what a start that was ended has left")
+		cleared = true
+	}
+	return cleared
 }
 
 // learn adds the containers of a project to those that are known.

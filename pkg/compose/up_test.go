@@ -112,6 +112,31 @@ func TestUpWithoutImage(t *testing.T) {
 	}
 }
 
+// A docker compose that was killed while it made a container anew has left one
+// that was never started, and fails on it ever after.
+func TestUpClearsWhatAnEndedStartHasLeft(t *testing.T) {
+	m, e := newManager(t, map[string]*box{
+		"left":    {name: "a2e86233b9e0_app-web-1", project: "app", state: "created"},
+		"old":     {name: "app-web-1", project: "app", state: "exited"},
+		"new":     {name: "app-db-1", project: "app", state: "created"},
+		"another": {name: "a2e86233b9e0_other", project: "other", state: "created"},
+		"running": {name: "b2e86233b9e0_app-x", project: "app", state: "running"},
+	})
+	calls := standIn(t, `Error response from daemon: Conflict. The container name "/a2e86233b9e0_app-web-1" is already in use by container "left".`)
+	if err := m.Up(t.Context(), app); err == nil {
+		t.Error("the stand-in fails each time")
+	}
+	if len(calls()) != 2 {
+		t.Errorf("called %d times, want another try", len(calls()))
+	}
+	if !slices.Equal(e.calls, []string{"remove left"}) {
+		t.Errorf("removed %q", e.calls)
+	}
+	if err := m.Up(t.Context(), app); err == nil || len(calls()) != 3 {
+		t.Errorf("nothing was left, and yet it was tried again: called %d times, %v", len(calls()), err)
+	}
+}
+
 func TestUpFails(t *testing.T) {
 	m, e := newManager(t, nil)
 	m.cfg.Pull = "missing"

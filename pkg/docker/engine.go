@@ -213,6 +213,16 @@ func (e *Engine) Kill(ctx context.Context, id string) error {
 	return err
 }
 
+// Remove removes a container that does not run; one that is not there is fine.
+// Its volumes stay.
+func (e *Engine) Remove(ctx context.Context, id string) error {
+	err := e.call(ctx, DefaultTimeout, "remove container "+short(id), http.MethodDelete, "/containers/"+id, nil, nil, nil)
+	if NotFound(err) {
+		return nil
+	}
+	return err
+}
+
 // short is how a container's id is shown to people.
 func short(id string) string {
 	if len(id) > 12 {
