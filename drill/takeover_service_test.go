@@ -157,7 +157,12 @@ func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 	})
 	from := time.Now()
 	d.await(t, func() string {
-		quiet := d.Line.Since(time.Now().Add(-3 * time.Second)).Of(n.Name())
+		// Not from before: then the data was being given up.
+		since := time.Now().Add(-3 * time.Second)
+		if since.Before(began) {
+			since = began
+		}
+		quiet := d.Line.Since(since).Of(n.Name())
 		for _, s := range quiet {
 			if len(s.Writable) > 0 {
 				t.Fatalf("%s has writable data: %s", n.Name(), what(s))
