@@ -23,7 +23,7 @@ type Mode string
 // The modes. A node that is becoming active is trusted as long as it gets on.
 const (
 	Serves     Mode = "serves"
-	Promotes   Mode = "is being promoted"
+	Promotes   Mode = "is being promoted, or hands over"
 	CouldServe Mode = "could serve"
 )
 
@@ -150,22 +150,30 @@ func (p *Probe) mode(role state.RoleFile) Mode {
 	if role.Boot != "" && p.Boot != "" && role.Boot != p.Boot {
 		return CouldServe
 	}
-	switch role.Role {
-	case state.RoleActive:
+	switch {
+	case role.Role == state.RoleActive:
 		return Serves
-	case state.RolePromoting:
-		progress := role.Since
-		if role.Transition != nil {
-			progress = role.Transition.Updated
-		}
-		if p.Now().Sub(progress) <= p.Config.Probe.Grace {
-			return Promotes
-		}
+	case role.HandsOver() && p.getsOn(role):
+		// The address moves when all is sent, and not because an engine that
+		// stops everything is slow to answer.
+		return Promotes
+	case role.Role == state.RolePromoting && p.getsOn(role):
+		return Promotes
+	case role.Role == state.RolePromoting:
 		return Serves
 	}
 	// One that is demoting does not serve and need not; what it could is what
 	// decides whether it may stay a standby.
 	return CouldServe
+}
+
+// getsOn says whether a transition has got on within the grace.
+func (p *Probe) getsOn(role state.RoleFile) bool {
+	progress := role.Since
+	if role.Transition != nil {
+		progress = role.Transition.Updated
+	}
+	return p.Now().Sub(progress) <= p.Config.Probe.Grace
 }
 
 // checks returns what is to be looked at.

@@ -201,6 +201,13 @@ func TestVerdicts(t *testing.T) {
 			pool(t, f.probe.Kstat, "tank", "SUSPENDED")
 		}, "SUSPENDED", ""},
 
+		"handing over, engine busy": {state.RoleDemoting, func(_ *testing.T, f *fixture) {
+			f.role.Transition, f.engine.hangs, f.status = &state.Transition{Handover: "b", Updated: now.Add(-59 * time.Second)}, true, 503
+		}, healthy, ""},
+		"handing over, stuck": {state.RoleDemoting, func(_ *testing.T, f *fixture) {
+			f.role.Transition, f.engine.images = &state.Transition{Handover: "b", Updated: now.Add(-61 * time.Second)}, nil
+		}, "image: traefik:3 is not on this node", ""},
+
 		"standby":               {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
 		"demoting":              {state.RoleDemoting, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
 		"unknown":               {state.RoleUnknown, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
