@@ -354,6 +354,19 @@ func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 	return fmt.Sprintf("; %d snapshots here, since @%s, are not there", n, base.Name)
 }
 
+// logReset is the most that ZFS counts as written, in bytes, when only the head of
+// the intent log was reset: the block that describes a dataset, with its copies.
+const logReset = 16 << 10
+
+// modified says whether a target was written to since its newest snapshot. A few
+// bytes in one that nobody can write to are no writes: rolled back to a snapshot
+// that was taken while it was mounted, it has its intent log's head reset. Should
+// it be more after all, the receiving ZFS itself refuses, which knows the
+// difference (dsl_dataset_modified_since_snap in dsl_dataset.c).
+func modified(t *zfs.Dataset) bool {
+	return t.Written > logReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
+}
+
 // divergence says what the target has that the source has not, or "".
 func divergence(t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
@@ -368,7 +381,7 @@ func divergence(t *zfs.Dataset, base *zfs.Snap) string {
 		return "the standby has a snapshot of its own: " + newer[0]
 	case len(newer) > 1:
 		return fmt.Sprintf("the standby has %d snapshots of its own: %s to %s", len(newer), newer[0], newer[len(newer)-1])
-	case t.Written > 0:
+	case modified(t):
 		return fmt.Sprintf("it was written to on the standby (%d bytes since @%s)", t.Written, there.Name)
 	}
 	return ""
@@ -378,7 +391,7 @@ func divergence(t *zfs.Dataset, base *zfs.Snap) string {
 // that will be there afterwards, or nil when the token does not fit.
 func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Snap {
 	token, ok := p.in.Tokens[t.ResumeToken]
-	if t.ResumeToken == "" || !ok || t.Written > 0 && len(snapshotsOf(t)) > 0 {
+	if t.ResumeToken == "" || !ok || modified(t) && len(snapshotsOf(t)) > 0 {
 		return nil
 	}
 	to, found := findSnapshot(s, func(c zfs.Snap) bool { return c.GUID == token.ToGUID })
