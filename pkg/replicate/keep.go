@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -73,7 +74,8 @@ func (e *Engine) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) erro
 		from.Kill()
 	}
 	sendErr := from.Finish()
-	if sendErr != nil {
+	// A receiver that took no more ends by itself, and says why.
+	if sendErr != nil && !errors.Is(copyErr, syscall.EPIPE) && !errors.Is(copyErr, syscall.ECONNRESET) {
 		into.Kill() // what came of a stream that broke off is not to stay
 	}
 	intoErr := into.Finish()
