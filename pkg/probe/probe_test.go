@@ -3,12 +3,14 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,11 +27,17 @@ type engine struct {
 	missing   bool  // the container
 	images    []string
 	hangs     bool
+	patience  atomic.Int64 // the longest that it could have been waited for
 }
 
 var down = &docker.Error{Op: "ask", Err: errors.New("down")}
 
 func (e *engine) wait(ctx context.Context) error {
+	patience := time.Duration(math.MaxInt64)
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = time.Until(deadline)
+	}
+	e.patience.Store(max(e.patience.Load(), int64(patience)))
 	if e.hangs {
 		<-ctx.Done()
 		return &docker.Error{Op: "ask", Err: ctx.Err()}
@@ -122,6 +130,9 @@ func (f *fixture) run(t *testing.T) probe.Result {
 	}
 	began := time.Now()
 	result := f.probe.Run(t.Context())
+	if patience := time.Duration(f.engine.patience.Load()); patience > probe.Limit {
+		t.Errorf("the engine is waited for as long as %s", patience)
+	}
 	// What hangs here hangs for good; the rest is how busy the machine is.
 	if took := time.Since(began); took > probe.Limit+5*time.Second {
 		t.Errorf("took %s", took)
