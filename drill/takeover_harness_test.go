@@ -114,12 +114,9 @@ func (d *takeover) awaitState(t *testing.T, n lab.Node, what string, is func(Nod
 	})
 }
 
-// busy is how late everything may be on a machine that has other work.
-const busy = 5 * time.Second
-
 // moved waits until the standby has taken over, records how long that took
-// since the fault, and has the two change places. That a goal above 0 is missed is
-// said; it fails where it can't be the machine that is busy.
+// since the fault, and has the two change places. With a goal above 0 the
+// address must be there in that time, but on an emulated machine.
 func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	t.Helper()
 	var m Moments
@@ -129,11 +126,10 @@ func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	})
 	d.results = append(d.results, NewResult(d.name, string(Kind()), m))
 	t.Logf("address after %.2f s, Traefik after %.2f s, all projects after %.2f s", m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
-	if goal > 0 && m.Address > goal {
-		t.Logf("the address was there after %.2f s, the goal is %.2f s", m.Address.Seconds(), goal.Seconds())
-	}
-	if goal > 0 && m.Address > goal+busy && Kind() == lab.NS {
-		t.Errorf("the address was there after %.2f s, the goal is %.2f s", m.Address.Seconds(), goal.Seconds())
+	// It is looked for ten times a second: what counts is when it can't have been
+	// there yet.
+	if goal > 0 && m.Earliest > goal && Kind() == lab.NS {
+		t.Errorf("the address was not there after %.2f s, the goal is %.2f s", m.Earliest.Seconds(), goal.Seconds())
 	}
 	d.active, d.standby = d.standby, d.active
 	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })

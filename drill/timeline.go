@@ -97,7 +97,12 @@ func (t *Timeline) Answers(target string) []observe.Answer {
 // Moments is how long it took, from a fault, until the other node had the
 // address, Traefik answered there, and all applications did. The end of each
 // observation counts, so none of them is too small.
-type Moments struct{ Address, Traefik, Projects time.Duration }
+type Moments struct {
+	Address, Traefik, Projects time.Duration
+	// Earliest is when the address was asked for the last time and was not there:
+	// it came between then and Address.
+	Earliest time.Duration
+}
 
 // Moments measures a takeover by a node, of a fault at that moment. What is
 // still missing is named.
@@ -109,6 +114,9 @@ func (t *Timeline) Moments(fault time.Time, to string) (m Moments, missing strin
 		return m, "the address on " + to
 	}
 	m.Address = samples[i].Received.Sub(fault)
+	if i > 0 {
+		m.Earliest = samples[i-1].Sent.Sub(fault)
+	}
 	// Traefik does not say where it runs: what was asked while only the new
 	// node had the address, the new one has answered.
 	alone := samples[i].Received

@@ -92,7 +92,7 @@ func TestMomentsCountOnlyWhatTheNewNodeAnswers(t *testing.T) {
 		line.add(answer(name, "b", 500, 510+i))
 	}
 	m, missing := line.Moments(at(100), "b")
-	if want := (Moments{205 * time.Millisecond, 310 * time.Millisecond, 412 * time.Millisecond}); missing != "" || m != want {
+	if want := (Moments{205 * time.Millisecond, 310 * time.Millisecond, 412 * time.Millisecond, 100 * time.Millisecond}); missing != "" || m != want {
 		t.Errorf("moments %+v, missing %q, want %+v", m, missing, want)
 	}
 }
