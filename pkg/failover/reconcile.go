@@ -21,7 +21,11 @@ func (n *Node) Reconcile(ctx context.Context) error {
 		return err
 	}
 	defer lock.Unlock()
-	return n.converge(ctx)
+	if err := n.converge(ctx); err != nil {
+		return err
+	}
+	// A demotion that has left something behind has been answered, but not done.
+	return n.demoteAgain(ctx, unfinished, "what was left before")
 }
 
 // converge is Reconcile under its lock.

@@ -371,7 +371,7 @@ func TestWhatIsLeftIsToldAndTriedAgain(t *testing.T) {
 		t.Errorf("others are told %+v, %v", p, err)
 	}
 	f.data.busy = nil
-	if err := f.again(t.Context(), unfinished, "again"); err != nil {
+	if err := f.Reconcile(t.Context()); err != nil { // as the hint says
 		t.Fatal(err)
 	}
 	f.is(t, state.RoleStandby)

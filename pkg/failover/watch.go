@@ -200,8 +200,13 @@ func (n *Node) again(ctx context.Context, fits func(state.RoleFile) bool, why st
 		return err
 	}
 	defer lock.Unlock()
+	return n.demoteAgain(ctx, fits, why)
+}
+
+// demoteAgain is again under its lock.
+func (n *Node) demoteAgain(ctx context.Context, fits func(state.RoleFile) bool, why string) error {
 	role, err := n.State.Role()
-	if err != nil || !fits(role) {
+	if err != nil || role.Boot != n.Boot || !fits(role) {
 		return err
 	}
 	to := role.Role
