@@ -163,6 +163,10 @@ func (s *Site) prepare(ctx context.Context, n lab.Node) error {
 			return err
 		}
 	}
+	// The plug may be pulled before the kernel has written all this by itself.
+	if _, err := n.Run(ctx, lab.Argv("sync", "-f", "/")); err != nil {
+		return fmt.Errorf("write what node %s was given to its disk: %w", n.Name(), err)
+	}
 	return nil
 }
 

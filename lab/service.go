@@ -71,21 +71,21 @@ func (s Service) script() string {
 	return b.String()
 }
 
-// SetService makes a node start a service at each boot from now on, or start
-// it differently.
+// SetService makes a node start a service at each boot from now on, also one
+// after its plug was pulled, or start it differently.
 func SetService(ctx context.Context, n Node, s Service) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(s.Name) || s.Order < 0 || s.Order > 99 || len(s.Argv) == 0 {
 		return fmt.Errorf("service %q of node %s: want a name of small letters, an order of 0 to 99 and a program", s.Name, n.Name())
 	}
 	_, err := n.Run(ctx, Command{
-		Argv: []string{"bash", "-euc", `mkdir -p "$1"; rm -f "$1"/[0-9][0-9]-"$3"; cat >"$1/$3.new"; chmod 755 "$1/$3.new"; mv "$1/$3.new" "$1/$2-$3"`,
+		Argv: []string{"bash", "-euc", `mkdir -p "$1"; rm -f "$1"/[0-9][0-9]-"$3"; cat >"$1/$3.new"; chmod 755 "$1/$3.new"; sync "$1/$3.new"; mv "$1/$3.new" "$1/$2-$3"; sync "$1"`,
 			"service", bootDir, fmt.Sprintf("%02d", s.Order), s.Name},
 		Stdin: strings.NewReader(s.script()),
 	})
 	for dir, argv := range map[string][]string{beforeDir: s.Before, afterDir: s.After} {
 		if err == nil && len(argv) > 0 {
 			_, err = n.Run(ctx, Command{
-				Argv:  []string{"bash", "-euc", `mkdir -p "$1"; cat >"$1/$2"; chmod 755 "$1/$2"`, "service", dir, s.Name},
+				Argv:  []string{"bash", "-euc", `mkdir -p "$1"; cat >"$1/$2"; chmod 755 "$1/$2"; sync "$1/$2" "$1"`, "service", dir, s.Name},
 				Stdin: strings.NewReader("#!/bin/bash\nexec " + shellescape.QuoteCommand(argv) + "\n"),
 			})
 		}

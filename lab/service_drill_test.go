@@ -98,7 +98,7 @@ func TestServices(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("Docker and a project up on %s in %.1f s", n.Name(), time.Since(began).Seconds())
-		run(t, ctx, n, "sh", "-c", `printf "$1" >/etc/keepalived/keepalived.conf`, "sh", fmt.Sprintf(keepalivedFile, fmt.Sprint(100-10*i)))
+		run(t, ctx, n, "sh", "-c", `printf "$1" >/etc/keepalived/keepalived.conf && sync /etc/keepalived/keepalived.conf /etc/keepalived`, "sh", fmt.Sprintf(keepalivedFile, fmt.Sprint(100-10*i)))
 		must(t, lab.SetService(ctx, n, lab.Service{
 			Name: "keepalived", Order: 50, Argv: []string{"keepalived", "--dont-fork", "--log-console"},
 			Before: []string{"touch", "/run/keepalived-ends"}, After: []string{"touch", "/run/keepalived-ended"},
