@@ -17,6 +17,7 @@ const Floating = "10.77.0.100"
 // SiteOptions say what site to make.
 type SiteOptions struct {
 	Kind     lab.Kind
+	Nodes    []string // as in Options
 	Programs SitePrograms
 	// Configure changes the config that both nodes get; it may be nil.
 	Configure func(Config)
@@ -51,7 +52,7 @@ func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
 			o.Configure(c)
 		}
 	}
-	s.Pair, err = Up(ctx, Options{Kind: o.Kind, Programs: o.Programs.Programs, PoolSize: 1 << 30, Configure: s.configure, Log: o.Log})
+	s.Pair, err = Up(ctx, Options{Kind: o.Kind, Nodes: o.Nodes, Programs: o.Programs.Programs, PoolSize: 1 << 30, Configure: s.configure, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
