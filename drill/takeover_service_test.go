@@ -215,8 +215,8 @@ func poolSuspended(t *testing.T, d *takeover) {
 		return "the pool's suspension"
 	})
 	d.moved(t, time.Now(), 0)
+	d.must(t, d.Reconfigure(d.ctx, nil))
 	// Nothing but the power's end frees what hangs in a suspended pool.
 	d.must(t, d.PullPlug(d.ctx, node))
-	d.must(t, d.Reconfigure(d.ctx, nil))
 	d.shell(t, d.active, `zpool destroy -f vault; umount /mnt/vault`)
 }
