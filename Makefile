@@ -23,6 +23,11 @@ ldflags  = -s -w -X github.com/understudy-ha/understudy/pkg/cli.version=$(VERSIO
 programs = $(notdir $(wildcard cmd/*))
 # Packages in which several things happen at the same time.
 racy     = ./pkg/...
+# What the scenarios have shown, and the report of it, which is written whether
+# they pass or not: $(reported) COMMAND $(report).
+results  = $(CURDIR)/dist/drill-results-$(LAB).jsonl
+reported = code=0; DRILL_RESULTS='$(results)'
+report   = || code=$$?; $(GO) run ./drill/report -version '$(VERSION)' dist/drill-results-*.jsonl || code=1; exit $$code
 
 .DEFAULT_GOAL := help
 .PHONY: help setup toolchain build test race lint demo drill takeover bench lab-up lab-ssh lab-down install clean
@@ -53,13 +58,15 @@ demo: setup ## show replication and a takeover between two nodes (LAB=vm: all re
 	$(GO) run ./drill/demo
 
 # What Debian's own programs say of the metrics has nothing to do with ZFS.
-drill: setup ## run the scenarios and scripts in the lab (LAB=ns or LAB=vm)
-	$(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill $(if $(filter ns,$(LAB)),./packaging/monitoring)
+drill: setup ## run the scenarios in the lab (LAB=ns or vm); report: dist/drill-report.html
+	install -d dist && rm -f '$(results)'
+	$(reported) $(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill $(if $(filter ns,$(LAB)),./packaging/monitoring) $(report)
 
 # Not part of the drill on virtual machines: emulated nodes are so slow that
 # other work on the machine makes their services time out.
 takeover: setup ## run the takeovers alone (LAB=vm: real ZFS and Traefik, up to an hour)
-	UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -v -timeout 90m -run TestTakeover ./drill
+	install -d dist
+	$(reported) UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -v -timeout 90m -run TestTakeover ./drill $(report)
 
 bench: setup ## measure against syncoid in the lab and write docs/benchmarks.md
 	$(GO) run ./drill/bench
@@ -89,4 +96,4 @@ install: build ## install programs, man pages and completions (DESTDIR, PREFIX)
 	install -m 0644 packaging/cron/zfs-replicate '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples/zfs-replicate.cron'
 
 clean: ## remove what was built (the lab's images stay: lab/README.md)
-	rm -rf bin
+	rm -rf bin dist

@@ -55,6 +55,7 @@ func TestDrill(t *testing.T) {
 		{"the other direction", otherDirection},
 	} {
 		t.Run(s.name, func(t *testing.T) {
+			record(t, s.name, nil)
 			ctx, cancel := context.WithTimeout(ctx, 6*time.Minute)
 			defer cancel()
 			began := time.Now()

@@ -38,6 +38,7 @@ func TestImages(t *testing.T) {
 		{"unplugged", unplugged},
 	} {
 		t.Run(s.name, func(t *testing.T) {
+			record(t, s.name, nil)
 			began := time.Now()
 			d.afresh(t)
 			s.do(t, d)

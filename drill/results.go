@@ -1,55 +1,190 @@
 package drill
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/google/renameio/v2"
 )
 
-// Result is what one takeover took, in seconds from the fault. What never was,
-// or was not looked at, is 0.
+// Result is what one scenario showed. Times are in seconds from the fault; what
+// never was, or was not looked at, is 0.
 type Result struct {
-	Scenario string  `json:"scenario"`
-	Kind     string  `json:"kind"`
-	Address  float64 `json:"address_seconds"`
-	Traefik  float64 `json:"traefik_seconds"`
-	Projects float64 `json:"projects_seconds"`
+	// Group is the test that the scenario belongs to, such as "Takeover".
+	Group    string `json:"group"`
+	Scenario string `json:"scenario"`
+	// Kind is that of the lab's nodes: ns or vm.
+	Kind  string    `json:"kind"`
+	Began time.Time `json:"began"`
+	// Seconds is how long all of it took, with what made the site whole again.
+	Seconds float64 `json:"seconds,omitempty"`
+	Verdict Verdict `json:"verdict"`
+
+	Detection float64 `json:"detection_seconds,omitempty"`
+	Address   float64 `json:"address_seconds,omitempty"`
+	Traefik   float64 `json:"traefik_seconds,omitempty"`
+	Projects  float64 `json:"projects_seconds,omitempty"`
+
+	// Writes are the writes that were acknowledged meanwhile, 0 where nothing
+	// wrote. Lost are those of them, or of earlier ones, that are on neither node.
+	// Kept are those that came after the last replication: on the node that broke
+	// down alone, and found there afterwards.
+	Writes int `json:"writes,omitempty"`
+	Lost   int `json:"writes_lost"`
+	Kept   int `json:"writes_kept,omitempty"`
+
+	// Lanes and Changes are what was seen meanwhile, in seconds from the fault.
+	Lanes   []Lane   `json:"lanes,omitempty"`
+	Changes []string `json:"changes,omitempty"`
 }
 
-// NewResult rounds to what is observed: hundredths.
-func NewResult(scenario, kind string, m Moments) Result {
-	seconds := func(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
-	return Result{scenario, kind, seconds(m.Address), seconds(m.Traefik), seconds(m.Projects)}
+// Verdict is how a scenario ended.
+type Verdict string
+
+// The verdicts; a scenario that has begun is unfinished until it has ended.
+const (
+	Passed     Verdict = "passed"
+	Failed     Verdict = "FAILED"
+	Unfinished Verdict = "did not end"
+)
+
+// Measure takes the times of a takeover over.
+func (r *Result) Measure(m Moments) {
+	r.Address, r.Traefik, r.Projects = hundredths(m.Address), hundredths(m.Traefik), hundredths(m.Projects)
 }
 
-// PrintResults writes them as a table.
-func PrintResults(w io.Writer, results []Result) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "scenario\taddress\tTraefik\tall projects\t")
-	cell := func(seconds float64) string {
-		if seconds == 0 {
-			return "-"
-		}
-		return fmt.Sprintf("%.1f s", seconds)
+// hundredths rounds to what is observed.
+func hundredths(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
+
+// loss says in a few words what was lost.
+func (r *Result) loss() string {
+	switch {
+	case r.Writes == 0 && r.Lost == 0 && r.Kept == 0:
+		return "-"
+	case r.Kept > 0:
+		return fmt.Sprintf("%d (%d kept)", r.Lost, r.Kept)
 	}
+	return fmt.Sprint(r.Lost)
+}
+
+func seconds(s float64) string {
+	if s == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// keptMeans explains what stands in brackets under "data lost".
+const keptMeans = "data lost: acknowledged writes that are on neither node; kept: those since the last\n" +
+	"replication, which were on the node that broke down alone and were found there afterwards"
+
+// cells are what a table says of a result between its name and its verdict.
+func (r *Result) cells() []cell {
+	return []cell{
+		{"detection", seconds(r.Detection)}, {"address", seconds(r.Address)}, {"Traefik", seconds(r.Traefik)},
+		{"all projects", seconds(r.Projects)}, {"data lost", r.loss()},
+	}
+}
+
+// PrintResults writes them as a table. Where nothing was measured at all, there
+// is nothing but verdicts.
+func PrintResults(w io.Writer, results []Result) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	measured := slices.ContainsFunc(results, func(r Result) bool { return r.loss() != "-" })
+	line := func(name string, cells []string, verdict string) {
+		if !measured {
+			cells = nil
+		}
+		fmt.Fprintln(table, strings.Join(append(append([]string{name}, cells...), verdict), "\t"))
+	}
+	var names []string
+	for _, c := range (&Result{}).cells() {
+		names = append(names, c.Name)
+	}
+	line("scenario", names, "verdict")
 	for _, r := range results {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n", r.Scenario, cell(r.Address), cell(r.Traefik), cell(r.Projects))
+		var texts []string
+		for _, c := range r.cells() {
+			texts = append(texts, c.Text)
+		}
+		line(r.Scenario, texts, string(r.Verdict))
 	}
 	return table.Flush()
 }
 
-// WriteResults writes them as JSON to a file.
-func WriteResults(path string, results []Result) error {
-	data, err := json.MarshalIndent(results, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the results: %w", err)
+// PrintReport writes results as a table for each group, with the sums.
+func PrintReport(w io.Writer, results []Result) error {
+	p := newPage(results, "")
+	for _, g := range p.Groups {
+		fmt.Fprintf(w, "%s\n\n", g.Title)
+		list := make([]Result, len(g.Rows))
+		for i, one := range g.Rows {
+			list[i] = one.Result
+		}
+		if err := PrintResults(w, list); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
 	}
-	if err := renameio.WriteFile(path, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write the results: %w", err)
+	if p.Writes > 0 {
+		fmt.Fprintf(w, "%s\n%d of %d acknowledged writes were lost\n", keptMeans, p.Lost, p.Writes)
+	}
+	_, err := fmt.Fprintf(w, "%d of %d scenarios passed\n", p.Passed, len(results))
+	return err
+}
+
+// AppendResult adds a result to a file as a line of JSON. A later one of the
+// same scenario takes the place of an earlier one.
+func AppendResult(path string, r Result) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write the result of %s: %w", r.Scenario, err)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the result of %s: %w", r.Scenario, err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the result of %s: %w", r.Scenario, err)
 	}
 	return nil
+}
+
+// ReadResults reads what AppendResult has written. A file that is not there has
+// none; a line that was cut off by the end of its writer is left out.
+func ReadResults(path string) ([]Result, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the results: %w", err)
+	}
+	var results []Result
+	reader := bufio.NewReader(bytes.NewReader(data))
+	for number := 1; ; number++ {
+		line, err := reader.ReadBytes('\n')
+		if err != nil {
+			return results, nil
+		}
+		var r Result
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, fmt.Errorf("read the results: %s:%d: %w", path, number, err)
+		}
+		i := slices.IndexFunc(results, func(o Result) bool { return o.Group == r.Group && o.Scenario == r.Scenario && o.Kind == r.Kind })
+		if i < 0 {
+			results = append(results, r)
+		} else {
+			results[i] = r
+		}
+	}
 }

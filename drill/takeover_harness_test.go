@@ -22,7 +22,8 @@ type takeover struct {
 	began           time.Time // when it began
 	active, standby lab.Node
 
-	results []Result
+	results  []Result
+	measured measured
 	// replicated is when the last replication that came to its end began: what
 	// was acknowledged before is on both nodes.
 	replicated time.Time
@@ -124,7 +125,9 @@ func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 		m, missing = d.Line.Moments(fault, d.standby.Name())
 		return missing
 	})
-	d.results = append(d.results, NewResult(d.name, string(Kind()), m))
+	if d.measured.fault.IsZero() {
+		d.measured.fault, d.measured.moments = fault, m
+	}
 	t.Logf("address after %.2f s, Traefik after %.2f s, all projects after %.2f s", m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
 	// It is looked for ten times a second: what counts is when it can't have been
 	// there yet.
@@ -231,6 +234,9 @@ func (d *takeover) judge(t *testing.T) {
 		default:
 			missing = append(missing, a)
 		}
+	}
+	for _, a := range missing {
+		d.measured.missing[a.ID] = true
 	}
 	if len(missing) > 0 {
 		t.Errorf("%d acknowledged writes are not on %s, the first: %+v", len(missing), d.active.Name(), missing[0])

@@ -89,6 +89,7 @@ func (d *takeover) kept(t *testing.T) {
 	for id := range d.tail {
 		if !found[id] {
 			missing++
+			d.measured.missing[id] = true
 			t.Logf("not kept: %s", id)
 		}
 	}

@@ -73,14 +73,10 @@ func (d *takeover) goThrough(t *testing.T, ctx context.Context, list []scenario)
 		ok := t.Run(s.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 			defer cancel()
-			d.ctx, d.name, d.began = ctx, s.name, time.Now()
-			t.Cleanup(func() {
-				if t.Failed() {
-					d.explain(t)
-				}
-			})
+			d.begins(t, ctx, s.name)
 			s.do(t, d)
 			d.judge(t)
+			d.happened()
 			d.heal(t)
 			d.judge(t)
 			t.Logf("%.1f s", time.Since(d.began).Seconds())
@@ -95,11 +91,6 @@ func (d *takeover) goThrough(t *testing.T, ctx context.Context, list []scenario)
 func (d *takeover) report(t *testing.T) {
 	if err := PrintResults(os.Stdout, d.results); err != nil {
 		t.Error(err)
-	}
-	if path := os.Getenv("DRILL_RESULTS"); path != "" {
-		if err := WriteResults(path, d.results); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -122,7 +113,8 @@ func newTakeover(t *testing.T, ctx context.Context) *takeover {
 			t.Error(err)
 		}
 	})
-	d := &takeover{Site: s, ctx: ctx, name: "first start", began: began, active: s.A, standby: s.B, lost: map[string]bool{}, tail: map[string]bool{}}
+	d := &takeover{Site: s, ctx: ctx, name: "first start", began: began, active: s.A, standby: s.B, lost: map[string]bool{}, tail: map[string]bool{},
+		measured: measured{missing: map[string]bool{}}}
 	done := false
 	defer func() {
 		if !done {

@@ -204,13 +204,17 @@ func (t *Timeline) TwoWriters(a, b string) string {
 
 func clock(at time.Time) string { return at.Format("15:04:05.000") }
 
+func since(zero, at time.Time) string { return fmt.Sprintf("%8.2f", at.Sub(zero).Seconds()) }
+
 func what(s observe.Sample) string {
 	return strings.Join(append(slices.Clone(s.Writable), s.Running...), " ")
 }
 
 // Story is a line for each change of a node, for a person who wants to know
 // what happened.
-func (t *Timeline) Story(nodes ...string) string {
+func (t *Timeline) Story(nodes ...string) string { return t.story(clock, nodes...) }
+
+func (t *Timeline) story(clock func(time.Time) string, nodes ...string) string {
 	type change struct {
 		at   time.Time
 		text string

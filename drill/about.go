@@ -1,0 +1,67 @@
+package drill
+
+// groupTitle is what a test's scenarios are called for a person.
+func groupTitle(group string) string {
+	switch group {
+	case "Takeover":
+		return "Takeovers"
+	case "GiveBack":
+		return "Giving back"
+	case "Drill":
+		return "Replication"
+	case "Three":
+		return "Three nodes"
+	}
+	return group
+}
+
+// groupAbout says in a sentence or two what was done.
+func groupAbout(group string) string {
+	switch group {
+	case "Takeover":
+		return "A pair with Traefik and applications that are written to all the time. Something breaks; the other node takes over, " +
+			"or must not. In each: never two nodes that can write at the same moment, and no acknowledged write is gone."
+	case "GiveBack":
+		return "What comes after a takeover: a node that returns, histories that differ, moving there and back."
+	case "Drill":
+		return "Replication is broken off in every way. Afterwards both sides hold the same, and nothing of it still runs."
+	case "Images":
+		return "The standby gets the images that the active node runs, whatever fails on the way."
+	}
+	return ""
+}
+
+// about says in a sentence what happens in a scenario; empty where its name
+// does.
+func about(scenario string) string { return abouts()[scenario] }
+
+func abouts() map[string]string {
+	return map[string]string{
+		"keepalived ended":                      "keepalived ends in order, without anybody having handed over before.",
+		"switchover":                            "A person moves the services: everything is sent before the address moves.",
+		"planned stop of keepalived":            "systemctl stop keepalived, which hands over first.",
+		"reboot of the active node":             "The active node shuts down in order and comes back: it takes nothing back.",
+		"SIGHUP":                                "keepalived reads its configuration again on both nodes; nothing may move.",
+		"hooks in the wrong order":              "keepalived’s hooks end in another order than they began: the newest wish counts, nothing moves.",
+		"Traefik exited":                        "Traefik’s container stops on the active node.",
+		"Traefik paused":                        "Traefik’s container is frozen: it runs, but does not answer.",
+		"Traefik answers 5xx":                   "Traefik runs and answers every request with an error.",
+		"dockerd frozen, then the node held":    "The Docker Engine hangs; its containers go on serving, so nothing moves until a person holds the node.",
+		"dockerd dead":                          "The Docker Engine is killed with all it started but the containers.",
+		"pool suspended":                        "The pool of the active node fails and ZFS suspends it.",
+		"keepalived's parent killed":            "kill -9 of keepalived’s main process.",
+		"keepalived's child killed":             "kill -9 of the process that speaks VRRP.",
+		"keepalived killed at once":             "kill -9 of all of keepalived: nobody takes the address away.",
+		"the check deleted":                     "track-traefik is gone, which keepalived takes for success: status says so, the node goes on.",
+		"the check insecure":                    "Everybody may write track-traefik, so keepalived does not run it: status says so, the node goes on.",
+		"a promotion that fails":                "The standby can’t mount its data: it gives the address back and stays out.",
+		"three flaps":                           "keepalived changes its mind six times in five seconds: the last wish counts.",
+		"keepalived stopped during a promotion": "The node that is taking over loses its keepalived in the middle: the other one takes over again.",
+		"keepalived killed during a promotion":  "As before, by kill -9.",
+		"cable pulled":                          "The active node is cut off: it notices and stops before the other one starts.",
+		"power pulled, the primary returns":     "The power of the active node goes; when it comes back, nothing moves and nothing of it runs.",
+		"power pulled, the port forwards late":  "When the node comes back, its switch port lets nothing through for ten seconds.",
+		"power pulled, Docker revives":          "When the node comes back, Docker starts its containers again: they are stopped, without data.",
+		"both cold-booted, the standby first":   "Both lose power, the standby boots first: the node that was active last serves again.",
+	}
+}

@@ -1,0 +1,175 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// resultsFile is where results are written, if anywhere.
+const resultsFile = "DRILL_RESULTS"
+
+// record writes the result of a scenario that has just begun, and again when it
+// has ended in whatever way, after complete has added what is known by then;
+// complete may be nil.
+func record(t *testing.T, scenario string, complete func(*Result)) {
+	t.Helper()
+	group, _, _ := strings.Cut(strings.TrimPrefix(t.Name(), "Test"), "/")
+	r := Result{Group: group, Scenario: scenario, Kind: string(Kind()), Began: time.Now(), Verdict: Unfinished}
+	write := func() {
+		if path := os.Getenv(resultsFile); path != "" {
+			if err := AppendResult(path, r); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	write()
+	t.Cleanup(func() {
+		r.Verdict, r.Seconds = Passed, time.Since(r.Began).Seconds()
+		if t.Failed() {
+			r.Verdict = Failed
+		}
+		if complete != nil {
+			complete(&r)
+		}
+		write()
+	})
+}
+
+// measured is what a scenario of a site has shown so far.
+type measured struct {
+	began   time.Time
+	ended   time.Time // when it had happened, before the site was made whole
+	fault   time.Time // zero where nothing moved
+	moments Moments
+	missing map[string]bool // acknowledged writes that are on neither node
+	gone    int             // the takeover's, when it began
+}
+
+// begins is called first in a scenario, whose result is recorded.
+func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	d.ctx, d.name, d.began = ctx, name, time.Now()
+	d.measured = measured{began: d.began, missing: map[string]bool{}, gone: d.gone}
+	record(t, name, func(r *Result) {
+		d.completes(r)
+		d.results = append(d.results, *r)
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			d.explain(t)
+		}
+	})
+}
+
+// happened says that what is shown of a scenario ends here: from now on the site
+// is made whole.
+func (d *takeover) happened() { d.measured.ended = time.Now() }
+
+// completes fills a result in.
+func (d *takeover) completes(r *Result) {
+	m := d.measured
+	if m.ended.IsZero() {
+		m.ended = time.Now()
+	}
+	r.Measure(m.moments)
+	zero := m.began
+	if !m.fault.IsZero() {
+		zero = m.fault
+		if reaction := d.reacted(m); !reaction.IsZero() {
+			// One that is there at once is one, too.
+			r.Detection = max(hundredths(reaction.Sub(m.fault)), 0.01)
+		}
+	}
+	from := zero.Add(-2 * time.Second) // what was before shows what a fault changes
+	for _, name := range d.Line.Projects {
+		for _, a := range d.Line.Since(m.began).Answers(name) {
+			if a.OK {
+				r.Writes++
+			}
+		}
+	}
+	r.Lost = len(m.missing)
+	r.Kept = max(0, d.gone-m.gone-r.Lost)
+	r.Lanes = d.Line.Lanes(zero, from, m.ended, d.A.Name(), d.B.Name())
+	r.Changes = d.Line.Changes(zero, from, m.ended, d.A.Name(), d.B.Name())
+}
+
+// reacted is when something was done about a fault for the first time: by what
+// the nodes have recorded, or when the address was seen to move.
+func (d *takeover) reacted(m measured) time.Time {
+	var first time.Time
+	earlier := func(at time.Time) {
+		if at.After(m.fault) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	if m.moments.Address > 0 {
+		earlier(m.fault.Add(m.moments.Address))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, n := range d.Lab.Nodes {
+		for _, at := range recorded(ctx, n) {
+			earlier(at)
+		}
+	}
+	return first
+}
+
+// recorded are the moments, by this machine's clock, at which a node has written
+// down that something is to be done or has begun. A node that can't be asked has
+// none.
+func recorded(ctx context.Context, n lab.Node) []time.Time {
+	ahead, err := ahead(ctx, n)
+	if err != nil {
+		return nil
+	}
+	s, err := ReadState(ctx, n)
+	if err != nil {
+		return nil
+	}
+	list := []time.Time{s.Intent.Time}
+	for _, reason := range s.Eligibility.Reasons {
+		list = append(list, reason.Since)
+	}
+	var history []state.Transition
+	if text, err := Shell(ctx, n, `cat /var/lib/understudy/history.json`); err == nil && json.Unmarshal([]byte(text), &history) == nil {
+		for _, t := range history {
+			list = append(list, t.Started)
+		}
+	}
+	for i := range list {
+		list[i] = list[i].Add(-ahead)
+	}
+	return list
+}
+
+// ahead is how far a node's clock is ahead of this machine's. Nodes of
+// namespaces have the same.
+func ahead(ctx context.Context, n lab.Node) (time.Duration, error) {
+	if n.Kind() == lab.NS {
+		return 0, nil
+	}
+	sent := time.Now()
+	text, err := Shell(ctx, n, `echo "$EPOCHREALTIME"`)
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(sent)
+	microseconds, err := strconv.ParseInt(strings.Replace(text, ".", "", 1), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the time of %s: %w", n.Name(), err)
+	}
+	return time.UnixMicro(microseconds).Sub(sent.Add(took / 2)), nil
+}
