@@ -20,6 +20,7 @@ lab_packages=(
 	cpio # looks into an initial ramdisk
 	debian-archive-keyring # the node image is Debian on any host
 	e2fsprogs
+	etcd-server # the tests run one of their own
 	gcc libc6-dev # the race detector
 	iproute2
 	kmod

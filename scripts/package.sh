@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Makes dist/understudy_VERSION_ARCH.deb of what is built; `make package` calls it.
+# The same commit gives the same bytes.
+#
+#   scripts/package.sh VERSION PAGES ARCH=PROGRAMS…
+#
+# VERSION is what `git describe` says, PAGES and PROGRAMS are folders, as for
+# scripts/install.sh. SOURCE_DATE_EPOCH is the date of all that is in the packages.
+set -euo pipefail
+
+if [ $# -lt 3 ] || [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+	echo "usage: SOURCE_DATE_EPOCH=… scripts/package.sh VERSION PAGES ARCH=PROGRAMS…" >&2
+	exit 64
+fi
+described=$1
+pages=$(realpath "$2")
+shift 2
+cd "$(dirname "$0")/.."
+umask 022
+export LC_ALL=C TZ=UTC
+
+# deb_version DESCRIBED: what dpkg orders as the commits follow each other. v1.2.3
+# is 1.2.3; three commits later, 1.2.3+3.gb8d75e4; before the first tag, 0~ and the
+# commit's date.
+deb_version() {
+	local version=$1 dirty=
+	case $version in *-dirty) dirty=+dirty version=${version%-dirty} ;; esac
+	if [[ $version =~ ^v([0-9][0-9A-Za-z.]*)(-([0-9]+)-(g[0-9a-f]+))?$ ]]; then
+		version=${BASH_REMATCH[1]}${BASH_REMATCH[3]:+"+${BASH_REMATCH[3]}.${BASH_REMATCH[4]}"}
+	elif [[ $version =~ ^v([0-9][0-9A-Za-z.]*)-([0-9A-Za-z.]+)(-([0-9]+)-(g[0-9a-f]+))?$ ]]; then
+		# A candidate, v1.2.3-rc.1, comes before 1.2.3.
+		version=${BASH_REMATCH[1]}~${BASH_REMATCH[2]}${BASH_REMATCH[4]:+"+${BASH_REMATCH[4]}.${BASH_REMATCH[5]}"}
+	else
+		version=0~$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).${version//[^0-9A-Za-z.]/.}
+	fi
+	echo "$version$dirty"
+}
+
+# licenses: those of all libraries that are in the programs, and Go's own.
+licenses() {
+	local module folder file
+	echo "Go, https://go.dev"
+	echo
+	cat "$(go env GOROOT)/LICENSE"
+	while IFS=$'\t' read -r module folder; do
+		for file in "$folder"/{LICENSE,LICENCE,COPYING,NOTICE,License,Copying}*; do
+			[ -f "$file" ] || continue
+			printf '\n\n%s: %s\n\n' "$module" "${file##*/}"
+			cat "$file"
+		done
+	done < <(GOOS=linux GOFLAGS="$GOFLAGS -mod=readonly" go list -deps \
+		-f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/... | sort -u)
+}
+
+# stage FOLDER PROGRAMS: the tree of the package.
+stage() {
+	local root=$1 doc=$1/usr/share/doc/understudy
+	rm -rf "$root"
+	DESTDIR=$root PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions scripts/install.sh install "$2" "$pages"
+	# In the package this one is a conffile, and the license is in copyright.
+	rm -r "$root/usr/share/understudy/logrotate" "$doc/LICENSE"
+	install -m 0644 packaging/debian/copyright "$doc/copyright"
+	install -D -m 0644 packaging/debian/lintian-overrides "$root/usr/share/lintian/overrides/understudy"
+	gzip -9n "$root"/usr/share/man/man8/*
+	cp "$libraries" "$doc/libraries.txt.gz"
+	printf 'understudy (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' "$DEB_VERSION" \
+		"$(sed -n 's/^maintainer: //p' packaging/debian/nfpm.yaml)" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")" |
+		gzip -9n >"$doc/changelog.gz"
+	chmod 0644 "$doc/changelog.gz" "$doc/libraries.txt.gz"
+	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+DEB_VERSION=$(deb_version "$described")
+export DEB_VERSION GOFLAGS="${GOFLAGS:-}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+libraries=$work/libraries.txt.gz
+licenses | gzip -9n >"$libraries"
+GOARCH='' GOOS='' go build -modfile=packaging/nfpm/go.mod -o "$work/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+mkdir -p dist
+for pair in "$@"; do
+	ARCH=${pair%%=*} STAGE=$work/${pair%%=*}
+	export ARCH STAGE
+	stage "$STAGE" "$(realpath "${pair#*=}")"
+	deb=dist/understudy_${DEB_VERSION}_$ARCH.deb
+	"$work/nfpm" package --config packaging/debian/nfpm.yaml --packager deb --target "$deb" >"$work/log" || {
+		cat "$work/log" >&2
+		exit 1
+	}
+	echo "$deb"
+done
