@@ -30,7 +30,7 @@ reported = code=0; DRILL_RESULTS='$(results)'
 report   = || code=$$?; $(GO) run ./drill/report -version '$(VERSION)' dist/drill-results-*.jsonl || code=1; exit $$code
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchain build test race lint demo drill takeover bench lab-up lab-ssh lab-down install clean
+.PHONY: help setup toolchain build test race lint demo drill takeover bench lab-up lab-ssh lab-down pages install uninstall package clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -81,19 +81,25 @@ lab-ssh: toolchain ## log in to a node of that lab: NODE=a
 lab-down: toolchain ## stop that lab and remove all of it
 	$(GO) run ./lab/cmd/lab down
 
-# In bin, not sbin: ssh finds the other node's zfs-replicate on the search path
-# of a login that is not interactive, which has no sbin. The cron file is an
-# example, since it must not run before there is a configuration.
-install: build ## install programs, man pages and completions (DESTDIR, PREFIX)
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8' \
-		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples'
-	set -e; for program in $(programs); do \
-		install -m 0755 "$(bin)/$$program" '$(DESTDIR)$(PREFIX)/bin/'; \
-		GOARCH= $(GO) run -tags man "./cmd/$$program" man '$(DESTDIR)$(PREFIX)/share/man/man8'; \
-		GOARCH= $(GO) run "./cmd/$$program" completion bash \
-			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program"; \
-	done
-	install -m 0644 packaging/cron/zfs-replicate '$(DESTDIR)$(PREFIX)/share/doc/understudy/examples/zfs-replicate.cron'
+# The date of all that is made: that of the commit.
+export SOURCE_DATE_EPOCH ?= $(shell git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)
+
+pages: toolchain
+	@scripts/pages.sh bin/pages -ldflags '$(ldflags)'
+
+# ZSHDIR is where zsh looks for completions.
+export DESTDIR PREFIX ZSHDIR
+
+install: build pages ## install without a package (PREFIX, DESTDIR); docs/packages.md
+	scripts/install.sh install $(bin) bin/pages
+
+uninstall: build pages ## take away what install has put in place, and nothing else
+	scripts/install.sh uninstall $(bin) bin/pages
+
+package: toolchain pages ## make Debian packages for amd64 and arm64 in dist/
+	@$(MAKE) --no-print-directory build GOARCH=amd64
+	@$(MAKE) --no-print-directory build GOARCH=arm64
+	@scripts/package.sh '$(VERSION)' bin/pages amd64=bin arm64=bin/arm64
 
 clean: ## remove what was built (the lab's images stay: lab/README.md)
 	rm -rf bin dist
