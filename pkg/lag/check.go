@@ -26,7 +26,8 @@ type Checker struct {
 	// Told are the problems that this node has told people of, for the others.
 	Told map[string]string
 
-	at time.Time // when the other nodes have answered
+	at    time.Time            // when the other nodes have answered
+	dated map[uint64]time.Time // see Report.dates
 }
 
 // view is what is known of one node.
@@ -57,6 +58,7 @@ func (c *Checker) Check(ctx context.Context, askOthers bool) (*Report, error) {
 		c.Log.Warn().Err(err).Msg("what was measured last is not known")
 		last = nil
 	}
+	c.dated = last.dates()
 	views, err := c.look(ctx, askOthers)
 	if err != nil {
 		return nil, err

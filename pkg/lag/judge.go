@@ -124,7 +124,7 @@ func (c *Checker) date(ctx context.Context, s *Standby, source, v *view) error {
 		switch {
 		case d.State == Missing && c.self(source):
 			unsent = append(unsent, d.Dataset)
-		case d.CommonGUID != 0 && !ours:
+		case d.CommonGUID != 0 && !ours && c.dated[d.CommonGUID].IsZero():
 			if name := c.here(d, source, v); name != "" {
 				foreign = append(foreign, name)
 			}
@@ -143,6 +143,9 @@ func (c *Checker) date(ctx context.Context, s *Standby, source, v *view) error {
 		case d.State == Missing:
 			at = source.inv.Created[d.Dataset]
 		case d.CommonGUID == 0:
+			continue
+		case !ours && !c.dated[d.CommonGUID].IsZero():
+			c.age(d, c.dated[d.CommonGUID])
 			continue
 		case !ours:
 			at = made[c.here(*d, source, v)]

@@ -22,6 +22,24 @@ func (c *Checker) last() (*Report, error) {
 	return &r, nil
 }
 
+// dates are the times of common snapshots, by guid and this node's clock, that
+// a report has. A snapshot's time does not change, and it takes a call to ask
+// for that of one with a name of others.
+func (r *Report) dates() map[uint64]time.Time {
+	dates := map[uint64]time.Time{}
+	if r == nil {
+		return dates
+	}
+	for _, s := range r.Standbys {
+		for _, d := range s.Datasets {
+			if d.CommonGUID != 0 && !d.CommonAt.IsZero() {
+				dates[d.CommonGUID] = d.CommonAt
+			}
+		}
+	}
+	return dates
+}
+
 // Remember keeps a report for the time when a node does not answer. Figures of
 // a standby that was not asked are not newer than those that are remembered.
 func (c *Checker) Remember(r *Report) error {

@@ -87,19 +87,19 @@ const datasetColumns = "name,type,guid,createtxg,written,used,available,referenc
 
 // Datasets lists filesystems and volumes with their snapshots and bookmarks,
 // in the order of their names (parents first). Roots that do not exist are
-// left out. It costs three processes, or six when some roots are recursive and
+// left out. It costs two processes, or four when some roots are recursive and
 // some are not.
 func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
-	return z.datasets(ctx, roots, "snapshot", "bookmark")
+	return z.datasets(ctx, roots, "snapshot,bookmark")
 }
 
 // DatasetsBare is Datasets without the bookmarks, which nobody needs where
-// nothing is sent from; it costs one process less.
+// nothing is sent from.
 func (z *ZFS) DatasetsBare(ctx context.Context, roots []Root) ([]Dataset, error) {
 	return z.datasets(ctx, roots, "snapshot")
 }
 
-func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds ...string) ([]Dataset, error) {
+func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds string) ([]Dataset, error) {
 	var all []Dataset
 	for _, recursive := range []bool{true, false} {
 		var names []string
@@ -116,9 +116,11 @@ func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds ...string) ([]Da
 			return nil, err
 		}
 		if len(datasets) > 0 {
-			if err := z.listSnapshots(ctx, kinds, names, recursive, datasets); err != nil {
+			snaps, err := z.listSnapshots(ctx, kinds, names, recursive)
+			if err != nil {
 				return nil, err
 			}
+			snaps.addTo(datasets)
 		}
 		all = append(all, datasets...)
 	}
@@ -179,77 +181,6 @@ func parseDataset(row []string) (Dataset, error) {
 		}
 	}
 	return d, nil
-}
-
-// listSnapshots fills in the snapshots and bookmarks of datasets.
-func (z *ZFS) listSnapshots(ctx context.Context, kinds, names []string, recursive bool, datasets []Dataset) error {
-	var rows [][]string
-	for _, kind := range kinds { // both at once would leave the fast path
-		more, err := z.snapshotRows(ctx, kind, names, recursive)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, more...)
-	}
-	return addSnapshots(rows, datasets)
-}
-
-// snapshotRows lists snapshots or bookmarks. It asks only for columns that keep
-// "zfs list" on its fast path (openzfs/zfs#14110).
-func (z *ZFS) snapshotRows(ctx context.Context, kind string, names []string, recursive bool) ([][]string, error) {
-	argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kind}, depth(recursive, "1")...)
-	rows, err := z.table(ctx, append(argv, names...))
-	if err != nil {
-		return nil, fmt.Errorf("list %ss of %s: %w", kind, strings.Join(names, ", "), err)
-	}
-	return rows, nil
-}
-
-// addSnapshots adds what snapshotRows has listed to its datasets, in order.
-func addSnapshots(rows [][]string, datasets []Dataset) error {
-	var err error
-	index := make(map[string]int, len(datasets))
-	for i := range datasets {
-		index[datasets[i].Name] = i
-	}
-	for _, row := range rows {
-		if len(row) != 4 {
-			return fmt.Errorf("parse zfs list: %d columns instead of 4 in %q", len(row), strings.Join(row, "\t"))
-		}
-		at := strings.IndexAny(row[0], "@#")
-		if at < 0 {
-			return fmt.Errorf("parse zfs list: %q is not a snapshot", row[0])
-		}
-		i, known := index[row[0][:at]]
-		if !known { // made after the first listing, or a child of a root that is listed alone
-			continue
-		}
-		snap := Snap{Name: row[0][at+1:], Bookmark: row[0][at] == '#'}
-		if snap.GUID, err = strconv.ParseUint(row[1], 10, 64); err != nil {
-			return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
-		}
-		if snap.CreateTXG, err = strconv.ParseUint(row[2], 10, 64); err != nil {
-			return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
-		}
-		if dash(row[3]) != "" {
-			if snap.Clones, err = strconv.Atoi(row[3]); err != nil {
-				return fmt.Errorf("parse zfs list: %s: %w", row[0], err)
-			}
-		}
-		datasets[i].Snapshots = append(datasets[i].Snapshots, snap)
-	}
-	for i := range datasets {
-		slices.SortStableFunc(datasets[i].Snapshots, func(a, b Snap) int {
-			switch {
-			case a.CreateTXG < b.CreateTXG:
-				return -1
-			case a.CreateTXG > b.CreateTXG:
-				return 1
-			}
-			return 0
-		})
-	}
-	return nil
 }
 
 // dash turns the "-" that zfs prints for "none" into the empty string.

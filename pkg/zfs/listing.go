@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// DatasetsAtOnce is Datasets with all its processes at the same time: it takes
+// DatasetsAtOnce is Datasets with its processes at the same time: it takes
 // as long as the longest of them. What changes in between shows in one listing
 // and not in the other, so it is for looking, not for deciding what to send.
 // No root may be listed twice, nor lie within another that is recursive.
@@ -39,18 +39,16 @@ func (z *ZFS) DatasetsAtOnce(ctx context.Context, roots []Root) ([]Dataset, erro
 
 func (z *ZFS) listAtOnce(ctx context.Context, names []string, recursive bool) ([]Dataset, error) {
 	var listing sync.WaitGroup
-	kinds := []string{"snapshot", "bookmark"}
-	rows, errs := make([][][]string, len(kinds)), make([]error, len(kinds)+1)
-	for i, kind := range kinds {
-		listing.Go(func() { rows[i], errs[i] = z.snapshotRows(ctx, kind, names, recursive) })
-	}
+	var snaps *snapshots
+	var failed error
+	listing.Go(func() { snaps, failed = z.listSnapshots(ctx, "snapshot,bookmark", names, recursive) })
 	datasets, err := z.listDatasets(ctx, names, recursive)
 	listing.Wait()
-	errs[len(kinds)] = err
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(failed, err); err != nil {
 		return nil, err
 	}
-	return datasets, addSnapshots(slices.Concat(rows...), datasets)
+	snaps.addTo(datasets)
+	return datasets, nil
 }
 
 // Created returns when datasets, snapshots or bookmarks (full names) were made,

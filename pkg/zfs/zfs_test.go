@@ -2,8 +2,10 @@ package zfs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,12 +78,11 @@ func TestHangIsNamed(t *testing.T) {
 
 func TestDatasets(t *testing.T) {
 	z := fake(t, `case "$*" in
-*"-t snapshot"*)
+*"-t snapshot,bookmark"*)
+	printf 'tank/a b#one\t11\t100\t-\n'
 	printf 'tank/a b@two\t22\t200\t1\n'
 	printf 'tank/a b@one\t11\t100\t0\n'
 	printf 'tank/new@x\t1\t1\t0\n';;
-*"-t bookmark"*)
-	printf 'tank/a b#one\t11\t100\t-\n';;
 *)
 	printf 'tank/vol\tvolume\t8\t9\t0\t1\t2\t3\ttank/a b@one\toff\t-\t-\ton\t-\t-\t-\toff\t1-abc-12\tLce\ttank\n'
 	printf 'tank/a b\tfilesystem\t18446744073709551615\t7\t4096\t1\t2\t3\t-\taes-256-gcm\tavailable\ttank/a b\toff\ton\tyes\t/tank/a b\tlz4\t-\t-\ttank/a b\n'
@@ -99,9 +100,37 @@ esac
 	}
 	if len(a.Snapshots) != 3 || a.Snapshots[2].Full(a.Name) != "tank/a b@two" || a.Snapshots[2].Clones != 1 {
 		t.Errorf("not in the order of createtxg: %+v", a.Snapshots)
+	} else if a.Snapshots[0].Bookmark || !a.Snapshots[1].Bookmark || a.Snapshots[1].GUID != 11 {
+		t.Errorf("a bookmark is not behind its snapshot: %+v", a.Snapshots)
 	}
 	if vol.Type != Volume || vol.Origin != "tank/a b@one" || vol.Encrypted || vol.Container || !vol.Replica() || vol.ResumeToken != "1-abc-12" {
 		t.Errorf("%+v", vol)
+	}
+}
+
+// snapshotRow is a zfs with one dataset and this row in its list of snapshots.
+func snapshotRow(row string) string {
+	return `case "$*" in
+*snapshot*) printf '` + row + `\n';;
+*) printf 'tank\tfilesystem\t8\t9\t0\t1\t2\t3\t-\toff\t-\t-\ton\t-\t-\t-\toff\t-\t-\t-\n';;
+esac`
+}
+
+// However zfs's output is cut up on its way, the rows are the same.
+func TestSnapshotsInPieces(t *testing.T) {
+	text := "tank/a@one\t11\t100\t0\ntank/a@two\t22\t200\t3\ntank/b#x\t33\t300\t-\n"
+	for size := 1; size <= len(text); size++ {
+		s := snapshots{of: map[string][]Snap{}}
+		for piece := range slices.Chunk([]byte(text), size) {
+			if n, err := s.Write(piece); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		datasets := []Dataset{{Name: "tank/a"}, {Name: "tank/b"}}
+		s.addTo(datasets)
+		if got, want := fmt.Sprint(datasets[0].Snapshots, datasets[1].Snapshots, s.err), "[{one 11 100 0 false} {two 22 200 3 false}] [{x 33 300 0 true}] <nil>"; got != want {
+			t.Errorf("in pieces of %d: %s, want %s", size, got, want)
+		}
 	}
 }
 
@@ -109,6 +138,11 @@ func TestDatasetsFailure(t *testing.T) {
 	for _, script := range []string{
 		"echo \"cannot open 'tank': pool I/O is currently suspended\" >&2; exit 1",
 		"printf 'tank\\tfilesystem\\n'",
+		snapshotRow(`tank@a\t1\t2`),
+		snapshotRow(`tank\t1\t2\t-`),
+		snapshotRow(`tank@a\tx\t2\t-`),
+		snapshotRow(`tank@a\t1\tx\t-`),
+		snapshotRow(`tank@a\t1\t2\tx`),
 		"printf 'tank\\tfilesystem\\tx\\t9\\t0\\t1\\t2\\t3\\t-\\toff\\t-\\t-\\ton\\t-\\t-\\t-\\toff\\t-\\t-\\t-\\n'",
 	} {
 		if datasets, err := fake(t, script).Datasets(t.Context(), []Root{{Name: "tank"}}); err == nil {
