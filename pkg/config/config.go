@@ -216,6 +216,8 @@ type Witness struct {
 	// How long a node waits before it takes over from one that can't be
 	// asked: the time in which one that is cut off notices and stops.
 	Delay time.Duration `yaml:"delay" default:"3s"`
+	// An arbiter for those who want to be certain.
+	Etcd Etcd `yaml:"etcd"`
 }
 
 // Failover says how roles change.

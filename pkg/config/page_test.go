@@ -135,7 +135,7 @@ func (p *pageWriter) fallback(k key) string {
 func docComments(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
-	for _, name := range []string{"config.go", "monitor.go"} {
+	for _, name := range []string{"config.go", "monitor.go", "etcd.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -96,6 +96,14 @@ func TestProblems(t *testing.T) {
 		{"thresholds", node + "lag: {warning: 2h}\n",
 			[]string{`FILE:2: lag.warning: 2h is longer than lag.critical, 1h`}},
 
+		{"etcd", node + "witness:\n  etcd:\n    endpoints: ['10.0.0.5:2379', 'http://10.0.0.5:2379']\n    margin: 3s\n    ttl: 6s\n    cert_file: /x\n    user: u\n    prefix: x\n", []string{
+			`FILE:3: witness.etcd.key_file: cert_file and key_file are given together or not at all`,
+			`FILE:3: witness.etcd.password_file: user and password_file are given together or not at all`,
+			`FILE:4: witness.etcd.endpoints[0]: "10.0.0.5:2379" is not a URL such as https://10.0.0.5:2379`,
+			`FILE:4: witness.etcd.endpoints[1]: http://10.0.0.5:2379 is not encrypted, although certificates are given; write https`,
+			`FILE:5: witness.etcd.margin: 3s is too short: containers get at least 1s of services.stop_timeout, and killing and the datasets need 4s; give 5s or more`,
+			`FILE:6: witness.etcd.ttl: 6s leaves no time for two attempts to renew before the margin of 3s begins; give 8s or more`,
+			`FILE:9: witness.etcd.prefix: "x" is not a path such as /understudy/home/`}},
 		{"nothing kept", node + "replication:\n  keep: {last: 0}\n", []string{
 			`FILE:3: replication.keep.last: must be at least 1: the newest snapshot is what the next run starts from`}},
 		{"prefix", node + "replication: {prefix: 'a@b'}\n",

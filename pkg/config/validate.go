@@ -26,6 +26,7 @@ func (c *Config) validate(found *problems) {
 	k.durations()
 	k.services()
 	k.witness()
+	k.etcd()
 	k.keepalived()
 	k.monitoring()
 	k.images()
@@ -133,6 +134,10 @@ func (k checker) paths() {
 		{"ssh.known_hosts_file", c.SSH.KnownHostsFile},
 		{"services.directory", c.Services.Directory},
 		{"services.socket", c.Services.Socket},
+		{"witness.etcd.cert_file", c.Witness.Etcd.CertFile},
+		{"witness.etcd.key_file", c.Witness.Etcd.KeyFile},
+		{"witness.etcd.ca_file", c.Witness.Etcd.CAFile},
+		{"witness.etcd.password_file", c.Witness.Etcd.PasswordFile},
 		{"keepalived.password_file", c.Keepalived.PasswordFile},
 		{"keepalived.file", c.Keepalived.File},
 		{"keepalived.programs", c.Keepalived.Programs},

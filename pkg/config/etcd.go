@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+// Etcd is a lease that a node must hold to be active: of all nodes, however
+// they are cut off from each other, at most one has it.
+type Etcd struct {
+	// The members of an etcd cluster: https://10.0.0.5:2379. An odd number on
+	// machines of which one may fail. Empty: no lease is needed.
+	Endpoints []string `yaml:"endpoints"`
+	// How long the lease lasts when it is not renewed: another node takes over
+	// from one that was lost without a word after at most this long.
+	TTL time.Duration `yaml:"ttl" default:"15s"`
+	// How long before the lease ends a node that can't renew it begins to give
+	// up. All must have stopped by its end: containers get what this leaves of
+	// services.stop_timeout, 4s being kept for killing and for the datasets.
+	Margin time.Duration `yaml:"margin" default:"5s"`
+	// How long etcd may take to answer one request.
+	Timeout time.Duration `yaml:"timeout" default:"2s"`
+	// Where in etcd the lease is kept; each pair has a prefix of its own.
+	Prefix string `yaml:"prefix" default:"/understudy/"`
+	// Certificate that this node shows etcd. Empty: none.
+	CertFile string `yaml:"cert_file"`
+	// Its key.
+	KeyFile string `yaml:"key_file"`
+	// Authority that has signed etcd's certificate. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
+	// User to log in to etcd as. Empty: none.
+	User string `yaml:"user"`
+	// File with that user's password, which only root reads.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Configured says whether a lease is needed to be active.
+func (e Etcd) Configured() bool { return len(e.Endpoints) > 0 }
+
+const (
+	// StopReserve is what of a lease's last time is kept for killing what has
+	// not stopped and for making the datasets read-only.
+	StopReserve = 4 * time.Second
+	// HurriedStop is what containers get at least, and no more where a node is
+	// cut off and another one waits for it.
+	HurriedStop = time.Second
+)
+
+// RenewEvery is how often the lease is renewed: several attempts may fail
+// before it is given up.
+func (e Etcd) RenewEvery() time.Duration { return max((e.TTL-e.Margin)/5, 200*time.Millisecond) }
+
+func (k checker) etcd() {
+	e, at := k.config.Witness.Etcd, "witness.etcd."
+	if !e.Configured() {
+		return
+	}
+	for i, endpoint := range e.Endpoints {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" || u.Path != "" && u.Path != "/" {
+			k.bad(fmt.Sprintf("%sendpoints[%d]", at, i), "%q is not a URL such as https://10.0.0.5:2379", endpoint)
+			continue
+		}
+		if u.Scheme == "http" && e.CertFile+e.CAFile != "" {
+			k.bad(fmt.Sprintf("%sendpoints[%d]", at, i), "%s is not encrypted, although certificates are given; write https", endpoint)
+		}
+		if vip, known := k.config.virtualAddress(); known && u.Hostname() == vip.String() {
+			k.bad(fmt.Sprintf("%sendpoints[%d]", at, i), "%s is virtual_ip, which moves with the lease; take another host", vip)
+		}
+	}
+	if (e.CertFile == "") != (e.KeyFile == "") {
+		k.bad(at+"key_file", "cert_file and key_file are given together or not at all")
+	}
+	if (e.User == "") != (e.PasswordFile == "") {
+		k.bad(at+"password_file", "user and password_file are given together or not at all")
+	}
+	if !strings.HasPrefix(e.Prefix, "/") || path.Clean(e.Prefix)+"/" != e.Prefix {
+		k.bad(at+"prefix", "%q is not a path such as /understudy/home/", e.Prefix)
+	}
+	k.leaseTimes(e, at)
+}
+
+// leaseTimes checks that a node which can't renew has time to notice, and to
+// stop.
+func (k checker) leaseTimes(e Etcd, at string) {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"ttl", e.TTL}, {"margin", e.Margin}, {"timeout", e.Timeout}} {
+		if d.value <= 0 {
+			k.bad(at+d.name, "must be longer than 0")
+			return
+		}
+	}
+	if e.TTL%time.Second != 0 || e.TTL < 2*time.Second {
+		k.bad(at+"ttl", "%s is not a whole number of seconds, at least 2", formatDuration(e.TTL))
+	}
+	stop := min(k.config.Services.StopTimeout, HurriedStop)
+	if need := stop + StopReserve; e.Margin < need {
+		k.bad(at+"margin", "%s is too short: containers get at least %s of services.stop_timeout, and killing and the datasets need %s; give %s or more",
+			formatDuration(e.Margin), formatDuration(stop), formatDuration(StopReserve), formatDuration(need))
+	}
+	if least := e.Margin + 2*e.Timeout + time.Second; e.TTL < least {
+		k.bad(at+"ttl", "%s leaves no time for two attempts to renew before the margin of %s begins; give %s or more", formatDuration(e.TTL), formatDuration(e.Margin), formatDuration(least))
+	}
+}

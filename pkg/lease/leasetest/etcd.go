@@ -1,0 +1,140 @@
+// Package leasetest runs a real etcd on loopback for tests.
+package leasetest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// Program is Debian's etcd, which `make setup` installs.
+const Program = "/usr/bin/etcd"
+
+// patience is how long etcd may take to answer on a busy machine.
+const patience = 30 * time.Second
+
+// Server is one etcd, a cluster by itself. It ends with the test, or with the
+// test's process.
+type Server struct {
+	Endpoint string
+	Client   *clientv3.Client
+
+	t    *testing.T
+	argv []string
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+}
+
+// Missing skips a test that needs etcd where there is none, or fails it where
+// nothing may be skipped.
+func Missing(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(Program); err == nil {
+		return
+	}
+	if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
+		t.Fatalf("%s is missing; run make setup", Program)
+	}
+	t.Skipf("NOT RUN HERE: %s is missing; run make setup", Program)
+}
+
+// Start starts an etcd with an empty folder of its own.
+func Start(t *testing.T, args ...string) *Server {
+	t.Helper()
+	Missing(t)
+	client, peer := free(t), free(t)
+	s := &Server{t: t, Endpoint: "http://" + client}
+	s.argv = append(Args(t.TempDir(), "http://"+client, "http://"+peer), args...)
+	s.Run()
+	t.Cleanup(func() {
+		s.End()
+		if t.Failed() {
+			t.Logf("etcd said:\n%s", s.log.String())
+		}
+	})
+	return s
+}
+
+// Args are the arguments of an etcd that is a cluster by itself.
+func Args(dir, client, peer string) []string {
+	return []string{Program, "--name", "test", "--data-dir", dir, "--unsafe-no-fsync",
+		"--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
+		"--logger", "zap", "--log-level", "error"}
+}
+
+// Run starts it again, with what it had.
+func (s *Server) Run() {
+	s.t.Helper()
+	s.cmd = exec.Command(s.argv[0], s.argv[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if runtime.GOARCH != "amd64" {
+		s.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH="+runtime.GOARCH) // older ones ask for it
+	}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.Endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.Client = client
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	for {
+		one, done := context.WithTimeout(ctx, time.Second)
+		_, err := client.Get(one, "is it up")
+		done()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			s.t.Fatalf("etcd does not answer: %v\n%s", err, s.log.String())
+		}
+	}
+}
+
+// End kills it, if it runs.
+func (s *Server) End() {
+	if s.cmd == nil {
+		return
+	}
+	s.Client.Close()
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait() // it was killed
+	s.cmd = nil
+}
+
+// Freeze lets it hang until Thaw: it accepts connections and says nothing.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(number syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(number); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// free is an address on which nobody listened just now.
+func free(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
