@@ -83,7 +83,7 @@ type rect struct {
 type tick struct{ X, Text, Anchor, Class string }
 
 func newPage(results []Result, version string) page {
-	p := page{Version: version, Results: results, AllPassed: true, Kept: strings.ReplaceAll(keptMeans, "\n", " ") + "."}
+	p := page{Version: version, Results: results, AllPassed: true, Kept: "D" + strings.ReplaceAll(keptMeans[1:], "\n", " ") + "."}
 	var address, projects []float64
 	nodes := nodesOf(results)
 	for i, r := range results {
@@ -196,8 +196,11 @@ func newRow(r Result, id string, nodes []string) row {
 	}
 	for _, at := range ticks(from, to) {
 		anchor := "middle"
-		if (to-at)/(to-from) < 0.03 {
+		switch {
+		case (to-at)/(to-from) < 0.03:
 			anchor = "end"
+		case (at-from)/(to-from) < 0.03:
+			anchor = "start"
 		}
 		one.Ticks = append(one.Ticks, tick{X: percent(at), Text: fmt.Sprintf("%g", at), Anchor: anchor})
 		one.Lines = append(one.Lines, tick{X: percent(at), Class: "grid"})
@@ -213,12 +216,13 @@ func (one *row) mark(r Result, percent func(float64) string) {
 		one.Lines = append(one.Lines, tick{X: percent(at), Class: "mark"})
 	}
 	_, to := extent(r.Lanes)
-	served := tick{X: percent(r.Projects), Text: fmt.Sprintf("all served: %.1f s", r.Projects), Anchor: "start"}
-	if r.Projects > to*0.7 {
+	all := max(r.Traefik, r.Projects)
+	served := tick{X: percent(all), Text: fmt.Sprintf("all served: %.1f s", all), Anchor: "start"}
+	if all > to*0.7 {
 		served.Anchor = "end"
 	}
 	one.Marks = append(one.Marks, served)
-	if served.Anchor == "start" && r.Projects > to/4 || r.Projects > to*0.9 {
+	if served.Anchor == "start" && all > to/4 || all > to*0.9 { // or the two would overlap
 		one.Marks = append(one.Marks, tick{X: percent(0), Text: "fault", Anchor: "start"})
 	}
 }
