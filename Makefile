@@ -5,6 +5,11 @@ GO      ?= go
 GOARCH  ?= $(shell $(GO) env GOARCH)
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# Where zsh looks for completions, if not under PREFIX.
+ZSHDIR  ?=
+places   = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' ZSHDIR='$(ZSHDIR)'
+# For which a package is made.
+ARCHS   ?= amd64 arm64
 # Kind of the lab's nodes: ns (namespaces, ZFS simulated) or vm (QEMU, all real).
 LAB     ?= ns
 # safe.directory: under sudo the checkout belongs to somebody else.
@@ -82,24 +87,20 @@ lab-down: toolchain ## stop that lab and remove all of it
 	$(GO) run ./lab/cmd/lab down
 
 # The date of all that is made: that of the commit.
-export SOURCE_DATE_EPOCH ?= $(shell git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)
+pages package: export SOURCE_DATE_EPOCH ?= $(shell git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 0)
 
 pages: toolchain
-	@scripts/pages.sh bin/pages -ldflags '$(ldflags)'
+	@scripts/pages.sh bin/pages
 
-# ZSHDIR is where zsh looks for completions.
-export DESTDIR PREFIX ZSHDIR
-
-install: build pages ## install without a package (PREFIX, DESTDIR); docs/packages.md
-	scripts/install.sh install $(bin) bin/pages
+install: build pages ## install without a package (PREFIX, DESTDIR): docs/packages.md
+	@$(places) scripts/install.sh install $(bin) bin/pages
 
 uninstall: build pages ## take away what install has put in place, and nothing else
-	scripts/install.sh uninstall $(bin) bin/pages
+	@$(places) scripts/install.sh uninstall $(bin) bin/pages
 
-package: toolchain pages ## make Debian packages for amd64 and arm64 in dist/
-	@$(MAKE) --no-print-directory build GOARCH=amd64
-	@$(MAKE) --no-print-directory build GOARCH=arm64
-	@scripts/package.sh '$(VERSION)' bin/pages amd64=bin arm64=bin/arm64
+package: pages ## make Debian packages in dist/ (ARCHS="amd64 arm64")
+	@set -e; for arch in $(ARCHS); do $(MAKE) --no-print-directory build GOARCH=$$arch; done
+	@scripts/package.sh '$(VERSION)' bin/pages $(foreach arch,$(ARCHS),$(arch)=bin$(if $(filter-out amd64,$(arch)),/$(arch)))
 
 clean: ## remove what was built (the lab's images stay: lab/README.md)
 	rm -rf bin dist

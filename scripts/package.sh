@@ -19,23 +19,6 @@ cd "$(dirname "$0")/.."
 umask 022
 export LC_ALL=C TZ=UTC
 
-# deb_version DESCRIBED: what dpkg orders as the commits follow each other. v1.2.3
-# is 1.2.3; three commits later, 1.2.3+3.gb8d75e4; before the first tag, 0~ and the
-# commit's date.
-deb_version() {
-	local version=$1 dirty=
-	case $version in *-dirty) dirty=+dirty version=${version%-dirty} ;; esac
-	if [[ $version =~ ^v([0-9][0-9A-Za-z.]*)(-([0-9]+)-(g[0-9a-f]+))?$ ]]; then
-		version=${BASH_REMATCH[1]}${BASH_REMATCH[3]:+"+${BASH_REMATCH[3]}.${BASH_REMATCH[4]}"}
-	elif [[ $version =~ ^v([0-9][0-9A-Za-z.]*)-([0-9A-Za-z.]+)(-([0-9]+)-(g[0-9a-f]+))?$ ]]; then
-		# A candidate, v1.2.3-rc.1, comes before 1.2.3.
-		version=${BASH_REMATCH[1]}~${BASH_REMATCH[2]}${BASH_REMATCH[4]:+"+${BASH_REMATCH[4]}.${BASH_REMATCH[5]}"}
-	else
-		version=0~$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).${version//[^0-9A-Za-z.]/.}
-	fi
-	echo "$version$dirty"
-}
-
 # licenses: those of all libraries that are in the programs, and Go's own.
 licenses() {
 	local module folder file
@@ -70,7 +53,7 @@ stage() {
 	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
-DEB_VERSION=$(deb_version "$described")
+DEB_VERSION=$(scripts/debversion.sh "$described")
 export DEB_VERSION GOFLAGS="${GOFLAGS:-}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -79,6 +62,7 @@ licenses | gzip -9n >"$libraries"
 GOARCH='' GOOS='' go build -modfile=packaging/nfpm/go.mod -o "$work/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 mkdir -p dist
+rm -f dist/understudy_*.deb # of other versions
 for pair in "$@"; do
 	ARCH=${pair%%=*} STAGE=$work/${pair%%=*}
 	export ARCH STAGE

@@ -1,27 +1,26 @@
 #!/usr/bin/env bash
 # Generates the man pages and the completions of all programs from their commands.
 #
-#   scripts/pages.sh FOLDER [-ldflags …]
+#   scripts/pages.sh FOLDER
 #
 # They are the same for every architecture; the programs that write them are
 # built for this machine, with what writes man pages, and thrown away.
 # SOURCE_DATE_EPOCH is the pages' date.
 set -euo pipefail
 
-[ $# -ge 1 ] || {
+[ $# -eq 1 ] || {
 	echo "usage: scripts/pages.sh FOLDER" >&2
 	exit 64
 }
 mkdir -p "$1"
 to=$(realpath "$1")
-shift
 cd "$(dirname "$0")/.."
 
 rm -rf "$to"/{man,bash,zsh,fish}
 mkdir -p "$to"/{man,bash,zsh,fish}
 programs=$(mktemp -d)
 trap 'rm -rf "$programs"' EXIT
-env -u GOARCH -u GOOS CGO_ENABLED=0 go build -trimpath -tags man "$@" -o "$programs/" ./cmd/...
+env -u GOARCH -u GOOS CGO_ENABLED=0 go build -trimpath -tags man -o "$programs/" ./cmd/...
 for program in "$programs"/*; do
 	name=${program##*/}
 	"$program" man "$to/man"

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Prints a version as Debian writes it, such that dpkg orders them as the commits
+# follow each other.
+#
+#   scripts/debversion.sh VERSION
+#
+# VERSION is what `git describe` says: v1.2.3 is 1.2.3, three commits later it is
+# 1.2.3+3.gb8d75e4, and the candidate v1.2.3-rc.1 comes before as 1.2.3~rc.1. What
+# has no tag before it is 0~ and the commit's date (SOURCE_DATE_EPOCH).
+set -euo pipefail
+
+[ $# -eq 1 ] || {
+	echo "usage: scripts/debversion.sh VERSION" >&2
+	exit 64
+}
+version=${1%-dirty}
+dirty=
+[ "$version" = "$1" ] || dirty=+dirty
+
+readonly number='([0-9]+(\.[0-9]+)*)' later='(-([0-9]+)-(g[0-9a-f]+))'
+if [[ $version =~ ^v$number(-([0-9A-Za-z.]+))?$later?$ ]]; then
+	version=${BASH_REMATCH[1]}${BASH_REMATCH[4]:+"~${BASH_REMATCH[4]}"}
+	version+=${BASH_REMATCH[6]:+"+${BASH_REMATCH[6]}.${BASH_REMATCH[7]}"}
+else
+	version=0~$(date -u -d "@${SOURCE_DATE_EPOCH:-0}" +%Y%m%d%H%M%S).${version//[^0-9A-Za-z.]/.}
+fi
+echo "$version$dirty"
