@@ -1,6 +1,7 @@
 // Package config owns the configuration: its keys, their defaults, where
 // their values come from (flag, then environment, then file, then default)
-// and every check that needs nothing but the configuration itself.
+// and every check that needs nothing but the configuration itself. It is the
+// only importer of viper.
 //
 // It is strict, since a mistyped key that is ignored costs data later: an
 // unknown key, a key given twice, a duration without a unit or a dataset name

@@ -18,7 +18,7 @@ import (
 // kilobytes.
 const maxFileSize = 1 << 20
 
-// reader turns one YAML file into a tree of checked values.
+// reader turns one YAML file into a tree of checked values for viper.
 type reader struct {
 	file     string
 	problems *problems
@@ -179,7 +179,7 @@ func (r *reader) single(node *yaml.Node, k key, path string) any {
 }
 
 // list reads a list of mappings; each element gets the defaults of the keys
-// that it does not give.
+// that it does not give, since viper knows no defaults within lists.
 func (r *reader) list(node *yaml.Node, k key, path string) any {
 	if node.Tag == "!!null" {
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
 )
 
 // LoadOptions says where values may come from.
@@ -41,14 +42,19 @@ func Load(o LoadOptions) (*Config, error) {
 	root := schema()
 	found := &problems{file: file}
 	given := sources{}
+	v := viper.New()
 
 	r := reader{file: file, problems: found, sources: given}
-	values := r.read(data, root)
+	if err := v.MergeConfigMap(r.read(data, root)); err != nil {
+		return nil, fmt.Errorf("merge config %s: %w", file, err)
+	}
 	if r.broken {
 		return nil, found.err()
 	}
-	putEnv(values, o.Env, root, found, given)
-	if err := putFlags(values, o.Flags, root, found, given); err != nil {
+	if err := v.MergeConfigMap(fromEnv(o.Env, root, found, given)); err != nil {
+		return nil, fmt.Errorf("merge environment: %w", err)
+	}
+	if err := setFlags(v, o.Flags, root, found, given); err != nil {
 		return nil, err
 	}
 
@@ -57,11 +63,12 @@ func Load(o LoadOptions) (*Config, error) {
 	root.setDefaults(all)
 	// The values have their final types already, so anything that does not
 	// fit is a bug here and not the user's mistake.
-	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{Result: c, TagName: "yaml", ErrorUnused: true})
+	err = v.UnmarshalExact(c, func(d *mapstructure.DecoderConfig) {
+		d.TagName = "yaml"
+		d.DecodeHook = nil
+		d.WeaklyTypedInput = false
+	})
 	if err != nil {
-		return nil, fmt.Errorf("decode config %s: %w", file, err)
-	}
-	if err := decoder.Decode(values); err != nil {
 		return nil, fmt.Errorf("decode config %s: %w", file, err)
 	}
 	root.inherit(all, given)
@@ -72,8 +79,9 @@ func Load(o LoadOptions) (*Config, error) {
 	return c, nil
 }
 
-// putEnv puts what the environment gives above the file's values.
-func putEnv(values map[string]any, env func(string) string, root key, found *problems, given sources) {
+// fromEnv returns the values that the environment gives.
+func fromEnv(env func(string) string, root key, found *problems, given sources) map[string]any {
+	values := map[string]any{}
 	root.walk(func(k key) {
 		if k.path == "" || k.typ.Kind() == reflect.Struct {
 			return
@@ -95,6 +103,7 @@ func putEnv(values map[string]any, env func(string) string, root key, found *pro
 		given[k.path] = at
 		put(values, k.path, value)
 	})
+	return values
 }
 
 // put stores value under a dotted path in nested maps.
@@ -114,8 +123,8 @@ func put(values map[string]any, path string, value any) {
 	}
 }
 
-// putFlags puts the flags that were given above everything else.
-func putFlags(values map[string]any, flags map[string]*pflag.Flag, root key, found *problems, given sources) error {
+// setFlags puts the flags that were given above everything else.
+func setFlags(v *viper.Viper, flags map[string]*pflag.Flag, root key, found *problems, given sources) error {
 	if len(flags) == 0 {
 		return nil
 	}
@@ -142,14 +151,13 @@ func putFlags(values map[string]any, flags map[string]*pflag.Flag, root key, fou
 			continue
 		}
 		given[path] = at
-		put(values, path, value)
+		v.Set(path, value)
 	}
 	return nil
 }
 
 // setDefaults gives each key outside of lists its default. It writes them right
-// into the struct: most keys are never given, and decoding them all would be half
-// of what loading costs.
+// into the struct: as values of viper's they would be half of what loading costs.
 func (k key) setDefaults(v reflect.Value) {
 	for _, sub := range k.sub {
 		field := v.Field(sub.index)
