@@ -27,7 +27,7 @@ services, or stops them and gives the data up. The newest wish always wins.`,
 	}
 	c.AddCommand(
 		newEvent(p), newWish(p, state.WishMaster), newWish(p, state.WishBackup), newWish(p, state.WishFault), newWish(p, state.WishStop),
-		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newHold(p), newRelease(p), newSwitchover(p), newDrain(p), newResolve(p),
+		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newDrain(p), newResolve(p),
 		newStatus(p), newDoctor(p), newHistory(p), newPeer(p), newGate(p), newKeepalived(p),
 		newDeliver(p), newTestNotification(p), cli.ConfigCommand(p),
 	)

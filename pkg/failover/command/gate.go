@@ -28,11 +28,18 @@ var allowed = []string{
 	"image-sync manifest -o json",
 }
 
-// export is the one command of which a part may differ: the images' ids.
-const export = "image-sync export"
+// Of these a part may differ: the images' ids, and the name of the node that
+// asks, at the end of its drill, for what it has handed over.
+const (
+	export = "image-sync export"
+	giving = "failover-notify switchover --return"
+)
 
 // imageID is an image's id, never its name.
 var imageID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// nodeName is the name of a node, never a flag.
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // programFolders are where our programs may lie, besides the folder of this one.
 var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
@@ -71,7 +78,7 @@ func newGate(p *cli.Process) *cobra.Command {
 		Use:   "gate",
 		Short: "Let another node's key run what it needs, and nothing else",
 		Long: `Run what another node asks for over ssh, if it is one of these, word for word; an
-ID is an image's, sha256: and 64 digits and letters:
+ID is an image's, sha256: and 64 digits and letters, and NODE a node's name:
 
   ` + strings.Join(choices(), "\n  ") + `
 
@@ -119,7 +126,7 @@ func admit(asked string) ([]string, error) {
 	}
 	words := slices.Clone(argv)
 	words[0] = filepath.Base(words[0])
-	if !slices.Contains(allowed, strings.Join(words, " ")) && !exports(words) {
+	if !slices.Contains(allowed, strings.Join(words, " ")) && !exports(words) && !returns(words) {
 		return nil, &gateError{asked}
 	}
 	return argv, nil
@@ -131,8 +138,21 @@ func exports(words []string) bool {
 		!slices.ContainsFunc(words[2:], func(word string) bool { return !imageID.MatchString(word) })
 }
 
+// returns says whether words ask this node to hand over to another one, or to
+// look whether it could. Whether there is a node of that name, and whether it is
+// ready, the switchover itself says.
+func returns(words []string) bool {
+	if len(words) < 6 || strings.Join(words[:3], " ") != giving || !nodeName.MatchString(words[3]) {
+		return false
+	}
+	rest := strings.Join(words[4:], " ")
+	return rest == "-o json" || rest == "-o json --dry-run"
+}
+
 // choices are what this key is for, in words.
-func choices() []string { return append(slices.Clone(allowed), export+" ID...") }
+func choices() []string {
+	return append(slices.Clone(allowed), export+" ID...", giving+" NODE -o json [--dry-run]")
+}
 
 // locate finds one of our programs: in the folder of this one, or where programs
 // are installed. A path must lead to one of these.

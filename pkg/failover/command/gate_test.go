@@ -13,6 +13,7 @@ func TestAdmit(t *testing.T) {
 		"failover-notify peer -o json",
 		"failover-notify status --local -o json",
 		"image-sync manifest -o json",
+		"failover-notify switchover --return a -o json", "/usr/bin/failover-notify switchover --return node-2.lan -o json --dry-run",
 		"image-sync export sha256:" + strings.Repeat("0a", 32),
 		"/usr/bin/image-sync export sha256:" + strings.Repeat("0a", 32) + " sha256:" + strings.Repeat("f1", 32),
 	} {
@@ -24,6 +25,9 @@ func TestAdmit(t *testing.T) {
 	for _, asked := range []string{
 		"", " ", "sh", "zfs-replicate", "zfs-replicate receiver ", " zfs-replicate receiver", "zfs-replicate  receiver",
 		"zfs-replicate receiver --config=/tmp/x", "zfs-replicate run", "failover-notify peer", "failover-notify peer -o text",
+		"failover-notify switchover", "failover-notify switchover -o json", "failover-notify switchover --return a", "failover-notify switchover --to a -o json",
+		"failover-notify switchover --return --force -o json", "failover-notify switchover --return a -o text", "failover-notify switchover --return a -o json --to b",
+		"failover-notify switchover --return a b -o json", "failover-notify switchover --return -o json", "failover-notify drill",
 		"failover-notify master", "zfs-replicate receiver\n", "zfs-replicate\treceiver", "zfs-replicate receiver;id",
 		"image-sync", "image-sync export", "image-sync export ID...", "image-sync export web:1", "image-sync export -o sha256:" + strings.Repeat("0a", 32),
 		"image-sync export sha256:" + strings.Repeat("0a", 31), "image-sync export sha256:" + strings.Repeat("0A", 32),

@@ -17,7 +17,7 @@ import (
 // newSwitchover returns the command "switchover".
 func newSwitchover(p *cli.Process) *cobra.Command {
 	out := output{}
-	to, dryRun := "", false
+	to, back, dryRun := "", "", false
 	c := &cobra.Command{
 		Use:   "switchover",
 		Short: "Hand the active role over to another node, without loss",
@@ -36,6 +36,13 @@ fails before that starts everything here again.`,
 			if err != nil {
 				return err
 			}
+			if back != "" {
+				moved, err := n.Return(c.Context(), back, dryRun)
+				if err != nil {
+					return err
+				}
+				return printed(report.JSON(p.Stdout, moved))
+			}
 			result, err := n.Switchover(c.Context(), to, dryRun)
 			if out.json() {
 				if printErr := printed(report.JSON(p.Stdout, result)); printErr != nil {
@@ -50,6 +57,8 @@ fails before that starts everything here again.`,
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the only other one)")
+	c.Flags().StringVar(&back, "return", "", "hand over to the `node` whose drill it is (other nodes ask so)")
+	c.Flags().Lookup("return").Hidden = true
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")
 	out.addTo(c)
 	return c

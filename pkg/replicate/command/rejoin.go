@@ -1,15 +1,12 @@
 package command
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
@@ -107,21 +104,8 @@ node asks this over ssh when it rejoins. It changes nothing.`,
 // confirm shows a person what it is about, and asks. Where nobody is there it is
 // a mistake not to say --yes.
 func confirm(p *cli.Process, question string, show func(io.Writer) error) error {
-	in, ok := p.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) || !p.StderrTerminal {
-		return cli.Usagef("nobody can be asked here: give --yes, or look first with --dry-run")
-	}
-	if err := show(p.Stderr); err != nil {
-		return printed(err)
-	}
-	fmt.Fprintf(p.Stderr, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
+	if yes, err := p.Confirm(question, show); yes || err != nil {
+		return err
 	}
 	return &replicate.Refusal{What: "not confirmed: nothing was changed", Advice: "answer y, or give --yes"}
 }

@@ -1,0 +1,81 @@
+package failover
+
+import (
+	"context"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// sendRest is the step of a handover that sends what was written last.
+const sendRest = "send the rest"
+
+// Moved is a switchover that was made, with what its parts took.
+type Moved struct {
+	Switched
+	Times Times `json:"times"`
+}
+
+// Times are the parts of a switchover in which nothing serves, in seconds.
+type Times struct {
+	// Stop is how long the services took to stop and the data to be given up.
+	Stop float64 `json:"stop_seconds"`
+	// Send is how long the last increment took.
+	Send float64 `json:"send_seconds"`
+	// Address is how long the other node took to have the floating address and be
+	// asked to be active, and Projects how long from then until all ran there.
+	Address  float64 `json:"address_seconds"`
+	Projects float64 `json:"projects_seconds"`
+}
+
+// move hands over and looks what each part took.
+func (n *Node) move(ctx context.Context, peer config.Node) (Moved, error) {
+	switched, err := n.Switchover(ctx, peer.Name, false)
+	if err != nil {
+		return Moved{Switched: switched}, err
+	}
+	return Moved{switched, n.times(ctx, peer)}, nil
+}
+
+// times are those of a switchover that has just come to its end. A part that is
+// not known is 0: what it took is nothing to fail for.
+func (n *Node) times(ctx context.Context, peer config.Node) Times {
+	role, err := n.State.Role()
+	if err != nil || role.Transition == nil {
+		return Times{}
+	}
+	given, times := *role.Transition, givenAway(*role.Transition)
+	asked := n.Now()
+	answer, err := n.Peers.Ask(ctx, peer)
+	if err != nil || answer.Transition == nil || answer.Transition.To != state.RoleActive {
+		return times
+	}
+	taken := *answer.Transition
+	times.Projects = max(0, taken.Ended.Sub(taken.Started).Seconds())
+	ahead := ahead(asked, n.Now(), answer.Time)
+	times.Address = max(0, taken.Started.Add(-ahead).Sub(given.Ended).Seconds())
+	return times
+}
+
+// givenAway reads the first two parts from the node that handed over.
+func givenAway(t state.Transition) Times {
+	for _, step := range t.Steps {
+		if step.Name == sendRest {
+			return Times{Stop: step.Started.Sub(t.Started).Seconds(), Send: step.Seconds}
+		}
+	}
+	return Times{Stop: t.Ended.Sub(t.Started).Seconds()}
+}
+
+// ahead is how far another node's clock is ahead of this one's, by an answer that
+// came between two moments. Clocks that may be equal are taken for equal.
+func ahead(asked, answered, theirs time.Time) time.Duration {
+	switch {
+	case theirs.Before(asked):
+		return theirs.Sub(asked)
+	case theirs.After(answered):
+		return theirs.Sub(answered)
+	}
+	return 0
+}
