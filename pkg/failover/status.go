@@ -9,6 +9,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/notify"
 )
 
 // statusTimeout bounds each part of a status that asks ZFS or the engine. Other
@@ -23,6 +24,8 @@ type Status struct {
 	Services    *ServicesStatus    `json:"services,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
+	// Notifications is how the ways to people do; nil where nobody is told.
+	Notifications *notify.Health `json:"notifications,omitempty"`
 }
 
 // ServicesStatus is what runs.
@@ -98,6 +101,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	// alerts say why.
 	kept, keptErr := n.Address.Kept()
 	s.Kept = !n.Address.Configured() || keptErr == nil && kept
+	s.Notifications = notify.Open(n.Config, n.State).Health()
 	looking.Wait()
 	if err != nil {
 		return s, err

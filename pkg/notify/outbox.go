@@ -150,6 +150,7 @@ type try struct {
 	OK       time.Time `json:"ok,omitzero"`
 	Error    string    `json:"error,omitempty"`
 	Failures int       `json:"failures,omitempty"` // in a row
+	Since    time.Time `json:"since,omitzero"`     // of the first of these
 	Next     time.Time `json:"next,omitzero"`      // when to try again
 }
 
@@ -184,28 +185,14 @@ func (s *Spool) Tried(channel Channel, now time.Time, failure string) error {
 	}
 	t.Name, t.Error = channel.Name, failure
 	if failure == "" {
-		t.OK, t.Failures, t.Next = now, 0, time.Time{}
+		t.OK, t.Failures, t.Since, t.Next = now, 0, time.Time{}, time.Time{}
 	} else {
-		t.Failures++
+		if t.Failures++; t.Since.IsZero() {
+			t.Since = now
+		}
 		t.Next = now.Add(min(time.Minute<<min(t.Failures-1, 10), maxPause))
 	}
 	return save(filepath.Join(s.path, triesFile), tries)
-}
-
-// Failing are the channels that have failed in a row so often that it is no
-// accident, with what they said.
-func (s *Spool) Failing() []string {
-	if s == nil {
-		return nil
-	}
-	var failing []string
-	for _, t := range s.tries() {
-		if t.Failures >= 3 {
-			failing = append(failing, t.Error)
-		}
-	}
-	slices.Sort(failing)
-	return failing
 }
 
 // AnyDue says whether one of the messages waits for a channel that is to be

@@ -1,8 +1,10 @@
 package notify
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,7 @@ func sorted(t *testing.T, s *Spool, now time.Time) []*Message {
 
 func TestNoSpoolTakesAnything(t *testing.T) {
 	var s *Spool
-	if err := s.Put(Notice{}); err != nil || s.Pending() || s.Told() != nil || s.Failing() != nil {
+	if err := s.Put(Notice{}); err != nil || s.Pending() || s.Told() != nil || s.Health() != nil {
 		t.Error("a spool that is not there does something")
 	}
 }
@@ -144,11 +146,58 @@ func TestAFailingChannelIsLeftAlone(t *testing.T) {
 		}
 		now = now.Add(pause)
 	}
-	if got := s.Failing(); len(got) != 1 || got[0] != "down" {
-		t.Errorf("%v", got)
-	}
-	if err := s.Tried(c, now, ""); err != nil || !s.Due("c", now) || s.Failing() != nil {
+	if err := s.Tried(c, now, ""); err != nil || !s.Due("c", now) {
 		t.Errorf("%v", err)
+	}
+}
+
+// What status and doctor say: which channel fails, with what, since when, and
+// how much waits for it; nothing of what is secret, or gone from the file.
+func TestHealth(t *testing.T) {
+	s := openSpool(t)
+	s.cfg.URLsFile = secretFile(t, 0o600, "ntfy://example.com/sEcReT\nhttps://example.com/sEcReT\n")
+	channels, err := Channels(s.cfg.URLsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(Notice{From: "x", Level: Critical, Time: noon, Title: "it burns"}); err != nil {
+		t.Fatal(err)
+	}
+	messages := sorted(t, s, noon)
+	for i := range 2 {
+		if err := s.Tried(channels[0], noon.Add(time.Duration(i)*time.Minute), "ntfy (line 1): 403 Forbidden"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Tried(Channel{ID: "gone", Name: "gotify (line 3)"}, noon, "gotify (line 3): no"); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{channels[0].ID, channels[1].ID}
+	if err := errors.Join(s.Sent(messages[0], all[1], all), s.Tried(channels[1], noon, "")); err != nil {
+		t.Fatal(err)
+	}
+	want := Health{Channels: 2, Waiting: 1, Oldest: noon, Failing: []Failing{{Channel: "ntfy (line 1)", Error: "403 Forbidden", Since: noon, Times: 2, Waiting: 1}}}
+	if got := s.Health(); !reflect.DeepEqual(*got, want) {
+		t.Errorf("%+v, want %+v", *got, want)
+	}
+	later := noon.Add(time.Hour)
+	if err := errors.Join(s.Sent(messages[0], all[0], all), s.Tried(channels[0], later, "")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Health(); !reflect.DeepEqual(*got, Health{Channels: 2}) {
+		t.Errorf("%+v, want nothing wrong", *got)
+	}
+	if err := s.Tried(channels[0], later, "down"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Health(); len(got.Failing) != 1 || got.Failing[0].Since != later || got.Failing[0].LastSuccess != later || got.Failing[0].Times != 1 {
+		t.Errorf("%+v: not failing anew", *got)
+	}
+	if err := os.Chmod(s.cfg.URLsFile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Health(); !strings.Contains(got.Problem, "others may read or write it") || got.Hint == "" {
+		t.Errorf("%+v: not said that the file is not used", *got)
 	}
 }
 

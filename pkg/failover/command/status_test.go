@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -98,6 +99,35 @@ func TestServicesOnAStandbyStandOut(t *testing.T) {
 	})
 	if got := sayServices(n.Status); got != "1 of 2 RUN: web" {
 		t.Errorf("%q", got)
+	}
+}
+
+// That people hear of nothing any more is said where they look.
+func TestStatusNamesChannelsThatFail(t *testing.T) {
+	since := now.Add(-time.Hour)
+	for _, c := range []struct {
+		health *notify.Health
+		row    string
+		below  string
+	}{
+		{nil, "", ""},
+		{&notify.Health{Channels: 2}, "to 2 channels", ""},
+		{&notify.Health{Channels: 1, Waiting: 3, Oldest: since}, "3 messages waiting for 1h0m", ""},
+		{&notify.Health{Problem: "others may read it", Hint: "chmod 0600"}, "nobody: see below", "nobody is told of anything: others may read it: chmod 0600"},
+		{&notify.Health{Channels: 2, Failing: []notify.Failing{{Channel: "ntfy (line 1)", Error: "403 Forbidden", Since: since, Times: 4, Waiting: 1}}}, "1 of 2 channels fails: see below",
+			"ntfy (line 1) takes no notifications since " + since.Local().Format(time.DateTime) + " (4 in a row): 403 Forbidden; 1 message waits for it; failover-notify test-notification tries again"},
+	} {
+		n := node("b", state.RoleStandby, func(s *failover.Status) { s.Notifications = c.health })
+		if got := sayTold(n.Status); got != c.row {
+			t.Errorf("%+v: %q, want %q", c.health, got, c.row)
+		}
+		if got := strings.Join(unheard(n.Status), "|"); got != c.below {
+			t.Errorf("%+v: %q, want %q", c.health, got, c.below)
+		}
+		text := strings.Join(strings.Fields(statusText([]failover.NodeStatus{n})), " ")
+		if !strings.Contains(text, c.row) || !strings.Contains(text, c.below) {
+			t.Errorf("%+v: not in\n%s", c.health, text)
+		}
 	}
 }
 

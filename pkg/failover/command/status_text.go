@@ -59,7 +59,7 @@ func statusText(nodes []failover.NodeStatus) string {
 			alerts = append(alerts, n.Node+": "+n.Error)
 			continue
 		}
-		for _, a := range n.Status.Alerts {
+		for _, a := range append(slices.Clone(n.Status.Alerts), unheard(n.Status)...) {
 			alerts = append(alerts, n.Node+": "+a)
 		}
 	}
@@ -114,6 +114,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 		row("images", sayImages),
 		row("datasets", sayData),
 		row("replication", sayReplication),
+		row("messages", sayTold),
 	}
 }
 

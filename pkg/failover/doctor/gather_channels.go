@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -43,7 +44,9 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	case len(all) == 0:
 		c.Problem = cfg.Notify.URLsFile + " names no URL"
 	}
-	c.Failing = notify.Open(cfg, d.Node.State).Failing()
+	for _, f := range notify.Open(cfg, d.Node.State).Health().Failing {
+		c.Failing = append(c.Failing, failing(f))
+	}
 	c.List = make([]Channel, len(all))
 	var dialing sync.WaitGroup
 	for i, one := range all {
@@ -51,6 +54,15 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	}
 	dialing.Wait()
 	return c, nil
+}
+
+// failing is what there is to say of a channel that does not take messages.
+func failing(f notify.Failing) string {
+	text := fmt.Sprintf("%s: %s, since %s (%d in a row)", f.Channel, f.Error, f.Since.Local().Format(time.DateTime), f.Times)
+	if f.Waiting > 0 {
+		text += fmt.Sprintf("; waiting to be sent: %d", f.Waiting)
+	}
+	return text
 }
 
 // reach tries to connect to where a notification would go, and says why that

@@ -90,7 +90,7 @@ func (a *attendant) send(ctx context.Context) {
 		if err == nil && due {
 			err = a.spool.Deliver(ctx, a.Runner, a.Config.File())
 		}
-		failing := len(a.spool.Failing())
+		failing := len(a.spool.Health().Failing)
 		if err != nil && ctx.Err() == nil && (failing == 0 || failing != a.failing) {
 			a.Log.Warn().Err(err).Msg("notifications wait")
 		}

@@ -1,0 +1,85 @@
+package notify
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Health is how the ways to people do. No secret is in it.
+type Health struct {
+	Channels int `json:"channels"`
+	// Problem is why nobody can be told at all.
+	Problem string `json:"problem,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+	// Waiting are the messages that some channel has not got, and Oldest is
+	// the time of the first of them.
+	Waiting int       `json:"waiting"`
+	Oldest  time.Time `json:"oldest,omitzero"`
+	Failing []Failing `json:"failing,omitempty"`
+}
+
+// Failing is a channel that has not taken what it was given last.
+type Failing struct {
+	Channel string    `json:"channel"` // the service, and the line in the file
+	Error   string    `json:"error"`   // what it said last
+	Since   time.Time `json:"since,omitzero"`
+	Times   int       `json:"times"` // in a row
+	// LastSuccess is when it took something last; zero for never.
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	Waiting     int       `json:"waiting"` // messages that it has not got
+}
+
+// Health looks at how the channels did and at what waits. It changes nothing.
+// nil is said where nobody is to be told.
+func (s *Spool) Health() *Health {
+	if s == nil {
+		return nil
+	}
+	h := &Health{}
+	channels, err := Channels(s.cfg.URLsFile)
+	switch {
+	case err != nil:
+		h.Problem, h.Hint = err.Error(), HintOf(err)
+	case len(channels) == 0:
+		h.Problem, h.Hint = s.cfg.URLsFile+" names no URL", "write one URL a line into it"
+	}
+	h.Channels = len(channels)
+	waiting := s.waiting()
+	tries := s.tries()
+	for _, c := range channels {
+		f := Failing{Channel: c.Name}
+		for _, m := range waiting {
+			if !slices.Contains(m.Done, c.ID) {
+				f.Waiting++
+			}
+		}
+		if t := tries[c.ID]; t != nil && t.Failures > 0 {
+			f.Error, f.Since, f.Times, f.LastSuccess = strings.TrimPrefix(t.Error, t.Name+": "), t.Since, t.Failures, t.OK
+			h.Failing = append(h.Failing, f)
+		}
+	}
+	if h.Waiting = len(waiting); h.Waiting > 0 {
+		h.Oldest = waiting[0].Time
+	}
+	return h
+}
+
+// waiting are the messages in the outbox, oldest first. One that can't be read
+// is none.
+func (s *Spool) waiting() []Message {
+	dir := filepath.Join(s.path, outFolder)
+	files, err := names(dir)
+	if err != nil {
+		return nil
+	}
+	var messages []Message
+	for _, name := range files {
+		var m Message
+		if load(filepath.Join(dir, name), &m) == nil && m.ID != "" {
+			messages = append(messages, m)
+		}
+	}
+	return messages
+}
