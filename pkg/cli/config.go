@@ -33,14 +33,7 @@ func ConfigCommand(p *Process) *cobra.Command {
 				return p.checkConfig(c)
 			},
 		},
-		&cobra.Command{
-			Use:   "show",
-			Short: "Show every value in force and where it comes from",
-			Args:  cobra.NoArgs,
-			RunE: func(*cobra.Command, []string) error {
-				return p.showConfig()
-			},
-		},
+		newShowConfig(p),
 	)
 	return c
 }
@@ -60,12 +53,36 @@ func (p *Process) checkConfig(c *cobra.Command) error {
 	return err
 }
 
-func (p *Process) showConfig() error {
+func newShowConfig(p *Process) *cobra.Command {
+	format := "text"
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "Show every value in force and where it comes from",
+		Long: `Show every value in force: as a configuration that could be used, with a comment at
+each value that says where it comes from. Secrets are masked in it: whoever logs in
+to a URL, and what is assigned to a password, token or key.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if format != "text" && format != "json" {
+				return Usagef("--output %s: want text or json", format)
+			}
+			return p.showConfig(format == "json")
+		},
+	}
+	c.Flags().StringVarP(&format, "output", "o", format, "output `format`: text or json")
+	return c
+}
+
+func (p *Process) showConfig(asJSON bool) error {
 	loaded, err := p.LoadConfig(nil)
 	if err != nil {
 		return err
 	}
-	text, err := loaded.YAML()
+	write := loaded.YAML
+	if asJSON {
+		write = loaded.JSON
+	}
+	text, err := write()
 	if err != nil {
 		return err
 	}

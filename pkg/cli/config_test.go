@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,7 @@ func TestConfigCheck(t *testing.T) {
 
 func TestConfigCheckNamesErrors(t *testing.T) {
 	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\nssh: {prot: 1}\n")
-	want := result{78, "", "tool: error: config: " + file + ":2: ssh.prot: unknown key; did you mean \"port\"?\n" +
+	want := result{78, "", "tool: error: config: " + file + ":2:7: ssh.prot: unknown key; did you mean \"port\"?\n" +
 		"hint: correct what is named above; the command `config check` looks again and does nothing else\n"}
 	if got := run(t, &cli.Process{}, fails(nil), "config", "check", "--config", file); got != want {
 		t.Errorf("have %+v\nwant %+v", got, want)
@@ -46,6 +47,24 @@ func TestConfigShow(t *testing.T) {
 	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\n")
 	got := run(t, &cli.Process{}, fails(nil), "config", "show", "--config", file)
 	if got.code != 0 || !strings.Contains(got.stdout, "address: 127.0.0.1 # "+file+":1\n") || !strings.Contains(got.stdout, "port: 22 # default\n") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestConfigShowAsJSON(t *testing.T) {
+	file := writeConfig(t, "nodes: [{name: a, address: 127.0.0.1}]\n")
+	got := run(t, &cli.Process{}, fails(nil), "config", "show", "-o", "json", "--config", file)
+	var shown struct {
+		File   string
+		Values []struct{ Key, Origin, Where string }
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &shown); err != nil || got.code != 0 || shown.File != file || len(shown.Values) < 50 {
+		t.Fatalf("%v in %+v", err, got)
+	}
+	if first := shown.Values[0]; first.Key != "nodes[0].name" || first.Origin != "file" || first.Where != file+":1" {
+		t.Errorf("%+v", first)
+	}
+	if got := run(t, &cli.Process{}, fails(nil), "config", "show", "-o", "xml", "--config", file); got.code != 64 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -23,6 +23,7 @@ type reader struct {
 	file     string
 	problems *problems
 	sources  sources
+	root     key  // all keys
 	broken   bool // the file is no YAML, so nothing can be said of its values
 }
 
@@ -66,7 +67,7 @@ func readFile(file string) ([]byte, error) {
 }
 
 // read parses the file's content and returns its values under their keys.
-func (r *reader) read(data []byte, root key) map[string]any {
+func (r *reader) read(data []byte) map[string]any {
 	var document, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	switch err := decoder.Decode(&document); {
@@ -85,7 +86,7 @@ func (r *reader) read(data []byte, root key) map[string]any {
 	if len(document.Content) != 1 {
 		return map[string]any{}
 	}
-	return r.mapping(document.Content[0], root, "")
+	return r.mapping(document.Content[0], r.root, "")
 }
 
 func (r *reader) syntax(err error) {
@@ -104,7 +105,7 @@ func (r *reader) syntax(err error) {
 }
 
 func (r *reader) at(node *yaml.Node) source {
-	return source{where: fmt.Sprintf("%s:%d", r.file, node.Line), line: node.Line}
+	return source{where: fmt.Sprintf("%s:%d", r.file, node.Line), line: node.Line, column: node.Column}
 }
 
 // mapping reads a mapping of the keys below k. path is where it stands, with
@@ -133,7 +134,7 @@ func (r *reader) mapping(node *yaml.Node, k key, path string) map[string]any {
 		firstLine[name.Value] = name.Line
 		sub, ok := k.find(name.Value)
 		if !ok {
-			r.problems.add(r.at(name), below, "unknown key%s", didYouMean(name.Value, k.names()))
+			r.problems.add(r.at(name), below, "unknown key%s", r.root.nearest(k, name.Value))
 			continue
 		}
 		r.sources[below] = r.at(name)
@@ -170,6 +171,7 @@ func (r *reader) single(node *yaml.Node, k key, path string) any {
 		r.problems.add(r.at(node), path, "has no value; give it one or remove the key")
 		return nil
 	}
+	r.sources[path] = r.at(node)
 	v, err := k.parse(node.Value)
 	if err != nil {
 		r.problems.add(r.at(node), path, "%v", err)

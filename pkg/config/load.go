@@ -44,8 +44,8 @@ func Load(o LoadOptions) (*Config, error) {
 	given := sources{}
 	v := viper.New()
 
-	r := reader{file: file, problems: found, sources: given}
-	if err := v.MergeConfigMap(r.read(data, root)); err != nil {
+	r := reader{file: file, problems: found, sources: given, root: root}
+	if err := v.MergeConfigMap(r.read(data)); err != nil {
 		return nil, fmt.Errorf("merge config %s: %w", file, err)
 	}
 	if r.broken {
@@ -79,6 +79,9 @@ func Load(o LoadOptions) (*Config, error) {
 	return c, nil
 }
 
+// environment stands before the name of a variable.
+const environment = "environment variable "
+
 // fromEnv returns the values that the environment gives.
 func fromEnv(env func(string) string, root key, found *problems, given sources) map[string]any {
 	values := map[string]any{}
@@ -90,7 +93,7 @@ func fromEnv(env func(string) string, root key, found *problems, given sources) 
 		if text == "" {
 			return
 		}
-		at := source{where: "environment variable " + k.env()}
+		at := source{where: environment + k.env()}
 		if !k.scalar() {
 			found.add(at, k.path, "is a list, which only the file can give; unset the variable")
 			return

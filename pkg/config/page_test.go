@@ -46,8 +46,9 @@ func TestPageExample(t *testing.T) {
 const pageHead = `# Configuration
 
 One file serves all nodes and all programs: ` + "`" + DefaultFile + "`" + `, or what ` + "`--config`" + `
-or ` + "`UNDERSTUDY_CONFIG`" + ` names. ` + "`zfs-replicate config check`" + ` names every error in it with its
-line; ` + "`zfs-replicate config show`" + ` prints every value in force and where it comes from.
+or ` + "`UNDERSTUDY_CONFIG`" + ` names. ` + "`config check`" + ` of any of the programs names every error in it with its line
+and column, and the key that was meant; ` + "`config show`" + ` prints every value in force and where it comes
+from, with secrets masked, and ` + "`-o json`" + ` does so for programs.
 
 A value comes from, in this order: a flag of the command, the environment, the file, the default.
 The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with ` + "`_`" + ` for the dots:

@@ -16,15 +16,15 @@ type ConfigError struct {
 
 // Problem is one thing that is wrong.
 type Problem struct {
-	// Where the value comes from: "FILE:LINE", "environment variable NAME",
-	// "--FLAG", or just the file when the value is missing from it.
+	// Where the value comes from: "FILE:LINE:COLUMN", "environment variable
+	// NAME", "--FLAG", or just the file when the value is missing from it.
 	Where string
 	// Key is the path of the key, such as "nodes[1].address"; empty when the
 	// problem is not with one key.
 	Key  string
 	Text string
 
-	line int // for sorting; 0 outside of the file
+	line, column int // for sorting; 0 outside of the file
 }
 
 func (p Problem) String() string {
@@ -73,8 +73,17 @@ func (e *FileError) Hint() string { return e.hint }
 
 // source is where a value comes from.
 type source struct {
-	where string
-	line  int
+	where  string
+	line   int // 0 outside of the file
+	column int // counts characters, from 1; 0 where it is not known
+}
+
+// exactly says where to the character.
+func (s source) exactly() string {
+	if s.column > 0 {
+		return fmt.Sprintf("%s:%d", s.where, s.column)
+	}
+	return s.where
 }
 
 // sources maps the path of each key that was given to its source. Elements of
@@ -108,7 +117,7 @@ func (p *problems) add(at source, key, format string, args ...any) {
 	if at.where == "" {
 		at.where = p.file
 	}
-	p.list = append(p.list, Problem{Where: at.where, Key: key, Text: fmt.Sprintf(format, args...), line: at.line})
+	p.list = append(p.list, Problem{Where: at.exactly(), Key: key, Text: fmt.Sprintf(format, args...), line: at.line, column: at.column})
 }
 
 // err returns the problems as a *ConfigError in the order of the file, or nil.
@@ -116,6 +125,6 @@ func (p *problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.list, func(a, b Problem) int { return cmp.Compare(a.line, b.line) })
+	slices.SortStableFunc(p.list, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column)) })
 	return &ConfigError{File: p.file, Problems: p.list}
 }

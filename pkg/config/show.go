@@ -2,14 +2,17 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // YAML returns the configuration with all its values as a file that Load
-// reads again; a comment at each value says where it comes from.
+// reads again; a comment at each value says where it comes from. Secrets are
+// masked.
 func (c *Config) YAML() ([]byte, error) {
 	node := c.node(reflect.ValueOf(c).Elem(), schema(), "")
 	var b bytes.Buffer
@@ -65,7 +68,7 @@ func (c *Config) valueNode(v reflect.Value, k key, path string) *yaml.Node {
 // scalarNode returns the YAML of a single value of a key, or of an element of
 // a list, which has no key of its own.
 func (c *Config) scalarNode(v reflect.Value, k key, path string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Value: format(v), LineComment: c.origin(k, path)}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Value: masked(format(v)), LineComment: c.origin(k, path)}
 	if v.Kind() == reflect.String {
 		n.Tag = "!!str" // quotes what would read as something else
 	}
@@ -81,4 +84,81 @@ func (c *Config) origin(k key, path string) string {
 		return "as " + k.inherits
 	}
 	return "default"
+}
+
+// Value is a value in force.
+type Value struct {
+	// Key is its path, such as "nodes[0].name".
+	Key string `json:"key"`
+	// Value is a bool, a number, a text as the file takes it, or an empty list.
+	// Secrets are masked.
+	Value any `json:"value"`
+	// Origin is "default", "file", "environment", "flag" or "inherited".
+	Origin string `json:"origin"`
+	// Where is FILE:LINE, the name of the variable or of the flag, or the key that
+	// it is inherited from.
+	Where string `json:"where,omitempty"`
+}
+
+// Values returns all values in the order of the keys.
+func (c *Config) Values() []Value {
+	return c.values(nil, reflect.ValueOf(c).Elem(), schema(), "")
+}
+
+func (c *Config) values(list []Value, v reflect.Value, k key, path string) []Value {
+	for _, sub := range k.sub {
+		at, field := sub.name, v.Field(sub.index)
+		if path != "" {
+			at = path + "." + sub.name
+		}
+		switch {
+		case field.Kind() == reflect.Struct:
+			list = c.values(list, field, sub, at)
+		case field.Kind() == reflect.Slice && field.Len() == 0:
+			list = append(list, c.value(sub, at, []any{}))
+		case field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				element := fmt.Sprintf("%s[%d]", at, i)
+				if sub.elements() {
+					list = c.values(list, field.Index(i), sub, element)
+				} else {
+					list = append(list, c.value(sub, element, masked(format(field.Index(i)))))
+				}
+			}
+		case field.Kind() == reflect.Bool, field.Type() == reflect.TypeFor[int]():
+			list = append(list, c.value(sub, at, field.Interface()))
+		default:
+			list = append(list, c.value(sub, at, masked(format(field))))
+		}
+	}
+	return list
+}
+
+func (c *Config) value(k key, path string, value any) Value {
+	one := Value{Key: path, Value: value, Origin: "default"}
+	at, given := c.sources[path]
+	name, inEnvironment := strings.CutPrefix(at.where, environment)
+	switch {
+	case given && inEnvironment:
+		one.Origin, one.Where = "environment", name
+	case given && at.line > 0:
+		one.Origin, one.Where = "file", at.where
+	case given:
+		one.Origin, one.Where = "flag", at.where
+	case k.inherits != "":
+		one.Origin, one.Where = "inherited", k.inherits
+	}
+	return one
+}
+
+// JSON returns all values with where they come from.
+func (c *Config) JSON() ([]byte, error) {
+	data, err := json.MarshalIndent(struct {
+		File   string  `json:"file"`
+		Values []Value `json:"values"`
+	}{c.file, c.Values()}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write config as JSON: %w", err)
+	}
+	return append(data, '\n'), nil
 }

@@ -1,0 +1,41 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fewKeys is how many keys of a mapping are listed for a person.
+const fewKeys = 8
+
+// nearest returns what may have been meant by a name that is no key of k: a key
+// of k that is nearly spelled so, one of that name elsewhere, or else what k has.
+// It begins with "; ", or is empty.
+func (root key) nearest(k key, name string) string {
+	// YAML's keys are often written in another style: identityFile.
+	plain := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	if meant := didYouMean(plain, k.names()); meant != "" {
+		return meant
+	}
+	var elsewhere []string
+	root.each(func(one key) {
+		if one.name == plain {
+			elsewhere = append(elsewhere, fmt.Sprintf("%q", one.path))
+		}
+	})
+	if len(elsewhere) > 0 && len(elsewhere) <= fewKeys {
+		return "; there is " + strings.Join(elsewhere, ", ")
+	}
+	if names := k.names(); len(names) <= fewKeys {
+		return "; here belong " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// each calls visit for each key below k, also for those of the elements of lists.
+func (k key) each(visit func(key)) {
+	for _, sub := range k.sub {
+		visit(sub)
+		sub.each(visit)
+	}
+}
