@@ -114,15 +114,52 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // counts as down.
 const dialTimeout = time.Second
 
+// answersFor is how long a node that has answered is asked again without a look at
+// its port first. sshd takes connections that end before they say who they are for
+// an attack: a dozen within seconds, as when a node that stops is asked over and
+// over, and it refuses this node altogether for a while (PerSourcePenalties, from
+// OpenSSH 9.8 on).
+const answersFor = 10 * time.Second
+
 // sshPeers asks over ssh.
 type sshPeers struct {
 	cfg    *config.Config
 	runner *run.Runner
+
+	mu       sync.Mutex
+	answered map[string]time.Time // when a node has answered last
 }
 
-// Ask asks failover-notify on the other node. A machine that is off is found
-// out within a second, by its port; ssh alone would take long.
-func (p sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
+func newSSHPeers(cfg *config.Config, runner *run.Runner) *sshPeers {
+	return &sshPeers{cfg: cfg, runner: runner, answered: map[string]time.Time{}}
+}
+
+// lately says whether a node has answered a moment ago.
+func (p *sshPeers) lately(node string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.answered[node]) < answersFor
+}
+
+func (p *sshPeers) note(node string, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answered[node] = at
+}
+
+// reach looks whether somebody listens at a node's port. A machine that is off is
+// found out within a second that way; ssh alone would take long.
+func (p *sshPeers) reach(ctx context.Context, peer config.Node) error {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(peer.Address, strconv.Itoa(p.cfg.SSH.Port)))
+	if err != nil {
+		return &UnreachableError{peer.Name, peer.Address, err}
+	}
+	return conn.Close()
+}
+
+// Ask asks failover-notify on the other node.
+func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
 	var answer PeerState
 	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, "peer", "-o", "json")
 	return answer, err
@@ -130,7 +167,7 @@ func (p sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) 
 
 // Status asks for what failover-notify status shows there, for which that node
 // asks ZFS and the engine first.
-func (p sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) {
+func (p *sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) {
 	var s Status
 	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout+statusTimeout, &s, "status", "--local", "-o", "json")
 	return s, err
@@ -139,24 +176,31 @@ func (p sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) 
 // AskFor runs failover-notify with args on another node, within timeout, and
 // decodes what it prints there as JSON.
 func (n *Node) AskFor(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
-	return sshPeers{n.Config, n.Runner}.ask(ctx, peer, timeout, answer, args...)
+	return newSSHPeers(n.Config, n.Runner).ask(ctx, peer, timeout, answer, args...)
 }
 
 // ask runs failover-notify on the other node and decodes what it prints.
-func (p sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
+func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(peer.Address, strconv.Itoa(p.cfg.SSH.Port)))
-	if err != nil {
-		return &UnreachableError{peer.Name, peer.Address, err}
+	lately := p.lately(peer.Name)
+	if !lately {
+		if err := p.reach(ctx, peer); err != nil {
+			return err
+		}
 	}
-	conn.Close()
 	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
 		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
 	command := p.cfg.Failover.RemoteCommand
 	output, err := p.runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
 	if err != nil {
+		p.note(peer.Name, time.Time{})
+		if lately {
+			// It may have gone off since, which is another thing than a failure.
+			if gone := p.reach(context.WithoutCancel(ctx), peer); gone != nil {
+				return gone
+			}
+		}
 		if failed, ok := errors.AsType[*run.Error](err); ok {
 			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
 				err = explained
@@ -164,6 +208,7 @@ func (p sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durati
 		}
 		return fmt.Errorf("ask %s: %w", peer.Name, err)
 	}
+	p.note(peer.Name, time.Now())
 	if err := json.NewDecoder(bytes.NewReader(output)).Decode(answer); err != nil {
 		return fmt.Errorf("ask %s: read the answer of %s: %w", peer.Name, command, err)
 	}

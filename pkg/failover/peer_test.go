@@ -1,0 +1,70 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+)
+
+// sshd of today locks out who connects and says nothing a dozen times: a node that
+// answers is not probed each time.
+func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
+	f := newFake(t)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var probes atomic.Int64
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			probes.Add(1)
+			conn.Close()
+		}
+	}()
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	answers := func(script string) {
+		if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
+	f.Config.Failover.PeerTimeout *= 10
+	peers, peer := newSSHPeers(f.Config, f.Runner), f.Config.Nodes[1]
+	peer.Address = "127.0.0.1"
+
+	answers(`echo '{"node": "b", "role": "demoting"}'`)
+	for range 20 {
+		if answer, err := peers.Ask(t.Context(), peer); err != nil || answer.Node != "b" {
+			t.Fatal(answer, err)
+		}
+	}
+	if n := probes.Load(); n != 1 {
+		t.Errorf("%d probes for 20 answers", n)
+	}
+	// It fails: whether it is there at all is looked for again.
+	answers(fmt.Sprintf("echo broken >&2; exit %d", 1))
+	var gone *UnreachableError
+	for range 2 {
+		if _, err := peers.Ask(t.Context(), peer); err == nil || errors.As(err, &gone) {
+			t.Errorf("error %v", err)
+		}
+	}
+	answers(`echo '{"node": "b"}'`)
+	if _, err := peers.Ask(t.Context(), peer); err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	answers("exit 255")
+	if _, err := peers.Ask(t.Context(), peer); !errors.As(err, &gone) {
+		t.Errorf("it went off right after an answer: error %v", err)
+	}
+}
