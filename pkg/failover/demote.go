@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -17,7 +18,7 @@ const (
 	stopMargin = 20 * time.Second
 	// hurriedStop is what they are given on a node that is cut off: another one
 	// takes over after witness.delay.
-	hurriedStop = time.Second
+	hurriedStop = config.HurriedStop
 )
 
 // LeftoverError is a demotion after which something may still be written.
@@ -60,6 +61,7 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Int
 	if err := t.end(to, state.OutcomeDone, nil); err != nil {
 		return err
 	}
+	n.giveLeaseBack()
 	if role.Role != to || role.Boot != n.Boot {
 		if to == state.RoleFault {
 			n.tell(ctx, n.Config.Hooks.OnFault)
@@ -74,7 +76,10 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Int
 // The data is given up also when a service is left: it can't write then.
 func (n *Node) giveAway(ctx context.Context, t *transition) (left []string) {
 	if n.hasServices() {
-		if err := n.stopAll(ctx, t); err != nil {
+		fenced := n.fenceInTime(ctx, t)
+		err := n.stopAll(ctx, t)
+		fenced()
+		if err != nil {
 			left = append(left, err.Error())
 		}
 	}
@@ -123,6 +128,8 @@ func (n *Node) stopAll(ctx context.Context, t *transition) error {
 	if len(n.Config.Witness.Targets) > 0 && !n.Witness(ctx).Reachable {
 		grace = min(grace, hurriedStop)
 	}
+	// Of what a lease leaves, too: nothing may run when it is another node's.
+	grace = max(min(grace, n.leaseLeft()-config.StopReserve), min(grace, hurriedStop))
 	n.recallContainers()
 	return t.step(ctx, "stop", "", grace+stopMargin, func(ctx context.Context) error {
 		return n.Services.Stop(ctx, n.find(ctx), grace)

@@ -93,7 +93,7 @@ type situation struct {
 	Wait    time.Duration
 	// Handover is how long the address is left to another node in a switchover.
 	Handover time.Duration
-	// CutOff says that no witness answers where some are configured.
+	// CutOff says that no witness answers, or no etcd, where some are configured.
 	CutOff bool
 }
 
@@ -108,9 +108,14 @@ func passing(s situation, last []state.Ineligible) []state.Ineligible {
 	if has(last, state.IneligibleRefused) {
 		switch peer := writing(s.Peers); {
 		case s.CutOff:
-			add(state.IneligibleRefused, "no witness answers: this node is cut off")
+			add(state.IneligibleRefused, "no witness answers, or etcd does not: this node is cut off")
 		case peer != nil:
 			add(state.IneligibleRefused, "%s has not stopped its services or given up its data yet", peer.Node)
+		default:
+			// It would be refused again and again while the two don't see each other.
+			if peer := newest(s.Peers, func(p PeerState) bool { return p.ByLease }); peer != nil {
+				add(state.IneligibleRefused, "%s has the lease, though it does not answer", peer.Node)
+			}
 		}
 	}
 	active := newest(s.Peers, func(p PeerState) bool { return p.Role == state.RoleActive })

@@ -167,6 +167,15 @@ type fakeData struct {
 	busy       error          // of a demotion
 	replayed   int            // how often intent logs were replayed
 	slow       time.Duration
+	closed     func() // called when the data can't be written to any more
+}
+
+// close is called with the lock.
+func (d *fakeData) close() {
+	if d.writable && d.closed != nil {
+		d.closed()
+	}
+	d.writable = false
 }
 
 func (d *fakeData) isWritable() bool {
@@ -196,14 +205,14 @@ func (d *fakeData) Demote(ctx context.Context, step data.Stepper) (data.Result, 
 	if d.busy != nil {
 		return data.Result{Datasets: 2, Failed: []data.Failure{{Dataset: "tank/app", Err: d.busy}}}, nil
 	}
-	d.writable = false
+	d.close()
 	return data.Result{Datasets: 2}, nil
 }
 
 func (d *fakeData) Fence(context.Context) (data.Result, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.writable = false
+	d.close()
 	return data.Result{Datasets: 2}, nil
 }
 

@@ -187,6 +187,10 @@ func (n *Node) weigh(ctx context.Context, answers []Answer) error {
 	if len(n.Config.Witness.Targets) > 0 {
 		s.CutOff = !n.Witness(ctx).Reachable
 	}
+	if n.Lease != nil && !s.CutOff {
+		_, _, err := n.Lease.Holder(ctx)
+		s.CutOff = err != nil
+	}
 	serving := role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting)
 	return n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
 		var reasons []state.Ineligible

@@ -34,6 +34,8 @@ type Node struct {
 	Address  Address
 	Peers    Peers
 	Witness  func(context.Context) witness.Answer
+	// Lease is what this node needs to be active; nil: it needs none.
+	Lease Lease
 	// Send replicates to another node.
 	Send func(ctx context.Context, to string, timeout time.Duration) error
 	// Remote runs failover-notify on another node.
@@ -99,7 +101,7 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 		Config: cfg, Self: self, State: dir, Boot: boot, Runner: runner, Log: log, Now: now,
 		Data:     data.New(cfg, zfs.New(runner, cfg.Replication.Timeouts.ZFS), log),
 		Services: projects{compose.New(cfg.Services, docker.New(cfg.Services.Socket), runner, log), cfg.Services},
-		Peers:    newSSHPeers(cfg, runner),
+		Peers:    newSSHPeers(cfg, runner), Lease: newLease(cfg),
 	}
 	if n.Address, err = newAddress(cfg, runner); err != nil {
 		return nil, err

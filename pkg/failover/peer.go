@@ -39,6 +39,8 @@ type PeerState struct {
 	Alerts  []string  `json:"alerts,omitempty"`
 	Boot    string    `json:"boot"`
 	Time    time.Time `json:"time"`
+	// ByLease says that it did not answer itself: etcd says that it is active.
+	ByLease bool `json:"by_lease,omitempty"`
 	// Transition is the last one.
 	Transition *state.Transition `json:"transition,omitempty"`
 }
@@ -235,6 +237,7 @@ func (n *Node) askAll(ctx context.Context) []Answer {
 		})
 	}
 	asked.Wait()
+	n.byLease(ctx, answers)
 	return answers
 }
 

@@ -99,13 +99,21 @@ func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile,
 	if err != nil {
 		return err
 	}
-	return t.set(func(r *state.RoleFile) {
+	revision, err := n.takeLease(ctx, t)
+	if err != nil {
+		return err
+	}
+	err = t.set(func(r *state.RoleFile) {
 		// One that was killed on the way goes on under the term that it took.
-		if role.Boot != n.Boot || role.Role != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < newest {
-			r.Term = newest + 1
+		if role.Boot != n.Boot || role.Role != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < max(newest, revision) {
+			r.Term = max(newest+1, revision)
 		}
 		r.ActiveTerm, r.NewestTerm = r.Term, max(r.Term, newest)
 	})
+	if err == nil {
+		n.signLease(ctx, t.current().Term)
+	}
+	return err
 }
 
 // takeOver takes the data and starts the services. What failed is named; the
@@ -331,7 +339,9 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 	if writes(before) && before.Boot == n.Boot {
 		return errors.Join(n.giveUp(ctx, t, cause), excluded)
 	}
-	return errors.Join(cause, excluded, t.end(state.RoleFault, state.OutcomeFailed, cause))
+	ended := t.end(state.RoleFault, state.OutcomeFailed, cause)
+	n.giveLeaseBack()
+	return errors.Join(cause, excluded, ended)
 }
 
 // giveUp ends a promotion that failed: the address goes to another node that

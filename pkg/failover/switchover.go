@@ -144,6 +144,7 @@ func (n *Node) handOver(ctx context.Context, peer config.Node) error {
 	if err := t.end(state.RoleStandby, state.OutcomeDone, nil); err != nil {
 		return err
 	}
+	n.giveLeaseBack()
 	return n.exclude(ctx, state.IneligibleHandover, "handing over to "+peer.Name)
 }
 

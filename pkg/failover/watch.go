@@ -55,6 +55,7 @@ func (n *Node) Watch(ctx context.Context) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() { w.lookAround(ctx) })
+	looking.Go(func() { n.keepLease(ctx) })
 	for ctx.Err() == nil {
 		if err := w.settle(ctx); err != nil && ctx.Err() == nil {
 			n.Log.Error().Err(err).Msg("the role is not what was asked for")

@@ -179,6 +179,34 @@ func (p *Probe) configured(container string) string {
 	return ""
 }
 
+// lease looks whether an active node may still be one. It is the watcher that
+// renews the lease and gives up in time; one that is dead, or hangs, does not.
+func (p *Probe) lease() (Verdict, string) {
+	dir, err := state.Open(p.Config.RunDir)
+	if err != nil {
+		return Failed, err.Error()
+	}
+	l, found, err := dir.Lease(p.Boot)
+	if err != nil {
+		return Failed, err.Error()
+	}
+	if !found {
+		return Warned, "this node is active and has no lease yet"
+	}
+	now, err := state.SinceBoot()
+	if err != nil {
+		return Failed, err.Error()
+	}
+	switch left := l.Left(now); {
+	case l.Lost != "":
+		return Failed, l.Lost
+	case left <= p.Config.Witness.Etcd.Margin:
+		return Failed, fmt.Sprintf("it ends in %d s and is not renewed", int(max(left, 0).Seconds()))
+	default:
+		return Passed, fmt.Sprintf("lasts for %d s unless it is renewed", int(left.Seconds()))
+	}
+}
+
 // hold says whether a person has taken the node out.
 func (p *Probe) hold() (Verdict, string) {
 	e, found, err := p.State.Eligibility()

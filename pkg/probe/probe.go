@@ -189,6 +189,9 @@ func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time) []nam
 		if cfg.Probe.Ping != "" {
 			add(checkPing, func(ctx context.Context) (Verdict, string) { return p.ping(ctx, role, answered) })
 		}
+		if cfg.Witness.Etcd.Configured() {
+			add("lease", func(context.Context) (Verdict, string) { return p.lease() })
+		}
 	case CouldServe:
 		if cfg.Probe.Container != "" {
 			add("engine", p.engine)

@@ -27,6 +27,7 @@ type Facts struct {
 	Interface  *Interface       `json:"interface,omitempty"`
 	// Witness says why no witness answers; "" when one does.
 	Witness  string    `json:"witness,omitempty"`
+	Lease    *Lease    `json:"lease,omitempty"`
 	Schedule *Schedule `json:"schedule,omitempty"`
 	Channels *Channels `json:"channels,omitempty"`
 	ZFS      *ZFS      `json:"zfs,omitempty"`

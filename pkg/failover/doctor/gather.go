@@ -57,6 +57,9 @@ func (d *Doctor) Facts(ctx context.Context) Facts {
 	look(ctx, g, "schedule", d.schedule, func(f *Facts, s Schedule) { f.Schedule = &s })
 	look(ctx, g, "channels", d.channels, func(f *Facts, c Channels) { f.Channels = &c })
 	look(ctx, g, "witness", d.witness, func(f *Facts, text string) { f.Witness = text })
+	if d.config().Witness.Etcd.Configured() {
+		look(ctx, g, "lease", d.lease, func(f *Facts, l Lease) { f.Lease = &l })
+	}
 	if d.Node.Address.Configured() {
 		look(ctx, g, "keepalived", d.keepalived, func(f *Facts, k Keepalived) { f.Keepalived = &k })
 		look(ctx, g, "interface", d.iface, func(f *Facts, i Interface) { f.Interface = &i })

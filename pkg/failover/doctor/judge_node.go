@@ -43,9 +43,10 @@ func (j *judging) node(f *Facts, add add) {
 	switch {
 	case f.Witness != "":
 		add("witness", Error, f.Witness, "a node that reaches no witness counts as cut off, and does not take over", "see that witness.targets are up and are reached from here: ip route; ping")
-	case len(j.cfg.Witness.Targets) == 0 && len(j.cfg.Nodes) > 1 && j.cfg.VirtualIP != "":
+	case len(j.cfg.Witness.Targets) == 0 && !j.cfg.Witness.Etcd.Configured() && len(j.cfg.Nodes) > 1 && j.cfg.VirtualIP != "":
 		add("witness", Warning, "witness.targets is empty", "two nodes that can't see each other both become active", "name what always answers on this network, such as the router: witness: {targets: [\"ping://ADDRESS\"]}")
 	}
+	j.lease(f, add)
 	j.schedule(f, add)
 	if c := f.Channels; c != nil {
 		j.channels(c, add)

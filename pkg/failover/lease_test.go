@@ -1,0 +1,301 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/lease"
+	"github.com/understudy-ha/understudy/pkg/lease/leasetest"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// leased is a fake node that needs a lease of a real etcd to be active. Its
+// peers are down, as in a partition.
+func leased(t *testing.T, server *leasetest.Server, name string) *fake {
+	t.Helper()
+	f := newFake(t)
+	f.Self = f.Config.Nodes[slices.IndexFunc(f.Config.Nodes, func(n config.Node) bool { return n.Name == name })]
+	f.Config.Witness.Etcd = config.Etcd{Endpoints: []string{server.Endpoint}, TTL: 8 * time.Second, Margin: 4 * time.Second,
+		Timeout: time.Second, Prefix: "/understudy/"}
+	etcd := lease.New(f.Config.Witness.Etcd)
+	t.Cleanup(func() { _ = etcd.Close() })
+	f.Lease = etcd
+	f.address.none = true // no keepalived moves it here
+	f.peers.down("a")
+	f.peers.down("b")
+	return f
+}
+
+// activeWith makes a node active, with its watcher.
+func (f *fake) activeWith(t *testing.T) state.Lease {
+	t.Helper()
+	f.joins(t)
+	if f.Self.Name == "b" {
+		if _, err := f.Release(t.Context()); err != nil { // it does not come first
+			t.Fatal(err)
+		}
+	}
+	f.watches(t)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleActive)
+	l, found, err := f.lease()
+	if err != nil || !found {
+		t.Fatalf("active without a lease: %v", err)
+	}
+	return l
+}
+
+func TestTermComesFromTheLease(t *testing.T) {
+	server := leasetest.Start(t)
+	for range 50 { // so that etcd's revision is far ahead
+		if _, err := server.Client.Put(t.Context(), "x", "y"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := leased(t, server, "a"), leased(t, server, "b")
+	l := a.activeWith(t)
+	role := a.is(t, state.RoleActive)
+	if role.Term != l.Revision || role.Term < 50 {
+		t.Errorf("term %d with a lease of revision %d", role.Term, l.Revision)
+	}
+	holder, _, err := b.Lease.Holder(t.Context())
+	if err != nil || holder.Node != "a" || holder.Term != role.Term {
+		t.Errorf("%+v %v", holder, err)
+	}
+	// A demotion gives it back at once, and the next term is newer.
+	began := time.Now()
+	a.asks(t, state.WishBackup)
+	a.becomes(t, state.RoleStandby)
+	b.activeWith(t)
+	if took := time.Since(began); took > 6*time.Second {
+		t.Errorf("the lease came after %s", took)
+	}
+	if next := b.is(t, state.RoleActive); next.Term <= role.Term {
+		t.Errorf("term %d after %d", next.Term, role.Term)
+	}
+	// A term that etcd knows nothing of is passed as well.
+	b.asks(t, state.WishBackup)
+	b.becomes(t, state.RoleStandby)
+	a.with(t, func(r *state.RoleFile) { r.NewestTerm = 4000 })
+	a.asks(t, state.WishMaster)
+	a.becomes(t, state.RoleActive)
+	if role := a.is(t, state.RoleActive); role.Term != 4001 {
+		t.Errorf("term %d after 4000", role.Term)
+	}
+}
+
+// with changes the role that is recorded.
+func (f *fake) with(t *testing.T, change func(*state.RoleFile)) {
+	t.Helper()
+	role, err := f.State.Role()
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&role)
+	if err := f.State.SetRole(role); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two nodes that don't see each other, while both see etcd: the second is
+// refused, says who has the lease, and tries no more until it is free.
+func TestPartitionWithALease(t *testing.T) {
+	server := leasetest.Start(t)
+	a, b := leased(t, server, "a"), leased(t, server, "b")
+	term := a.is(t, state.RoleUnknown).Term
+	a.activeWith(t)
+	term = a.is(t, state.RoleActive).Term
+	joined := b.joins(t)
+	if len(joined.Silent) > 0 || len(joined.Peers) != 1 || joined.Peers[0].Role != state.RoleActive || joined.Peers[0].Term != term {
+		t.Errorf("the lease does not say who is active: %+v", joined)
+	}
+	// It was here before: nothing is waited for, and nothing was received since.
+	b.with(t, func(r *state.RoleFile) { r.NewestTerm = 0 })
+	if err := b.State.Write("received", map[string]any{"term": term}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	b.watches(t)
+	b.asks(t, state.WishMaster)
+	b.becomesWithin(t, state.RoleFault, b.Config.Witness.Etcd.TTL+leaseGrace+15*time.Second)
+	role := b.is(t, state.RoleFault)
+	if !strings.Contains(role.Reason, "the lease is held by a under term") {
+		t.Errorf("refused for: %s", role.Reason)
+	}
+	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	eligibility, _, err := b.State.Eligibility()
+	if err != nil || eligibility.Eligible || !has(eligibility.Reasons, state.IneligibleRefused) {
+		t.Errorf("it would try again and again: %+v %v", eligibility, err)
+	}
+	a.is(t, state.RoleActive)
+	b.writes(t, false)
+	// The active node gives up: the other one may try again.
+	a.asks(t, state.WishBackup)
+	a.becomes(t, state.RoleStandby)
+	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if !state.Shown(b.Config.RunDir) {
+		t.Error("not eligible, though the lease is free")
+	}
+}
+
+// becomesWithin is becomes with other patience.
+func (f *fake) becomesWithin(t *testing.T, want state.Role, within time.Duration) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		role, err := f.State.Role()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role.Role == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("role %s, want %s: %+v", role.Role, want, role.Transition)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// An active node that can't renew its lease has stopped all before etcd lets
+// another one have it, whatever hangs.
+func TestLeaseLost(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		stuck bool // the services don't stop
+		lose  func(*testing.T, *leasetest.Server)
+		give  func(*leasetest.Server)
+	}{
+		{"etcd hangs", false, func(_ *testing.T, s *leasetest.Server) { s.Freeze() }, (*leasetest.Server).Thaw},
+		{"etcd is down", false, func(_ *testing.T, s *leasetest.Server) { s.End() }, (*leasetest.Server).Run},
+		{"etcd hangs, and the services don't stop", true, func(_ *testing.T, s *leasetest.Server) { s.Freeze() }, (*leasetest.Server).Thaw},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := leasetest.Start(t)
+			a, b := leased(t, server, "a"), leased(t, server, "b")
+			a.activeWith(t)
+			var stopped atomic.Int64 // when nothing could be written any more, since the boot
+			release := make(chan struct{})
+			a.data.closed = func() {
+				if at, err := state.SinceBoot(); err == nil {
+					stopped.CompareAndSwap(0, int64(at))
+				}
+			}
+			if c.stuck {
+				a.services.mu.Lock()
+				a.services.stopped = func() { <-release }
+				a.services.mu.Unlock()
+			}
+			c.lose(t, server)
+			last, _, err := a.lease()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.awaits(t, "nothing is writable", func() bool { return !a.data.isWritable() })
+			if over := time.Duration(stopped.Load()) - last.Asked - last.TTL; over > 0 {
+				t.Errorf("it could still write %s after the lease's end", over)
+			}
+			close(release)
+			a.becomes(t, state.RoleFault)
+			if role := a.is(t, state.RoleFault); !strings.Contains(role.Transition.Reason, "could not be renewed") {
+				t.Errorf("reason: %s", role.Transition.Reason)
+			}
+			if state.Shown(a.Config.RunDir) {
+				t.Error("still eligible without etcd")
+			}
+			c.give(server)
+			// Only now another one can have it.
+			a.awaits(t, "the lease", func() bool {
+				_, err := b.Lease.Take(t.Context(), lease.Holder{Node: "b"})
+				return err == nil
+			})
+			a.writes(t, false)
+		})
+	}
+}
+
+// awaits waits until something holds.
+func (f *fake) awaits(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for began := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 40*time.Second {
+			t.Fatalf("not after 40 s: %s", what)
+		}
+	}
+}
+
+// Who removes the key by hand takes the services down, and at once: another node
+// could have the lease by now.
+func TestLeaseTakenAway(t *testing.T) {
+	server := leasetest.Start(t)
+	a := leased(t, server, "a")
+	a.activeWith(t)
+	if _, err := server.Client.Delete(t.Context(), "/understudy/active"); err != nil {
+		t.Fatal(err)
+	}
+	a.becomesWithin(t, state.RoleFault, 10*time.Second)
+	a.writes(t, false)
+}
+
+// What has left something behind keeps the lease until it ends; without a
+// watcher nobody would renew it.
+func TestLeaseAndLeftovers(t *testing.T) {
+	server := leasetest.Start(t)
+	a, b := leased(t, server, "a"), leased(t, server, "b")
+	a.joins(t)
+	a.asks(t, state.WishMaster)
+	err := a.Reconcile(t.Context())
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Text, "watcher") {
+		t.Fatalf("promoted without a watcher: %v", err)
+	}
+	if err := a.weigh(t.Context(), a.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	a.activeWith(t)
+	a.data.mu.Lock()
+	a.data.busy = errors.New("in use")
+	a.data.mu.Unlock()
+	a.asks(t, state.WishBackup)
+	a.becomes(t, state.RoleFault)
+	_, err = b.Lease.Take(t.Context(), lease.Holder{Node: "b"})
+	if _, held := errors.AsType[*lease.HeldError](err); !held {
+		t.Fatalf("the lease was given back with data still writable: %v", err)
+	}
+	a.awaits(t, "the lease of a node that renews it no more", func() bool {
+		_, err := b.Lease.Take(t.Context(), lease.Holder{Node: "b"})
+		return err == nil
+	})
+}
+
+// A pair that begins to need a lease while it runs takes it.
+func TestLeaseOfARunningPair(t *testing.T) {
+	server := leasetest.Start(t)
+	a := leased(t, server, "a")
+	etcd := a.Lease
+	a.Lease = nil
+	a.joins(t)
+	a.asks(t, state.WishMaster)
+	if err := a.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.Lease = etcd
+	a.watches(t)
+	a.awaits(t, "a lease", func() bool {
+		holder, found, err := etcd.Holder(context.Background())
+		return err == nil && found && holder.Node == "a"
+	})
+	a.is(t, state.RoleActive)
+}
