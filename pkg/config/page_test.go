@@ -50,6 +50,12 @@ or ` + "`UNDERSTUDY_CONFIG`" + ` names. ` + "`config check`" + ` of any of the p
 and column, and the key that was meant; ` + "`config show`" + ` prints every value in force and where it comes
 from, with secrets masked, and ` + "`-o json`" + ` does so for programs.
 
+Editors check it while one types, and explain and complete its keys, with the schema
+` + "`/usr/share/understudy/schema/understudy.schema.json`" + `; those that use yaml-language-server find it by
+this line in the file:
+
+` + "```yaml\n# yaml-language-server: $schema=/usr/share/understudy/schema/understudy.schema.json\n```" + `
+
 A value comes from, in this order: a flag of the command, the environment, the file, the default.
 The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with ` + "`_`" + ` for the dots:
 ` + "`UNDERSTUDY_REPLICATION_PARALLEL=4`" + `. Lists can be given only in the file.
