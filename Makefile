@@ -62,10 +62,11 @@ lint: setup ## check format, vet, staticcheck, package directions, shell scripts
 demo: setup ## show replication and a takeover between two nodes (LAB=vm: all real)
 	$(GO) run ./drill/demo
 
-# What Debian's own programs say of the metrics has nothing to do with ZFS.
+# What Debian's own programs say of the metrics has nothing to do with ZFS, nor
+# have the packages.
 drill: setup ## run the scenarios in the lab (LAB=ns or vm); report: dist/drill-report.html
 	install -d dist && rm -f '$(results)'
-	$(reported) $(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill $(if $(filter ns,$(LAB)),./packaging/monitoring) $(report)
+	$(reported) $(GO) test -tags drill -count=1 -p 1 -v -timeout 50m ./lab ./drill $(if $(filter ns,$(LAB)),./packaging/monitoring ./packaging/debian) $(report)
 
 # Not part of the drill on virtual machines: emulated nodes are so slow that
 # other work on the machine makes their services time out.
