@@ -41,11 +41,11 @@ func (n *Node) move(ctx context.Context, peer config.Node) (Moved, error) {
 // times are those of a switchover that has just come to its end. A part that is
 // not known is 0: what it took is nothing to fail for.
 func (n *Node) times(ctx context.Context, peer config.Node) Times {
-	role, err := n.State.Role()
-	if err != nil || role.Transition == nil {
+	given, found := n.lastHandover(peer.Name)
+	if !found {
 		return Times{}
 	}
-	given, times := *role.Transition, givenAway(*role.Transition)
+	times := givenAway(given)
 	asked := n.Now()
 	answer, err := n.Peers.Ask(ctx, peer)
 	if err != nil || answer.Transition == nil || answer.Transition.To != state.RoleActive {
@@ -56,6 +56,21 @@ func (n *Node) times(ctx context.Context, peer config.Node) Times {
 	ahead := ahead(asked, n.Now(), answer.Time)
 	times.Address = max(0, taken.Started.Add(-ahead).Sub(given.Ended).Seconds())
 	return times
+}
+
+// lastHandover is the last transition by which this node handed over to another.
+// Meanwhile keepalived may have asked for one more.
+func (n *Node) lastHandover(to string) (t state.Transition, found bool) {
+	history, err := n.History()
+	if err != nil {
+		return t, false
+	}
+	for _, past := range history {
+		if past.Handover == to && past.Outcome == state.OutcomeDone {
+			t, found = past.Transition, true
+		}
+	}
+	return t, found
 }
 
 // givenAway reads the first two parts from the node that handed over.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -203,12 +202,7 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 				return gone
 			}
 		}
-		if failed, ok := errors.AsType[*run.Error](err); ok {
-			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
-				err = explained
-			}
-		}
-		return fmt.Errorf("ask %s: %w", peer.Name, err)
+		return fmt.Errorf("ask %s: %w", peer.Name, explainRemote(how, command, err))
 	}
 	p.note(peer.Name, time.Now())
 	if err := json.NewDecoder(bytes.NewReader(output)).Decode(answer); err != nil {

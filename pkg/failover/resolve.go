@@ -185,13 +185,8 @@ func (n *Node) remote(ctx context.Context, peer config.Node, timeout time.Durati
 	how := run.SSH{User: ssh.User, Host: peer.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
 		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
 	_, err := n.Runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
-	if failed, ok := errors.AsType[*run.Error](err); ok {
-		if explained := how.Explain(failed.Stderr, command, err); explained != nil {
-			err = explained
-		}
-	}
 	if err != nil {
-		return fmt.Errorf("resolve on %s: %w", peer.Name, err)
+		return fmt.Errorf("resolve on %s: %w", peer.Name, explainRemote(how, command, err))
 	}
 	return nil
 }
