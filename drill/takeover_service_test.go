@@ -181,16 +181,39 @@ func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 }
 
 // dockerDead kills the engine and all it has started, but for the containers.
-// Its proxies, by which the check reaches Traefik, end with it, so the address
-// moves; and there is no engine to stop the containers with.
+// Its proxies, by which the check reaches Traefik, end with it, but the kernel
+// goes on bringing clients to the containers, so nothing may move by itself. When
+// a person takes the node out, there is no engine to stop the containers with.
 func dockerDead(t *testing.T, d *takeover) {
-	node, killed := d.active, time.Now()
+	node := d.active
 	d.must(t, lab.KillService(d.ctx, node, "docker"))
-	d.moved(t, killed, 0)
+	if text, err := Shell(d.ctx, node, `curl -sS -m 1 http://127.0.0.1:8080/ping 2>&1`); err == nil {
+		t.Errorf("without the engine's proxies, %s says %s", node.Name(), text)
+	}
+	d.stays(t, 5*time.Second)
+	if text := d.shell(t, node, `cat /run/understudy/probe.json`); !strings.Contains(text, "without the engine's proxy") {
+		t.Errorf("the check of %s says %s", node.Name(), text)
+	}
+	held := time.Now()
+	d.shell(t, node, `failover-notify hold --reason drill --force`)
+	d.moved(t, held, afterStop)
 	d.idle(t, node)
 	d.judge(t)
 	d.must(t, lab.StartService(d.ctx, node, "docker"))
 	d.stoppedAgain(t, node)
+}
+
+// dockerRestarted is what systemd makes of a killed engine, a moment later. The one
+// that starts ends the containers that the other one left, and the address moves
+// as when Traefik has exited.
+func dockerRestarted(t *testing.T, d *takeover) {
+	node := d.active
+	d.must(t, lab.KillService(d.ctx, node, "docker"))
+	d.stays(t, 2*time.Second)
+	started := time.Now()
+	d.must(t, lab.StartService(d.ctx, node, "docker"))
+	d.moved(t, started, 0)
+	d.idle(t, node)
 }
 
 // poolSuspended adds a pool of its own, in memory that runs out, since the

@@ -1,9 +1,12 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,6 +84,15 @@ type Details struct {
 	// Restart is its restart policy: no, always, unless-stopped, on-failure.
 	Restart string
 	PID     int
+	// Published are the ports that it publishes on this machine, while it runs.
+	Published []Port
+}
+
+// Port is a port of a container that is published on this machine.
+type Port struct {
+	Host   string // the machine's address; 0.0.0.0 or :: for all
+	Port   string // the machine's
+	Inside string // the container's own, with its address in one of its networks
 }
 
 // Inspect looks at one container by its id or name.
@@ -101,6 +113,7 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Details, error) {
 			Image  string
 			Labels map[string]string
 		}
+		NetworkSettings networkSettings
 	}
 	if err := e.call(ctx, DefaultTimeout, "look at container "+name, http.MethodGet, "/containers/"+escape(name)+"/json", nil, nil, &c); err != nil {
 		return Details{}, err
@@ -112,10 +125,40 @@ func (e *Engine) Inspect(ctx context.Context, name string) (Details, error) {
 		},
 		Running: c.State.Running, Paused: c.State.Paused, Restarting: c.State.Restarting,
 		ExitCode: c.State.ExitCode, Started: c.State.StartedAt, Restart: c.HostConfig.RestartPolicy.Name, PID: c.State.Pid,
+		Published: c.NetworkSettings.published(),
 	}
 	// A stopped container still reports the last health it had.
 	if c.State.Running && c.State.Health != nil && c.State.Health.Status != "none" {
 		d.Health = c.State.Health.Status
 	}
 	return d, nil
+}
+
+// networkSettings is as much of a container's as matters here.
+type networkSettings struct {
+	Ports map[string][]struct {
+		HostIP   string `json:"HostIp"`
+		HostPort string
+	}
+	Networks map[string]struct{ IPAddress string }
+}
+
+// published lists the TCP ports that are published on this machine. Any of the
+// container's addresses will do: this machine is in all of its networks.
+func (s networkSettings) published() []Port {
+	address := ""
+	for _, name := range slices.Sorted(maps.Keys(s.Networks)) {
+		address = cmp.Or(address, s.Networks[name].IPAddress)
+	}
+	var list []Port
+	for inside, bindings := range s.Ports {
+		port, isTCP := strings.CutSuffix(inside, "/tcp")
+		if !isTCP || address == "" {
+			continue
+		}
+		for _, b := range bindings {
+			list = append(list, Port{Host: b.HostIP, Port: b.HostPort, Inside: net.JoinHostPort(address, port)})
+		}
+	}
+	return list
 }

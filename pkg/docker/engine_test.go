@@ -56,7 +56,9 @@ func TestInspect(t *testing.T) {
 		{`{"Status":"exited","Running":false,"ExitCode":137,"Health":{"Status":"unhealthy"}}`, ""},
 	} {
 		e := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Write([]byte(`{"Id":"x","Name":"/traefik","Image":"sha256:i","State":` + c.state + `,"HostConfig":{"RestartPolicy":{"Name":"always"}},"Config":{"Image":"traefik:3"}}`))
+			w.Write([]byte(`{"Id":"x","Name":"/traefik","Image":"sha256:i","State":` + c.state + `,"HostConfig":{"RestartPolicy":{"Name":"always"}},"Config":{"Image":"traefik:3"},
+				"NetworkSettings":{"Networks":{"none":{"IPAddress":""},"proxy":{"IPAddress":"172.18.0.2"}},
+					"Ports":{"8080/tcp":[{"HostIp":"127.0.0.1","HostPort":"9000"}],"53/udp":[{"HostIp":"0.0.0.0","HostPort":"53"}],"80/tcp":null}}}`))
 		})
 		d, err := e.Inspect(t.Context(), "traefik")
 		if err != nil {
@@ -64,6 +66,9 @@ func TestInspect(t *testing.T) {
 		}
 		if d.Name != "traefik" || d.Restart != "always" || d.Health != c.health || d.ImageID != "sha256:i" {
 			t.Errorf("%s: got %+v", c.state, d)
+		}
+		if want := (Port{Host: "127.0.0.1", Port: "9000", Inside: "172.18.0.2:8080"}); len(d.Published) != 1 || d.Published[0] != want {
+			t.Errorf("published %+v, want %+v", d.Published, want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
@@ -38,8 +39,9 @@ const (
 	pingTimeout   = 500 * time.Millisecond
 )
 
-// container looks at the container that must run on an active node.
-func (p *Probe) container(ctx context.Context) (Verdict, string) {
+// container looks at the container that must run on an active node, and keeps
+// it in seen when it does.
+func (p *Probe) container(ctx context.Context, seen *atomic.Pointer[docker.Details]) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	c, err := p.Engine.Inspect(ctx, p.Config.Probe.Container)
@@ -58,7 +60,9 @@ func (p *Probe) container(ctx context.Context) (Verdict, string) {
 		return Failed, fmt.Sprintf("%s does not run (%s, exit code %d)", p.Config.Probe.Container, c.State, c.ExitCode)
 	case c.Health == "unhealthy":
 		return Failed, p.Config.Probe.Container + " is unhealthy"
-	case c.Health == "starting":
+	}
+	seen.Store(&c)
+	if c.Health == "starting" {
 		return Passed, p.Config.Probe.Container + " runs, its health is not known yet"
 	}
 	return Passed, p.Config.Probe.Container + " runs"
@@ -69,7 +73,7 @@ func (p *Probe) container(ctx context.Context) (Verdict, string) {
 // from the container's start, since one that crashes again and again is always
 // young.
 func (p *Probe) ping(ctx context.Context, role state.RoleFile, answered time.Time) (Verdict, string) {
-	err := get(ctx, p.Config.Probe.Ping)
+	err := get(ctx, p.Config.Probe.Ping, "")
 	if err == nil {
 		return Passed, "answers"
 	}
@@ -80,15 +84,16 @@ func (p *Probe) ping(ctx context.Context, role state.RoleFile, answered time.Tim
 	return Failed, err.Error()
 }
 
-// get asks for an answer of 200.
-func get(ctx context.Context, target string) error {
+// get asks for an answer of 200. at is the address to connect to; empty: that of
+// the target.
+func get(ctx context.Context, target, at string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := once.RoundTrip(req, dialer(req.URL))
+	resp, err := once.RoundTrip(req, dialer(req.URL, at))
 	if err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: no answer in time", target)
@@ -102,16 +107,24 @@ func get(ctx context.Context, target string) error {
 	return nil
 }
 
-// dialer connects to the host of a target. Whether it serves is the question,
-// not who it is, so the certificate does not matter.
-func dialer(target *url.URL) once.Dial {
+// dialer connects to an address, by default that of the target. Whether it serves
+// is the question, not who it is, so the certificate does not matter.
+func dialer(target *url.URL, at string) once.Dial {
+	at = cmp.Or(at, net.JoinHostPort(target.Hostname(), portOf(target)))
 	return func(ctx context.Context) (net.Conn, error) {
 		if target.Scheme == "https" {
 			encrypted := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
-			return encrypted.DialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "443")))
+			return encrypted.DialContext(ctx, "tcp", at)
 		}
-		return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "80")))
+		return (&net.Dialer{}).DialContext(ctx, "tcp", at)
 	}
+}
+
+func portOf(target *url.URL) string {
+	if target.Scheme == "https" {
+		return cmp.Or(target.Port(), "443")
+	}
+	return cmp.Or(target.Port(), "80")
 }
 
 // engine says whether the Docker Engine answers.

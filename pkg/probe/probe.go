@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
@@ -57,6 +58,9 @@ type Result struct {
 	// Answered is when Traefik last answered as the active node's, in this run
 	// or one before.
 	Answered time.Time `json:"answered,omitzero"`
+	// Inside is where the container itself listens for the ping, as the engine
+	// said last; empty when that is not known or not needed.
+	Inside string `json:"inside,omitempty"`
 	// Before is what the last run found; nil when that is not known.
 	Before *Record `json:"-"`
 }
@@ -133,10 +137,18 @@ func (p *Probe) Run(ctx context.Context) Result {
 	// Without it a node has its grace again, no more.
 	if last, found, err := ReadRecord(p.Config.RunDir); err == nil && found {
 		result.Answered, result.Before = last.Answered, &last
+		if result.Mode == Serves { // later another container may have the address
+			result.Inside = last.Inside
+		}
 	}
-	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered))...)
+	var seen atomic.Pointer[docker.Details] // one that is late may write it later still
+	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered, &seen))...)
+	if c := seen.Load(); c != nil {
+		result.Inside = insideOf(*c, p.Config.Probe.Ping)
+	}
 	if result.Mode == Serves {
-		if forgiveEngine(result.Checks) {
+		answers := p.askInside(ctx, result.Checks, result.Inside)
+		if forgiveEngine(result.Checks, answers) {
 			result.Answered = result.Time
 		}
 	}
@@ -176,15 +188,16 @@ func (p *Probe) getsOn(role state.RoleFile) bool {
 	return p.Now().Sub(progress) <= p.Config.Probe.Grace
 }
 
-// checks returns what is to be looked at.
-func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time) []named {
+// checks returns what is to be looked at. An active node's container is kept in
+// seen while it runs.
+func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time, seen *atomic.Pointer[docker.Details]) []named {
 	var list []named
 	add := func(name string, do func(context.Context) (Verdict, string)) { list = append(list, named{name, do}) }
 	cfg := p.Config
 	switch mode {
 	case Serves:
 		if cfg.Probe.Container != "" {
-			add(checkContainer, func(ctx context.Context) (Verdict, string) { return p.container(ctx) })
+			add(checkContainer, func(ctx context.Context) (Verdict, string) { return p.container(ctx, seen) })
 		}
 		if cfg.Probe.Ping != "" {
 			add(checkPing, func(ctx context.Context) (Verdict, string) { return p.ping(ctx, role, answered) })
@@ -255,8 +268,9 @@ func runAll(ctx context.Context, list []named) []Check {
 // forgiveEngine makes a warning of an engine that does not answer while the
 // service itself does: containers go on without their engine (live-restore),
 // and moving the address would only do harm. It returns whether the service
-// answers.
-func forgiveEngine(checks []Check) (answers bool) {
+// answers, by the ping or inside.
+func forgiveEngine(checks []Check, answersInside bool) (answers bool) {
+	answers = answersInside
 	for _, c := range checks {
 		answers = answers || c.Name == checkPing && c.Verdict == Passed
 	}

@@ -309,6 +309,69 @@ func TestActiveWithoutAnything(t *testing.T) {
 	}
 }
 
+// The engine's proxies end with it when it is killed. Then the container is asked
+// where the engine said last that it listens, as long as that is the same one.
+func TestEngineKilled(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*testing.T, *fixture)
+		healthy bool
+	}{
+		"answers inside":      {nil, true},
+		"answers 503 inside":  {func(_ *testing.T, f *fixture) { f.status = 503 }, false},
+		"silent inside":       {func(_ *testing.T, f *fixture) { f.silent = true }, false},
+		"nothing known":       {func(t *testing.T, f *fixture) { f.forget(t) }, false},
+		"from before a break": {func(t *testing.T, f *fixture) { f.wasStandby(t) }, false},
+		"engine answers":      {func(_ *testing.T, f *fixture) { f.engine.err = nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, state.RoleActive)
+			inside := strings.TrimPrefix(f.probe.Config.Probe.Ping, "http://")
+			// Nobody listens on port 1: that is the proxy which is gone.
+			f.probe.Config.Probe.Ping = "http://127.0.0.1:1/ping"
+			f.engine.container.Published = []docker.Port{
+				{Host: "192.0.2.1", Port: "1", Inside: "192.0.2.2:1"}, {Host: "0.0.0.0", Port: "80", Inside: "192.0.2.2:80"},
+				{Host: "127.0.0.1", Port: "1", Inside: inside},
+			}
+			f.record(t)
+			f.engine.err = down
+			if c.change != nil {
+				c.change(t, f)
+			}
+			result := f.run(t)
+			if result.Healthy != c.healthy {
+				t.Errorf("healthy %v: %v, %v", result.Healthy, result.Failures(), result.Warnings())
+			}
+			if c.healthy && (len(result.Warnings()) != 2 || !result.Answered.Equal(now)) {
+				t.Errorf("answered %v, warnings %q", result.Answered, result.Warnings())
+			}
+		})
+	}
+}
+
+// record runs the check and leaves its result for the next one.
+func (f *fixture) record(t *testing.T) {
+	t.Helper()
+	if err := probe.WriteRecord(f.probe.Config.RunDir, f.run(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forget is a boot.
+func (f *fixture) forget(t *testing.T) {
+	t.Helper()
+	if err := os.RemoveAll(f.probe.Config.RunDir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wasStandby runs the check once as that of a standby.
+func (f *fixture) wasStandby(t *testing.T) {
+	t.Helper()
+	f.role.Role = state.RoleStandby
+	f.record(t)
+	f.role.Role = state.RoleActive
+}
+
 func TestUnreadableRole(t *testing.T) {
 	f := newFixture(t, state.RoleActive)
 	if err := os.WriteFile(filepath.Join(f.probe.State.Path(), "role.json"), []byte("{"), 0o644); err != nil {

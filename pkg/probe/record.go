@@ -21,8 +21,10 @@ type Record struct {
 	Mode    Mode      `json:"mode"`
 	// Answered is when Traefik last answered as the active node's.
 	Answered time.Time `json:"answered,omitzero"`
-	Failures []string  `json:"failures,omitempty"`
-	Warnings []string  `json:"warnings,omitempty"`
+	// Inside is where the container itself listens, for when the engine is gone.
+	Inside   string   `json:"inside,omitempty"`
+	Failures []string `json:"failures,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // ReadRecord returns what the last run found; found is false before the first.
@@ -45,7 +47,7 @@ func ReadRecord(runDir string) (r Record, found bool, err error) {
 // brings another one, and none is to outlive the boot.
 func WriteRecord(runDir string, result Result) error {
 	data, err := json.Marshal(Record{
-		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered,
+		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered, Inside: result.Inside,
 		Failures: result.Failures(), Warnings: result.Warnings(),
 	})
 	if err != nil {
