@@ -137,6 +137,7 @@ all)
 	# Now, so that nothing that follows depends on the network.
 	go mod download
 	go -C tools mod download
+	go -C packaging/nfpm mod download
 	;;
 *)
 	echo "usage: scripts/setup.sh [all|toolchain]" >&2
