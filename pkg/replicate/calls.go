@@ -99,7 +99,11 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (w
 func (s *serving) arrived(req request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.received[req.Dataset] = Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC()}
+	came := Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC(), TXG: req.TXG}
+	if sender := s.sender.Load(); sender != nil {
+		came.From = sender.Node
+	}
+	s.received[req.Dataset] = came
 	i := slices.IndexFunc(s.inventory, func(d zfs.Dataset) bool { return d.Name == req.Dataset })
 	if i < 0 {
 		i = len(s.inventory)

@@ -60,6 +60,7 @@ type request struct {
 	To       string            `json:"to,omitempty"`
 	GUID     uint64            `json:"guid,omitempty,string"`
 	Snapshot string            `json:"snapshot,omitempty"`
+	TXG      uint64            `json:"txg,omitempty"` // the sender's, in which the snapshot was taken
 	Origin   string            `json:"origin,omitempty"`
 	Flags    string            `json:"flags,omitempty"`
 	Compress string            `json:"compress,omitempty"`

@@ -54,6 +54,11 @@ type Received struct {
 	Snapshot string    `json:"snapshot"`
 	GUID     uint64    `json:"guid,string"`
 	At       time.Time `json:"at"`
+	// From is the node that sent it, and TXG the number of its pool's change in
+	// which it took it: of two standbys, the one with the higher number has the
+	// newer data. 0: not known.
+	From string `json:"from,omitempty"`
+	TXG  uint64 `json:"txg,omitempty"`
 }
 
 func (r *Record) standby(name string) *StandbyRecord {

@@ -162,6 +162,9 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
 	defer remote.Close()
 	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
 		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
+	if taken, found := findSnapshot(t.sources[r.Source], func(c zfs.Snap) bool { return c.GUID == s.ToGUID }); found {
+		req.TXG = taken.CreateTXG
+	}
 	if isRoot(r.Target) && !t.local {
 		// It is to be mounted where the pool's root is, not below it.
 		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
