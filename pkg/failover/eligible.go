@@ -129,6 +129,9 @@ func passing(s situation, last []state.Ineligible) []state.Ineligible {
 	// the node that has the newer data may be down now.
 	behind := active != nil && active.ActiveTerm > s.Self.ActiveTerm || active == nil && has(last, state.IneligibleReplica)
 	switch {
+	case s.Data && active != nil && active.ActiveTerm < s.Self.ActiveTerm:
+		// It takes a newer term as soon as it has heard of ours.
+		add(state.IneligibleReplica, "%s goes on under term %d while this one has been active under term %d: both may have written", active.Node, active.ActiveTerm, s.Self.ActiveTerm)
 	case s.Data && behind && s.Received <= s.Self.ActiveTerm:
 		add(state.IneligibleReplica, "another node has been active since this one was, and nothing has been received since")
 	case active == nil && (has(last, state.IneligibleBoot) || has(last, state.IneligibleWaiting)) && !s.first() && s.Now.Sub(s.Joined) < s.Wait:

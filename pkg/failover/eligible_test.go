@@ -40,6 +40,7 @@ func TestWhoMayHoldTheAddress(t *testing.T) {
 		{"the other is active, compose only", situation{Self: self(4, 4), Peers: []PeerState{active}}, boot, nil},
 		{"the other is active, all its data is here", situation{Self: self(4, 4), Data: true, Received: 5, Peers: []PeerState{active}}, boot, nil},
 		{"the other is active since, nothing has come", situation{Self: self(4, 4), Data: true, Received: 3, Peers: []PeerState{active}}, boot, []string{state.IneligibleReplica}},
+		{"both were active, and the other one goes on under an older term", situation{Self: self(6, 6), Data: true, Received: 5, Peers: []PeerState{active}}, nil, []string{state.IneligibleReplica}},
 		{"a fresh standby", situation{Data: true, Peers: []PeerState{active}}, boot, []string{state.IneligibleReplica}},
 		{"an old replica stays one when the active node dies", situation{Self: self(4, 5), Data: true, Received: 3, Silent: []string{"b"}, Joined: now.Add(-time.Hour)},
 			[]string{state.IneligibleReplica}, []string{state.IneligibleReplica}},

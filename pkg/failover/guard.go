@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -106,9 +107,19 @@ func (w *watcher) guards(ctx context.Context) error {
 
 // settleConflict makes this node give way when another one is active too and
 // comes first: by a newer term or, under the same one, by having been active
-// earlier.
+// earlier. Where the two can hear each other again, keepalived settles it within
+// an advert or two, and who does not get the address gives way for that: that both
+// did would leave none.
 func (w *watcher) settleConflict(ctx context.Context, role state.RoleFile, peers []PeerState) error {
-	if role.Boot != w.Boot || role.Role != state.RoleActive {
+	rival := slices.ContainsFunc(peers, func(p PeerState) bool { return p.Role == state.RoleActive })
+	if role.Boot != w.Boot || role.Role != state.RoleActive || !rival {
+		w.both = time.Time{}
+		return nil
+	}
+	if w.both.IsZero() {
+		w.both = w.Now()
+	}
+	if w.Now().Sub(w.both) < conflictAfter && w.Address.Configured() {
 		return nil
 	}
 	for _, p := range peers {

@@ -142,9 +142,10 @@ func (n *Node) wentDown(role state.RoleFile) bool {
 }
 
 // learn remembers the newest term that others have seen. The caller holds the
-// lock of transitions. A node that is active while another one has burnt a newer
-// term, in a promotion that came to nothing, takes one of its own: else its
-// data would count as the older.
+// lock of transitions. A node that is active while another one, which is not any
+// more, has used a newer term, takes one of its own: what goes on here is the
+// pair's history from then on, and must not count as the older. What the other one
+// has written is a tail, which replication then finds and leaves alone.
 func (n *Node) learn(answers []Answer) error {
 	role, err := n.State.Role()
 	if err != nil {
@@ -155,7 +156,7 @@ func (n *Node) learn(answers []Answer) error {
 	for _, p := range peers {
 		role.NewestTerm = max(role.NewestTerm, p.NewestTerm, p.Term)
 	}
-	others := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive || p.ActiveTerm >= role.ActiveTerm })
+	others := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive || p.Writers })
 	if role.Role == state.RoleActive && role.Boot == n.Boot && role.NewestTerm > role.Term && len(silent) == 0 && others == nil {
 		role.Term = role.NewestTerm + 1
 		role.ActiveTerm, role.NewestTerm = role.Term, role.Term

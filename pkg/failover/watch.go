@@ -26,7 +26,13 @@ const (
 	// The others are asked often while something depends on it, and else so
 	// seldom that their logs stay readable.
 	askSoon, askSeldom = 3 * time.Second, time.Minute
+	// askAtOnce bounds how often they are asked for what has just come.
+	askAtOnce = time.Second
 )
+
+// receivedFile is what zfs-replicate writes when something has been received: what
+// was missing for this node to be eligible.
+const receivedFile = "received.json"
 
 // watcher is the resident process that answers intents at once and puts right
 // what no hook has told.
@@ -36,6 +42,8 @@ type watcher struct {
 	asked  time.Time // when the others were asked last
 	looked time.Time // when the services were looked at last
 	alerts []string  // as they were logged last
+	news   bool      // something has come that may be a reason to ask the others at once
+	both   time.Time // since when another node has been seen active beside this one
 }
 
 // Watch answers every intent as it comes, and looks around each second, until
@@ -105,8 +113,15 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 		case <-ctx.Done():
 			return
 		case event := <-changes.Events:
-			if filepath.Base(event.Name) == state.IntentFile && event.Has(fsnotify.Create) {
+			if !event.Has(fsnotify.Create) {
+				continue
+			}
+			switch filepath.Base(event.Name) {
+			case state.IntentFile:
+				w.news = true // keepalived repeats itself when it hears another master
 				return
+			case receivedFile:
+				w.news = true
 			}
 		case err := <-changes.Errors:
 			w.Log.Warn().Err(err).Msg("an intent may be seen up to a second late")
@@ -228,9 +243,16 @@ func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
 	if slices.ContainsFunc(eligibility.Reasons, func(r state.Ineligible) bool { return !slices.Contains(lasting, r.Kind) }) {
 		every = askSoon
 	}
+	if !w.both.IsZero() {
+		every = askAtOnce
+	}
+	if w.news && (every == askSoon || role.Role == state.RoleActive) {
+		every = min(every, askAtOnce)
+	}
 	if w.Now().Sub(w.asked) < every {
 		return nil
 	}
+	w.news = false
 	ctx, cancel := context.WithTimeout(ctx, w.Config.Failover.PeerTimeout)
 	defer cancel()
 	answers := w.askAll(ctx)

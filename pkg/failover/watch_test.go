@@ -87,6 +87,87 @@ func TestTwoActiveNodes(t *testing.T) {
 	}
 }
 
+// A partition is over: keepalived has left the address to this node, though the
+// other one was active under a newer term. This one goes on, and its history is
+// the pair's from then on.
+func TestTheNodeThatGoesOnTakesANewerTerm(t *testing.T) {
+	f := serving(t)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleDemoting, Writers: true, Term: 2, ActiveTerm: 2, NewestTerm: 2})
+	if err := f.learn(f.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if role := f.is(t, state.RoleActive); role.Term != 1 || role.NewestTerm != 2 {
+		t.Errorf("while the other one still writes: %+v", role)
+	}
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Term: 2, ActiveTerm: 2, NewestTerm: 2})
+	if err := f.learn(f.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if role := f.is(t, state.RoleActive); role.Term != 3 || role.ActiveTerm != 3 {
+		t.Errorf("terms %d, %d, want 3", role.Term, role.ActiveTerm)
+	}
+}
+
+// Right after a partition both are active. keepalived ends that within a second:
+// the node that keeps the address must not give way meanwhile as well.
+func TestTwoActiveNodesAreLeftToKeepalivedFirst(t *testing.T) {
+	f := serving(t)
+	f.address.none, f.address.here = false, true
+	now := time.Now()
+	f.Now = func() time.Time { return now }
+	w := &watcher{Node: f.Node}
+	role := f.is(t, state.RoleActive)
+	rival := []PeerState{{Node: "b", Role: state.RoleActive, Term: 2, ActiveTerm: 2}}
+	wish := func() state.Wish {
+		t.Helper()
+		if err := w.settleConflict(t.Context(), role, rival); err != nil {
+			t.Fatal(err)
+		}
+		intent, _, err := f.State.Intent()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return intent.Wish
+	}
+	if got := wish(); got != state.WishMaster {
+		t.Fatalf("at once: %s", got)
+	}
+	now = now.Add(conflictAfter)
+	rival[0].Role = state.RoleStandby
+	if got := wish(); got != state.WishMaster || !w.both.IsZero() {
+		t.Fatalf("the other one has given way: %s", got)
+	}
+	rival[0].Role = state.RoleActive
+	wish()
+	now = now.Add(conflictAfter)
+	if got := wish(); got != state.WishFault {
+		t.Errorf("keepalived does not end it: %s", got)
+	}
+	if eligibility, _, _ := f.State.Eligibility(); !has(eligibility.Reasons, state.IneligibleConflict) {
+		t.Error("it may still hold the address")
+	}
+}
+
+// What has been received makes a standby eligible at once, not some seconds later.
+func TestTheWatcherLooksWhenSomethingWasReceived(t *testing.T) {
+	f := newFake(t)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive, Writers: true, Term: 5, ActiveTerm: 5, NewestTerm: 5})
+	f.joins(t)
+	if state.Shown(f.Config.RunDir) {
+		t.Fatal("eligible without data")
+	}
+	f.watches(t)
+	deadline := time.Now().Add(20 * time.Second)
+	for term := uint64(5); !state.Shown(f.Config.RunDir); time.Sleep(50 * time.Millisecond) {
+		if err := f.State.Write("received", map[string]any{"term": term}); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not eligible")
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	start := time.Now()
 	for _, c := range []struct {
