@@ -67,12 +67,17 @@ type Sent struct {
 	LastRun     time.Time `json:"last_run"`
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	Error       string    `json:"error,omitempty"`
+	// Conflicts are the datasets on which both nodes have something of their own,
+	// by name here, with what that is.
+	Conflicts map[string]string `json:"conflicts,omitempty"`
 }
 
 // Received is what came here last.
 type Received struct {
 	From string    `json:"from"`
 	At   time.Time `json:"at"`
+	// Conflicts are as in Sent, as the sender saw them.
+	Conflicts map[string]string `json:"conflicts,omitempty"`
 }
 
 // NodeStatus is the status of one of the nodes, or why there is none.
@@ -241,21 +246,43 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 	return s
 }
 
+// inConflict is what zfs-replicate records of a dataset on which both nodes have
+// something of their own.
+const inConflict = "conflict"
+
 // replicationStatus reads the records of zfs-replicate; one that can't be read
 // is left out here, and named by zfs-replicate status.
 func (n *Node) replicationStatus() *ReplicationStatus {
 	var s ReplicationStatus
 	var record struct {
-		Standbys map[string]Sent `json:"standbys"`
+		Standbys map[string]struct {
+			Sent
+			Datasets map[string]struct {
+				Action string `json:"action"`
+				Error  string `json:"error"`
+			} `json:"datasets"`
+		} `json:"standbys"`
 	}
 	if _, err := n.State.Read("replication", &record); err != nil {
 		n.Log.Warn().Err(err).Msg("what was sent is not known")
 	}
 	for _, other := range n.Config.Standbys(n.Self) {
-		if sent, found := record.Standbys[other.Name]; found {
-			sent.Node = other.Name
-			s.Sent = append(s.Sent, sent)
+		last, found := record.Standbys[other.Name]
+		if !found {
+			continue
 		}
+		sent := last.Sent
+		sent.Node = other.Name
+		for dataset, d := range last.Datasets {
+			if d.Action != inConflict {
+				continue
+			}
+			if sent.Conflicts == nil {
+				sent.Conflicts = map[string]string{}
+			}
+			sent.Conflicts[dataset] = d.Error
+		}
+		s.Sent = append(s.Sent, sent)
 	}
 	var received Received
 	found, err := n.State.Read("received", &received)

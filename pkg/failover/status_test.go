@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -96,5 +97,25 @@ func TestStatusOfANodeThatIsSilent(t *testing.T) {
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %s", took)
+	}
+}
+
+// What zfs-replicate has recorded is told as it is.
+func TestConflictsInStatus(t *testing.T) {
+	f := newFake(t)
+	for name, text := range map[string]string{
+		"replication": `{"standbys": {"b": {"last_run": "2026-01-01T00:00:00Z", "datasets": {"tank/a": {"action": "conflict", "error": "both"}, "tank/b": {"action": "current"}}}}}`,
+		"received":    `{"from": "b", "conflicts": {"tank/c": "both again"}}`,
+	} {
+		if err := f.State.Write(name, json.RawMessage(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := f.replicationStatus()
+	if len(s.Sent) != 1 || len(s.Sent[0].Conflicts) != 1 || s.Sent[0].Conflicts["tank/a"] != "both" || s.Sent[0].LastRun.IsZero() {
+		t.Errorf("sent %+v", s.Sent)
+	}
+	if s.Received == nil || s.Received.Conflicts["tank/c"] != "both again" {
+		t.Errorf("received %+v", s.Received)
 	}
 }

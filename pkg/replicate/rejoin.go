@@ -115,7 +115,23 @@ func (e *Engine) rejoin(ctx context.Context, r *Rejoined) error {
 		t.Done = true
 		e.Log.Info().Str("dataset", t.Dataset).Str("kept", t.Kept).Msg("what was only here is kept")
 	}
+	e.forgetConflicts()
 	return nil
+}
+
+// forgetConflicts takes out of the record what the active node has told of
+// conflicts: they are over.
+func (e *Engine) forgetConflicts() {
+	var record ReceivedRecord
+	found, err := e.State.Read(receivedName, &record)
+	if err == nil && found && len(record.Conflicts) > 0 {
+		record.Conflicts = nil
+		err = e.State.Write(receivedName, record)
+	}
+	if err != nil {
+		// The next run tells anew.
+		e.Log.Warn().Err(err).Msg("that the conflicts are over is not recorded")
+	}
 }
 
 // notHeld refuses where somebody holds a snapshot that a rollback would destroy.

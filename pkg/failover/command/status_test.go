@@ -92,6 +92,34 @@ To look at:
 	}
 }
 
+// What replication has found is said on both nodes, with the way out.
+func TestStatusNamesConflicts(t *testing.T) {
+	found := map[string]string{"tank/web": "the standby has a snapshot of its own: @x", "tank/db": "it was written to on the standby"}
+	replication := &failover.ReplicationStatus{
+		Sent:     []failover.Sent{{Node: "b", Conflicts: found}},
+		Received: &failover.Received{From: "b", Conflicts: map[string]string{"tank/old": "long over"}},
+	}
+	for _, c := range []struct {
+		role        state.Role
+		replication *failover.ReplicationStatus
+	}{
+		{state.RoleActive, replication},
+		{state.RoleStandby, &failover.ReplicationStatus{Sent: []failover.Sent{{Node: "b", Conflicts: map[string]string{"tank/old": "long over"}}}, Received: &failover.Received{From: "b", Conflicts: found}}},
+	} {
+		n := node("a", c.role, func(s *failover.Status) { s.Replication = c.replication })
+		text := strings.Join(strings.Fields(statusText([]failover.NodeStatus{n})), " ")
+		rejoin := map[state.Role]string{state.RoleActive: "zfs-replicate rejoin on b", state.RoleStandby: "zfs-replicate rejoin on a"}[c.role]
+		for _, want := range []string{"a: it and b both have", "tank/db: it was written to on the standby. tank/web: the standby has a snapshot of its own: @x.", rejoin, "resolve --keep"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("on a node that is %s, it does not say %q:\n%s", c.role, want, text)
+			}
+		}
+		if strings.Contains(text, "tank/old") {
+			t.Errorf("on a node that is %s, it says what is over:\n%s", c.role, text)
+		}
+	}
+}
+
 // A standby on which something runs is what nobody must overlook.
 func TestServicesOnAStandbyStandOut(t *testing.T) {
 	n := node("b", state.RoleStandby, func(s *failover.Status) {

@@ -59,7 +59,7 @@ func statusText(nodes []failover.NodeStatus) string {
 			alerts = append(alerts, n.Node+": "+n.Error)
 			continue
 		}
-		for _, a := range append(slices.Clone(n.Status.Alerts), unheard(n.Status)...) {
+		for _, a := range slices.Concat(n.Status.Alerts, unheard(n.Status), conflicts(n.Status)) {
 			alerts = append(alerts, n.Node+": "+a)
 		}
 	}
