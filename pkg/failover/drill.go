@@ -75,8 +75,9 @@ func (n *Node) PlanDrill(ctx context.Context, to string) (Switched, error) {
 		return plan, err
 	}
 	// A way there without one back would be no drill.
-	back, check := Moved{}, Check{Name: "way back", Node: peer.Name, OK: true}
-	if err := n.AskFor(ctx, peer, n.lookTimeout(), &back, returning(n.Self.Name, true)...); err != nil {
+	check := Check{Name: "way back", Node: peer.Name, OK: true}
+	back, err := n.HandBack(ctx, peer, true)
+	if err != nil {
 		check.OK, check.Text = false, err.Error()
 		check.Hint = "the same version has to be installed on both, and its gate in authorized_keys there: failover-notify doctor"
 	}
@@ -90,12 +91,6 @@ func (n *Node) PlanDrill(ctx context.Context, to string) (Switched, error) {
 		return plan, &NotReadyError{[]Check{check}}
 	}
 	return plan, nil
-}
-
-// lookTimeout bounds what another node does to look whether it could hand over:
-// it looks at itself and asks this one.
-func (n *Node) lookTimeout() time.Duration {
-	return 2 * (n.Config.Failover.PeerTimeout + statusTimeout)
 }
 
 // Drill hands the active role over to another node, waits until that one serves,
@@ -139,9 +134,8 @@ func (n *Node) thereAndBack(ctx context.Context, peer config.Node, d *Drill, tel
 		return err
 	}
 	tell(fmt.Sprintf("%s serves after %.1f s; it replicates to %s and hands back", peer.Name, there.Gap, n.Self.Name))
-	var back Moved
-	timeout := sendTimeout + lastSendTimeout + 2*n.Config.Failover.PeerStop + n.Config.Services.StartTimeout
-	if err := n.AskFor(ctx, peer, timeout, &back, returning(n.Self.Name, false)...); err != nil {
+	back, err := n.HandBack(ctx, peer, false)
+	if err != nil {
 		return fmt.Errorf("the way back: %w", err)
 	}
 	d.Back = &back
@@ -159,13 +153,17 @@ func (n *Node) thereAndBack(ctx context.Context, peer config.Node, d *Drill, tel
 	return nil
 }
 
-// returning are the arguments with which a node is asked to hand over to another.
-func returning(to string, dryRun bool) []string {
-	args := []string{"switchover", "--return", to, "-o", "json"}
+// handBack asks another node over ssh to hand over to this one.
+func (n *Node) handBack(ctx context.Context, peer config.Node, dryRun bool) (moved Moved, err error) {
+	args := []string{"switchover", "--return", n.Self.Name, "-o", "json"}
+	timeout := sendTimeout + lastSendTimeout + 2*n.Config.Failover.PeerStop + n.Config.Services.StartTimeout
 	if dryRun {
+		// It looks at itself and asks this node, for which it has as long as this one.
 		args = append(args, "--dry-run")
+		timeout = 2 * (n.Config.Failover.PeerTimeout + statusTimeout)
 	}
-	return args
+	err = n.AskFor(ctx, peer, timeout, &moved, args...)
+	return moved, err
 }
 
 // Return hands over to the node that asks for it, at the end of its drill: what

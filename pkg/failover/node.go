@@ -40,6 +40,8 @@ type Node struct {
 	Send func(ctx context.Context, to string, timeout time.Duration) error
 	// Remote runs failover-notify on another node.
 	Remote func(ctx context.Context, peer config.Node, timeout time.Duration, args ...string) error
+	// HandBack has another node hand over to this one, or look whether it could.
+	HandBack func(ctx context.Context, peer config.Node, dryRun bool) (Moved, error)
 	// Rejoin keeps what is only here, and rolls back to what the active node has.
 	Rejoin func(ctx context.Context, from string) error
 	Runner *run.Runner
@@ -106,7 +108,7 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 	if n.Address, err = newAddress(cfg, runner); err != nil {
 		return nil, err
 	}
-	n.Send, n.Remote, n.Rejoin = n.send, n.remote, n.rejoin
+	n.Send, n.Remote, n.HandBack, n.Rejoin = n.send, n.remote, n.handBack, n.rejoin
 	n.Witness = func(ctx context.Context) witness.Answer {
 		return witness.Ask(ctx, cfg.Witness.Targets, cfg.Witness.Timeout)
 	}
