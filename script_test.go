@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/cli"
 	failover "github.com/understudy-ha/understudy/pkg/failover/command"
 	images "github.com/understudy-ha/understudy/pkg/images/command"
@@ -48,50 +48,16 @@ func programs() map[string]func() {
 	}
 }
 
-// inNamespace marks the process that runs in a mount namespace of its own.
-const inNamespace = "UNDERSTUDY_SCRIPT_NAMESPACE"
-
+// What the simulator mounts goes with the namespace.
 func TestMain(m *testing.M) {
 	_, program := programs()[filepath.Base(os.Args[0])]
-	if !program && !onReal() && os.Getenv(inNamespace) == "" {
-		os.Exit(enterNamespace())
+	if !program && !onReal() && !testhost.InNamespace() {
+		os.Exit(testhost.EnterNamespace())
 	}
 	testscript.Main(m, programs())
 }
 
 func onReal() bool { return os.Getenv("UNDERSTUDY_ZFS") == "real" }
-
-// enterNamespace runs this program again in a mount namespace, so that what
-// the simulator mounts goes with it, even when it is killed. Without root a
-// user namespace gives the right to mount.
-func enterNamespace() int {
-	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	runtime.LockOSThread() // the death signal is tied to the thread that starts the child
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = attr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if exit.ExitCode() < 0 {
-			return 1
-		}
-		return exit.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "the scripts need a mount namespace of their own, and it can't be made: %v\n"+
-			"run the tests as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)\n", err)
-		return 1
-	}
-	return 0
-}
 
 func TestScripts(t *testing.T) {
 	var sim string

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/metrics"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/notify/deliver"
@@ -39,7 +40,7 @@ func debian(t *testing.T, program string, packages ...string) (root string) {
 		return root
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		missing(t, "this machine has no apt-get to fetch %s with", packages[0])
+		testhost.Missing(t, "this machine has no apt-get to fetch %s with", packages[0])
 	}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -47,7 +48,7 @@ func debian(t *testing.T, program string, packages ...string) (root string) {
 	}
 	out, err := run(t, dir, append([]string{"apt-get", "download", "-q"}, packages...)...)
 	if err != nil {
-		missing(t, "fetch %s: %v\n%s", packages[0], err, out)
+		testhost.Missing(t, "fetch %s: %v\n%s", packages[0], err, out)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil || len(files) != len(packages) {
@@ -67,15 +68,6 @@ func debian(t *testing.T, program string, packages ...string) (root string) {
 		t.Fatal(err)
 	}
 	return root
-}
-
-// missing skips the test, or fails it where nothing may be skipped.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf("NOT RUN HERE: "+format, args...)
 }
 
 func run(t *testing.T, dir string, argv ...string) (string, error) {
@@ -204,9 +196,7 @@ none:
 
 // Exim, Debian's own mail server, takes a message and queues it as it was sent.
 func TestExim(t *testing.T) {
-	if os.Geteuid() != 0 {
-		missing(t, "Exim needs root")
-	}
+	testhost.NeedRoot(t, "to give it up, as Exim does")
 	root := debian(t, "usr/sbin/exim4", "exim4-daemon-light", "libidn12")
 	dir := t.TempDir()
 	for path := dir; path != os.TempDir(); path = filepath.Dir(path) { // Exim gives up being root

@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/understudy-ha/understudy/internal/testhost"
 )
 
 // units are the packaged units.
@@ -19,9 +22,13 @@ func units(t *testing.T) []string {
 	return found
 }
 
-// What the units do is mounting, which must reach the rest of the system.
+// What the units do is mounting, which must reach the rest of the system; but
+// lag-check only looks.
 func TestNoSandbox(t *testing.T) {
 	for _, unit := range units(t) {
+		if unit == "understudy-lag-check.service" {
+			continue
+		}
 		text, err := os.ReadFile(unit)
 		if err != nil {
 			t.Fatal(err)
@@ -38,12 +45,10 @@ func TestNoSandbox(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-			t.Fatal("systemd-analyze is not installed: apt-get install systemd")
-		}
-		t.Skip("systemd-analyze is not installed; to run this: apt-get install systemd")
+		testhost.Missing(t, "systemd-analyze is not installed: apt-get install systemd")
 	}
 	// The programs need not be installed here, and the man pages neither.
+	programs := regexp.MustCompile(`/usr/bin/(failover-notify|zfs-replicate|image-sync|lag-check)\b`)
 	dir := t.TempDir()
 	var files []string
 	for _, unit := range units(t) {
@@ -52,7 +57,7 @@ func TestVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := filepath.Join(dir, unit)
-		replaced := strings.ReplaceAll(string(text), "/usr/bin/failover-notify", "/bin/true")
+		replaced := programs.ReplaceAllString(string(text), "/bin/true")
 		if err := os.WriteFile(file, []byte(replaced), 0o644); err != nil {
 			t.Fatal(err)
 		}

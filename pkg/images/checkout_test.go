@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
@@ -229,12 +230,7 @@ func TestCheckoutThatIsNone(t *testing.T) {
 
 // Root does as the checkout's owner what is done in it.
 func TestCheckoutOfAnotherUser(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	testhost.NeedRoot(t, "to be two users")
 	r := makeRepositories(t)
 	r.push(t, "app/compose.yaml", "two")
 	base := filepath.Dir(r.checkout)

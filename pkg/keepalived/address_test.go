@@ -2,7 +2,6 @@ package keepalived_test
 
 import (
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
@@ -17,12 +17,7 @@ import (
 // In a network namespace of its own, an address is found and removed whatever
 // its prefix and interface, and removing it again does nothing.
 func TestRemoveAddress(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-			t.Fatal("needs root, for a network namespace of its own")
-		}
-		t.Skip("needs root, for a network namespace of its own")
-	}
+	testhost.NeedRoot(t, "for a network namespace of its own")
 	// Never unlocked: the thread, and with it the namespace, ends with the test.
 	runtime.LockOSThread()
 	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
@@ -251,12 +252,7 @@ func FuzzCompare(f *testing.F) {
 }
 
 func TestInsecure(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-			t.Fatal("needs root: who owns a file is what is looked at")
-		}
-		t.Skip("needs root: who owns a file is what is looked at")
-	}
+	testhost.NeedRoot(t, "since who owns a file is what is looked at")
 	dir := t.TempDir() // below /tmp, which is sticky
 	program := filepath.Join(dir, "program")
 	if err := os.WriteFile(program, nil, 0o755); err != nil {

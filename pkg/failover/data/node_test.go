@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,14 +13,12 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testhost"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
-
-// inNamespace marks the process that runs in a mount namespace of its own.
-const inNamespace = "UNDERSTUDY_DATA_NAMESPACE"
 
 // simulator is the folder with the simulated zfs and zpool.
 var simulator string
@@ -29,8 +26,8 @@ var simulator string
 // TestMain runs the tests in a mount namespace, so that what the simulator
 // mounts goes with it, even when it is killed.
 func TestMain(m *testing.M) {
-	if os.Getenv(inNamespace) == "" {
-		os.Exit(enterNamespace())
+	if !testhost.InNamespace() {
+		os.Exit(testhost.EnterNamespace())
 	}
 	code, err := withSimulator(m)
 	if err != nil {
@@ -38,31 +35,6 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
-}
-
-func enterNamespace() int {
-	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	runtime.LockOSThread() // the death signal is tied to the thread that starts the child
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = attr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return max(1, exit.ExitCode())
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "the tests need a mount namespace of their own: %v\n", err)
-		return 1
-	}
-	return 0
 }
 
 func withSimulator(m *testing.M) (int, error) {

@@ -14,6 +14,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/understudy-ha/understudy/internal/testhost"
 )
 
 // Program is Debian's etcd, which `make setup` installs.
@@ -41,10 +43,7 @@ func Missing(t *testing.T) {
 	if _, err := os.Stat(Program); err == nil {
 		return
 	}
-	if os.Getenv("UNDERSTUDY_NO_SKIP") == "1" {
-		t.Fatalf("%s is missing; run make setup", Program)
-	}
-	t.Skipf("NOT RUN HERE: %s is missing; run make setup", Program)
+	testhost.Missing(t, "%s is missing; run make setup", Program)
 }
 
 // Start starts an etcd with an empty folder of its own.
