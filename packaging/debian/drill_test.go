@@ -90,8 +90,8 @@ func testRemoveActive(s server) {
 	// Who insists gets it, and is told what it means; data and services stay.
 	s.says(s.must("UNDERSTUDY_REMOVE_ANYWAY=yes dpkg --remove understudy"), "warning: this node is active", "stop keepalived on both")
 	stopped := "stop understudy-replicate.timer understudy-image-sync.timer understudy-lag-check.timer " +
-		"understudy-replicate.service understudy-image-sync.service understudy-lag-check.service understudy.service"
-	s.wants(stopped, "daemon-reload")
+		"understudy-replicate.service understudy-image-sync.service understudy-lag-check.service understudy.service understudy-join.service understudy-fence.service"
+	s.wants(stopped, "daemon-reload", "reset-failed understudy*")
 	s.says(s.must("zfs get -H -o value readonly tank/app"), "^off\n")
 	s.dpkg("--install /2.deb")
 	s.asked()
