@@ -22,6 +22,7 @@ type Status struct {
 	// Kept says that keepalived runs, or that there is no address to keep.
 	Kept        bool               `json:"kept"`
 	Services    *ServicesStatus    `json:"services,omitempty"`
+	Images      *ImagesStatus      `json:"images,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
 	// Notifications is how the ways to people do; nil where nobody is told.
@@ -96,6 +97,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	defer cancel()
 	if n.hasServices() {
 		looking.Go(func() { s.Services = n.servicesStatus(ctx) })
+		looking.Go(func() { s.Images = n.imagesStatus(ctx) })
 	}
 	if n.Data.Configured() {
 		looking.Go(func() { s.Data = n.dataStatus(ctx) })

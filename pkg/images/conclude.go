@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 )
 
 // conclude verifies and records what is here now, and removes what is not
@@ -20,7 +21,7 @@ func (n *Node) conclude(ctx context.Context, o Options, r *Result, f *fetcher, p
 	if r.Projects, err = f.verify(ctx, projects, r.Images, before); err != nil {
 		return err
 	}
-	r.Complete = complete(r.Projects, r.Problems) && len(errs) == 0
+	r.Complete = record.Complete(r.Projects, r.Problems) && len(errs) == 0
 	sure := len(errs) == 0
 	for _, item := range r.Images {
 		if item.err != nil {
@@ -47,7 +48,7 @@ func (n *Node) conclude(ctx context.Context, o Options, r *Result, f *fetcher, p
 // unfinished names what is not as it should be, in one line.
 func (r *Result) unfinished() []string {
 	var what []string
-	missing := Record{Projects: r.Projects}.Missing()
+	missing := record.Record{Projects: r.Projects}.Missing()
 	for _, i := range r.Images {
 		// Here, but not updated.
 		if i.err != nil && !slices.Contains(missing, i.Ref) {
@@ -69,11 +70,11 @@ func (r *Result) unfinished() []string {
 // record writes what is here for other programs, and prunes. While names are
 // not known for sure nothing is removed.
 func (n *Node) record(ctx context.Context, o Options, r *Result, sure, good bool, lastSuccess time.Time) error {
-	record := Record{Time: n.Now(), LastSuccess: lastSuccess, Complete: r.Complete, Active: r.Active, Projects: r.Projects, Problems: r.Problems}
+	last := record.Record{Time: n.Now(), LastSuccess: lastSuccess, Complete: r.Complete, Active: r.Active, Projects: r.Projects, Problems: r.Problems}
 	if good && r.Complete {
-		record.LastSuccess = record.Time
+		last.LastSuccess = last.Time
 	}
-	if err := n.State.Write(recordName, record); err != nil {
+	if err := record.Write(n.State, last); err != nil {
 		return err
 	}
 	var b brought

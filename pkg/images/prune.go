@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 )
 
 // broughtName is the state file of the images that image-sync has brought.
@@ -53,7 +54,7 @@ func (f *fetcher) noteBrought(i *Item) error {
 
 // mark says of each image whether a project still names it, by what the names
 // stand for and what the active node runs.
-func (b *brought) mark(states []State, now time.Time) {
+func (b *brought) mark(states []record.Image, now time.Time) {
 	used := map[string]bool{}
 	for _, s := range states {
 		used[s.ID], used[s.HereID] = true, true

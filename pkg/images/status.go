@@ -2,15 +2,14 @@ package images
 
 import (
 	"context"
-	"slices"
 	"strings"
 
-	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 )
 
 // Status is what the last run wanted, and what is here now.
 type Status struct {
-	Record
+	record.Record
 	Node string `json:"node"`
 	// Never says that there was no run yet.
 	Never bool `json:"never,omitempty"`
@@ -20,24 +19,13 @@ type Status struct {
 // other node.
 func (n *Node) Status(ctx context.Context) (Status, error) {
 	s := Status{Node: n.Self.Name}
-	found, err := n.State.Read(recordName, &s.Record)
-	if err != nil {
+	var found bool
+	var err error
+	if s.Record, found, err = record.Read(n.State); err != nil || !found {
+		s.Never = !found
 		return s, err
 	}
-	s.Never = !found
-	for i := range s.Projects {
-		one := &s.Projects[i]
-		image, err := n.Engine.InspectImage(ctx, one.Ref)
-		if err != nil && !docker.NotFound(err) {
-			return s, err
-		}
-		if image.ID != one.HereID { // it has changed since
-			one.HereID = image.ID
-			one.Here = image.ID != "" && (one.ID == "" || image.ID == one.ID || one.Digest != "" && hasDigest(image, one.Digest))
-		}
-	}
-	s.Complete = !s.Never && complete(s.Projects, s.Problems)
-	return s, nil
+	return s, s.LookAgain(ctx, n.Engine)
 }
 
 // Err says what is missing; nil when nothing is.
@@ -52,8 +40,4 @@ func (s Status) Err() error {
 		return &IncompleteError{What: s.Problems}
 	}
 	return nil
-}
-
-func hasDigest(i docker.Image, digest string) bool {
-	return slices.ContainsFunc(i.Digests, func(d string) bool { return strings.HasSuffix(d, "@"+digest) })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -36,9 +37,9 @@ type Result struct {
 	Started time.Time  `json:"started"`
 	Seconds float64    `json:"seconds"`
 	// Checkout is nil where it was to be left alone.
-	Checkout *Checkout `json:"checkout,omitempty"`
-	Images   []*Item   `json:"images"`
-	Projects []State   `json:"projects"`
+	Checkout *Checkout      `json:"checkout,omitempty"`
+	Images   []*Item        `json:"images"`
+	Projects []record.Image `json:"projects"`
 	// Problems keep projects from starting, beside missing images.
 	Problems []string `json:"problems,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -47,11 +48,11 @@ func TestSyncFollowsTheActiveNode(t *testing.T) {
 	if i := r.item(t, result, "p-app"); i.Action != Copy || i.From != "a" || i.Bytes != 6 {
 		t.Errorf("%+v", i)
 	}
-	var record Record
-	if _, err := r.State.Read(recordName, &record); err != nil || !record.Complete || len(record.Projects) != 2 {
-		t.Fatalf("%v, %+v", err, record)
+	last, _, err := record.Read(r.State)
+	if err != nil || !last.Complete || len(last.Projects) != 2 {
+		t.Fatalf("%v, %+v", err, last)
 	}
-	if s := record.Projects[0]; !s.Here || s.ID != running.ID || s.Digest != digestOf("2") || !s.WantedSince.Equal(r.now) {
+	if s := last.Projects[0]; !s.Here || s.ID != running.ID || s.Digest != digestOf("2") || !s.WantedSince.Equal(r.now) {
 		t.Errorf("%+v", s)
 	}
 	// Later, nothing is to be done, and it is wanted since then.

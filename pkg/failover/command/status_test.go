@@ -159,6 +159,35 @@ func TestStatusNamesChannelsThatFail(t *testing.T) {
 	}
 }
 
+// What image-sync knows is said with its age.
+func TestStatusSaysWhatImageSyncFound(t *testing.T) {
+	since := now.Add(-2 * time.Hour)
+	missing := []failover.MissingImage{
+		{Ref: "web:2", Digest: "sha256:0123456789abcdef", WantedSince: since, Why: "no such manifest"},
+		{Ref: "db:1", ID: "sha256:fedcba9876543210", HereID: "sha256:1", WantedSince: since},
+	}
+	at := since.Local().Format(time.DateTime)
+	for _, c := range []struct {
+		images     *failover.ImagesStatus
+		row, below string
+	}{
+		{nil, "", ""},
+		{&failover.ImagesStatus{Never: true}, "has never run", ""},
+		{&failover.ImagesStatus{Error: "read images.json: EOF"}, "read images.json: EOF", ""},
+		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), LastSuccess: now.Add(-3 * time.Minute), Active: "a"}, "ran 3m0s ago, as a has them", ""},
+		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), Active: "a", Missing: missing, Problems: []string{"project x: no file"}}, "ran 3m0s ago, as a has them, not all came",
+			"image web:2 is missing since " + at + " (sha256:0123456789ab, as a runs it): no such manifest|image db:1 is another version than is wanted since " + at + " (sha256:fedcba987654, as a runs it)|project x: no file"},
+	} {
+		n := node("b", state.RoleStandby, func(s *failover.Status) { s.Images = c.images })
+		if got := saySync(n.Status); got != c.row {
+			t.Errorf("%+v: %q, want %q", c.images, got, c.row)
+		}
+		if got := strings.Join(wanted(n.Status), "|"); got != c.below {
+			t.Errorf("%+v: %q, want %q", c.images, got, c.below)
+		}
+	}
+}
+
 // Nothing is wider than a terminal, and no character is lost.
 func TestColumnsFit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

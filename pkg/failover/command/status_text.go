@@ -59,7 +59,7 @@ func statusText(nodes []failover.NodeStatus) string {
 			alerts = append(alerts, n.Node+": "+n.Error)
 			continue
 		}
-		for _, a := range slices.Concat(n.Status.Alerts, unheard(n.Status), conflicts(n.Status)) {
+		for _, a := range slices.Concat(n.Status.Alerts, wanted(n.Status), unheard(n.Status), conflicts(n.Status)) {
 			alerts = append(alerts, n.Node+": "+a)
 		}
 	}
@@ -114,6 +114,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 		row("images", sayImages),
 		row("datasets", sayData),
 		row("replication", sayReplication),
+		row("image-sync", saySync),
 		row("messages", sayTold),
 	}
 }
@@ -192,18 +193,6 @@ func sayServices(s *failover.Status) string {
 		parts = append(parts, "can't be loaded: "+strings.Join(v.Broken, "; "))
 	}
 	return strings.Join(parts, "; ")
-}
-
-func sayImages(s *failover.Status) string {
-	switch v := s.Services; {
-	case v == nil || v.Running == nil || v.Projects == 0:
-		return ""
-	case len(v.MissingImages) > 0:
-		return fmt.Sprintf("%d missing: %s", len(v.MissingImages), strings.Join(v.MissingImages, ", "))
-	case v.Error != "":
-		return v.Error
-	}
-	return "all here"
 }
 
 func sayData(s *failover.Status) string {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -128,6 +129,18 @@ var faults = []planted{
 	{"a project is missing", func(p *pair) { p.b.Services.Projects = p.b.Services.Projects[:1] }, "b", "projects-differ", Error, "web"},
 	{"an image is missing", func(p *pair) { p.b.Services.Images["web:1"] = "" }, "b", "images", Error, "docker pull web:1"},
 	{"an image is another one", func(p *pair) { p.b.Services.Images["web:1"] = "3" }, "b", "images-differ", Warning, "web:1"},
+	{"an image is missing, and image-sync says why", func(p *pair) {
+		p.b.Services.Images["web:1"] = ""
+		p.b.Status.Images = &failover.ImagesStatus{Time: now.Add(-3 * time.Minute), Active: "a", Missing: []failover.MissingImage{{Ref: "web:1", Digest: "sha256:dada", WantedSince: now.Add(-time.Hour), Why: "no such manifest"}}}
+	}, "b", "images", Error, "web:1 (since " + now.Add(-time.Hour).Local().Format(time.DateTime) + ", wanted sha256:dada: no such manifest; image-sync, 3m0s ago)"},
+	{"image-sync has stopped", func(p *pair) {
+		p.b.Status.Images = &failover.ImagesStatus{Time: now.Add(-50 * time.Hour), Active: "a"}
+	}, "b", "image-sync", Warning, "2d2h ago"},
+	{"image-sync never ran", func(p *pair) { p.b.Status.Images = &failover.ImagesStatus{Never: true} }, "b", "image-sync", Info, "never"},
+	{"image-sync's record is broken", func(p *pair) { p.b.Status.Images = &failover.ImagesStatus{Error: "read images.json: EOF"} }, "b", "image-sync", Warning, "EOF"},
+	{"image-sync could not read a project", func(p *pair) {
+		p.b.Status.Images = &failover.ImagesStatus{Time: now, Active: "a", Problems: []string{"project x: no file"}}
+	}, "b", "image-sync", Warning, "project x: no file"},
 	{"autoheal", func(p *pair) {
 		p.b.Services.Revivers = []Reviver{{Name: "autoheal", Image: "willfarrell/autoheal", Up: true}}
 	}, "b", "reviver", Error, "docker rm -f autoheal"},

@@ -65,29 +65,6 @@ func (j *judging) project(p Project, add add) {
 	}
 }
 
-// images judges what the engine has of what the projects name.
-func (j *judging) images(f *Facts, add add) {
-	var missing, other []string
-	for name, here := range f.Services.Images {
-		switch {
-		case here == "":
-			missing = append(missing, name)
-		case j.standby(f) && j.active.Services != nil && j.active.Services.Images[name] != "" && j.active.Services.Images[name] != here:
-			other = append(other, name)
-		}
-	}
-	if len(missing) > 0 {
-		severity, why := Error, "a takeover pulls nothing, so these projects do not start"
-		if j.cfg.Services.Pull == "missing" || !j.standby(f) {
-			severity, why = Warning, "they have to be pulled before they can be started again"
-		}
-		add("images", severity, "images are missing: "+list(missing), why, "docker pull "+missing[0]+", and so on; or: image-sync")
-	}
-	if len(other) > 0 {
-		add("images-differ", Warning, "images are not those that "+j.active.Node+" runs: "+list(other), "after a failover another version meets the data", "bring "+j.active.Node+"'s: docker save IMAGE | ssh … docker load; or: image-sync")
-	}
-}
-
 // places judges where the data of the projects lies: on the active node, whose
 // data counts, or on each while none is active.
 func (j *judging) places() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/images"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -65,7 +66,7 @@ func writeStatus(w io.Writer, s images.Status) error {
 }
 
 // hereText is what is here: the wanted image, another one, or none.
-func hereText(s images.State) string {
+func hereText(s record.Image) string {
 	switch {
 	case s.Here:
 		return "yes"
@@ -75,7 +76,7 @@ func hereText(s images.State) string {
 	return "no"
 }
 
-func note(s images.State) string {
+func note(s record.Image) string {
 	switch {
 	case s.Why != "" && !s.Here:
 		return s.Why
