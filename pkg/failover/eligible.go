@@ -120,8 +120,9 @@ func passing(s situation, last []state.Ineligible) []state.Ineligible {
 	}
 	active := newest(s.Peers, func(p PeerState) bool { return p.Role == state.RoleActive })
 	for _, r := range last {
-		// A switchover whose successor does not come lets go by itself.
-		if r.Kind == state.IneligibleHandover && active == nil && s.Now.Sub(r.Since) < s.Handover {
+		// Where the one that comes first does not come, this lets go by itself.
+		patience := map[string]time.Duration{state.IneligibleHandover: s.Handover, state.IneligibleYield: yieldFor}[r.Kind]
+		if active == nil && s.Now.Sub(r.Since) < patience {
 			reasons = append(reasons, r)
 		}
 	}

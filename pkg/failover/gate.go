@@ -57,24 +57,34 @@ func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (ne
 		}
 	}
 	newest = max(t.current().NewestTerm, n.receivedTerm())
-	terms := make(chan uint64)
-	failures := make(chan error)
 	others := n.others()
+	asking, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	answers := make(chan Answer)
 	for _, peer := range others {
 		go func() {
-			term := uint64(0)
-			err := t.step(ctx, "ask", peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
-				term, err = n.awaitPeer(ctx, peer, intent)
+			a := Answer{Node: peer}
+			a.Err = t.step(asking, "ask", peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
+				a.State, err = n.awaitPeer(ctx, peer, intent)
 				return err
 			})
-			terms <- term
-			failures <- err
+			answers <- a
 		}()
 	}
 	var failed []error
+	var yields error
 	for range others {
-		newest = max(newest, <-terms)
-		failed = append(failed, <-failures)
+		a := <-answers
+		newest = max(newest, a.State.NewestTerm, a.State.Term)
+		failed = append(failed, a.Err)
+		if a.Err == nil && yields == nil {
+			if yields = n.yieldTo(a.State, t.current(), intent); yields != nil {
+				stop(yields) // the others need not be waited for
+			}
+		}
+	}
+	if yields != nil {
+		return newest, yields
 	}
 	return newest, errors.Join(failed...)
 }
@@ -100,38 +110,40 @@ func (n *Node) mayPromote() error {
 
 // awaitPeer returns once another node is no obstacle: it is down, or has stopped
 // its services and given its data up. Where witnesses are configured, one that
-// can't be reached gets the time in which it notices that it is cut off.
-func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Intent) (term uint64, err error) {
+// can't be reached gets the time in which it notices that it is cut off. It returns
+// what that node has said last, nothing but its term when it is down.
+func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Intent) (said PeerState, err error) {
 	began := n.Now()
 	for {
 		answer, err := n.Peers.Ask(ctx, peer)
 		if ctx.Err() != nil {
-			return term, ctx.Err()
+			return said, ctx.Err()
 		}
 		waited := n.Now().Sub(began)
 		if err != nil {
 			if _, down := errors.AsType[*UnreachableError](err); !down && waited < n.Config.Failover.PeerTimeout {
 				// It is up, but does not say what it is.
 				if err := pause(ctx, pollPeer); err != nil {
-					return term, err
+					return said, err
 				}
 				continue
 			}
 			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
 			if len(n.Config.Witness.Targets) > 0 {
-				return term, pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now()))
+				return PeerState{NewestTerm: said.NewestTerm}, pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now()))
 			}
-			return term, nil
+			return PeerState{NewestTerm: said.NewestTerm}, nil
 		}
-		term = max(term, answer.NewestTerm, answer.Term)
+		answer.NewestTerm = max(said.NewestTerm, answer.NewestTerm, answer.Term)
+		said = answer
 		if !answer.Writers {
-			return term, nil
+			return said, nil
 		}
 		if err := obstacle(answer, waited, n.Config.Failover.PeerStop); err != nil {
-			return term, err
+			return said, err
 		}
 		if err := pause(ctx, pollPeer); err != nil {
-			return term, err
+			return said, err
 		}
 	}
 }

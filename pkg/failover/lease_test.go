@@ -142,12 +142,12 @@ func TestPartitionWithALease(t *testing.T) {
 	// The active node gives up: the other one may try again.
 	a.asks(t, state.WishBackup)
 	a.becomes(t, state.RoleStandby)
-	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	if !state.Shown(b.Config.RunDir) {
-		t.Error("not eligible, though the lease is free")
-	}
+	b.awaits(t, "eligible, since the lease is free", func() bool {
+		if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		return state.Shown(b.Config.RunDir)
+	})
 }
 
 // becomesWithin is becomes with other patience.

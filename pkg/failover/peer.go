@@ -33,6 +33,11 @@ type PeerState struct {
 	HoldsAddress bool               `json:"holds_address"`
 	Eligible     bool               `json:"eligible"`
 	Reasons      []state.Ineligible `json:"reasons,omitempty"`
+	// Contends says that it takes the address when it may: keepalived runs and has
+	// not found it in fault.
+	Contends bool `json:"contends"`
+	// Replica is how new the data is that it has received.
+	Replica *Replica `json:"replica,omitempty"`
 	// Writers says that its projects may run, or its datasets be written to.
 	Writers bool      `json:"writers"`
 	Alerts  []string  `json:"alerts,omitempty"`
@@ -66,6 +71,9 @@ func (n *Node) Describe() (PeerState, error) {
 		p.Reasons = eligibility.Reasons
 	}
 	p.Eligible = state.Shown(n.Config.RunDir)
+	kept, err := n.Address.Kept()
+	p.Contends = n.Address.Configured() && err == nil && kept && p.Wish != state.WishStop && p.Wish != state.WishFault
+	p.Replica = n.replica()
 	p.Alerts = n.alerts()
 	return p, nil
 }

@@ -332,7 +332,7 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 	// The transition's context may be about to end; this must be done.
 	ctx := context.Background()
 	var excluded error
-	if kind == state.IneligibleConflict || kind == state.IneligibleRefused {
+	if kind == state.IneligibleConflict || kind == state.IneligibleRefused || kind == state.IneligibleYield {
 		excluded = n.exclude(ctx, kind, cause.Error())
 	}
 	// Killed between two steps, a promotion may have left something behind.

@@ -40,7 +40,7 @@ func (n *Node) Resolve(ctx context.Context, keep string) error {
 		}
 		return n.giveWay(ctx, peer)
 	}
-	peer, err := n.named("")
+	peer, err := n.named(n.rival(ctx))
 	if err != nil {
 		return err
 	}
@@ -48,6 +48,21 @@ func (n *Node) Resolve(ctx context.Context, keep string) error {
 		return n.silent(peer, err)
 	}
 	return n.Remote(ctx, peer, resolveTimeout, "resolve", "--give-way")
+}
+
+// rival is the name of the only node that is in a conflict with this one; "" where
+// that can't be told.
+func (n *Node) rival(ctx context.Context) string {
+	var rivals []string
+	for _, a := range n.askAll(ctx) {
+		if a.Err == nil && (a.State.Writers || has(a.State.Reasons, state.IneligibleConflict)) {
+			rivals = append(rivals, a.Node.Name)
+		}
+	}
+	if len(rivals) != 1 {
+		return ""
+	}
+	return rivals[0]
 }
 
 // named is the other node of that name or, without one, the only other node.

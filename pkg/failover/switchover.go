@@ -54,7 +54,7 @@ func (e *NotReadyError) Hint() string { return e.Failed[0].Hint }
 // only then the address moves. Whatever fails before that starts everything here
 // again. With dryRun it only looks whether it would go well.
 func (n *Node) Switchover(ctx context.Context, to string, dryRun bool) (Switched, error) {
-	peer, err := n.successor(to)
+	peer, err := n.successor(n.choose(ctx, to))
 	if err != nil {
 		return Switched{From: n.Self.Name, To: to}, err
 	}
@@ -82,6 +82,21 @@ func (n *Node) Switchover(ctx context.Context, to string, dryRun bool) (Switched
 	return result, nil
 }
 
+// choose names the node to hand over to where nobody has: of several standbys
+// that would take over, the one that comes first in an election.
+func (n *Node) choose(ctx context.Context, to string) string {
+	if to != "" || len(n.others()) < 2 {
+		return to
+	}
+	best := config.Node{}
+	for _, a := range n.askAll(ctx) {
+		if a.Err == nil && a.State.couldServe() && a.Node.Priority > best.Priority {
+			best = a.Node
+		}
+	}
+	return best.Name
+}
+
 // successor is the node of that name or, without one, the only other node.
 func (n *Node) successor(to string) (config.Node, error) {
 	others := n.others()
@@ -91,7 +106,7 @@ func (n *Node) successor(to string) (config.Node, error) {
 		}
 	}
 	if to == "" {
-		return config.Node{}, &NotReadyError{[]Check{{Node: n.Self.Name, Text: fmt.Sprintf("there are %d other nodes", len(others)), Hint: "name the one that is to be active: --to NODE"}}}
+		return config.Node{}, &NotReadyError{[]Check{{Node: n.Self.Name, Text: fmt.Sprintf("there are %d other nodes, and none is a standby that may hold the address", len(others)), Hint: "look at failover-notify status, or name the one that is to be active: --to NODE"}}}
 	}
 	return config.Node{}, &NotReadyError{[]Check{{Node: to, Text: "it is none of the other nodes", Hint: "failover-notify status names them"}}}
 }
@@ -145,7 +160,9 @@ func (n *Node) handOver(ctx context.Context, peer config.Node) error {
 		return err
 	}
 	n.giveLeaseBack()
-	return n.exclude(ctx, state.IneligibleHandover, "handing over to "+peer.Name)
+	return n.changeEligibility(ctx, func(reasons []state.Ineligible) []state.Ineligible {
+		return with(reasons, state.Ineligible{Kind: state.IneligibleHandover, Text: "handing over to " + peer.Name, Since: n.Now(), Node: peer.Name})
+	})
 }
 
 func (n *Node) handOverSteps(ctx context.Context, t *transition, peer config.Node) error {

@@ -84,6 +84,8 @@ type Ineligible struct {
 	Kind  string    `json:"kind"` // one of the constants below
 	Text  string    `json:"text"` // for a person
 	Since time.Time `json:"since"`
+	// Node is the other one that it is about, where the text alone does not do.
+	Node string `json:"node,omitempty"`
 }
 
 // Kinds of reasons. A hold, a failed promotion and a conflict need a person
@@ -97,6 +99,7 @@ const (
 	IneligibleReplica   = "replica"   // another was active since, and nothing has been received
 	IneligibleHandover  = "handover"  // a planned switchover moves the address
 	IneligibleRefused   = "refused"   // a promotion was refused for what may pass
+	IneligibleYield     = "yield"     // another standby comes first
 )
 
 // Intent returns the newest intent; found is false before there was any, and

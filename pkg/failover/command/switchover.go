@@ -56,7 +56,7 @@ fails before that starts everything here again.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the only other one)")
+	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the first standby that may hold the address)")
 	c.Flags().StringVar(&back, "return", "", "hand over to the `node` whose drill it is (other nodes ask so)")
 	c.Flags().Lookup("return").Hidden = true
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")

@@ -105,6 +105,7 @@ var ends = map[string]string{
 	state.IneligibleWaiting:   "start the node that is waited for, or: failover-notify release",
 	state.IneligibleReplica:   "on the active node: zfs-replicate run",
 	state.IneligibleHandover:  "wait: it ends with the switchover",
+	state.IneligibleYield:     "wait: it ends when that node is active, or has not become it",
 	state.IneligibleRefused:   "it ends by itself: bring back what it waits for",
 }
 
