@@ -25,7 +25,7 @@ func (e *leftoverError) ExitCode() int { return cli.Partial }
 
 // newJoin returns the command "join".
 func newJoin(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "join",
 		Short: "Join the pair at boot: as a standby, eligible once it may be",
@@ -37,9 +37,6 @@ It ends with 0 also when the node may not hold the address yet. On a node that i
 active in this boot it changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -51,13 +48,13 @@ active in this boot it changes nothing.`,
 			if err != nil {
 				err = &leftoverError{err}
 			}
-			if out.json() {
-				return first(printed(report.JSON(p.Stdout, joined)), err)
+			if out.JSON() {
+				return first(cli.Printed(report.JSON(p.Stdout, joined)), err)
 			}
-			return first(printed(sayJoined(p.Stdout, joined)), err)
+			return first(cli.Printed(sayJoined(p.Stdout, joined)), err)
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	cli.SetLogLevel(c, zerolog.InfoLevel)
 	return c
 }
@@ -137,7 +134,7 @@ func fence(ctx context.Context, p *cli.Process) error {
 	}
 	if result.Datasets > 0 {
 		if _, err := fmt.Fprintf(p.Stdout, "read-only for the boot: %d of %d datasets\n", result.Usable(), result.Datasets); err != nil {
-			return printed(err)
+			return cli.Printed(err)
 		}
 	}
 	var failed []string

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,22 +32,6 @@ services, or stops them and gives the data up. The newest wish always wins.`,
 	)
 	return c
 }
-
-// output is the flag -o.
-type output struct{ format string }
-
-func (o *output) addTo(c *cobra.Command) {
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text or json")
-}
-
-func (o *output) check() error {
-	if o.format != "text" && o.format != "json" {
-		return cli.Usagef("--output %s: want text or json", o.format)
-	}
-	return nil
-}
-
-func (o *output) json() bool { return o.format == "json" }
 
 // defaultLog is log_file while the configuration can't be read.
 const defaultLog = "/var/log/understudy.log"
@@ -83,12 +66,4 @@ func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
 		return nil, err
 	}
 	return failover.New(cfg, self, dir, run.New(p.Log), p.Log, p.Now)
-}
-
-// printed names what failed when a result can't be written.
-func printed(err error) error {
-	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
-	}
-	return nil
 }

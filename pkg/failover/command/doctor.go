@@ -18,7 +18,7 @@ func (e *foundError) Error() string { return fmt.Sprintf("doctor: errors found: 
 
 // newDoctor returns the command "doctor".
 func newDoctor(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	local := false
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -31,9 +31,6 @@ It ends with 1 if there is an error among what was found, and with 0 if there ar
 only warnings, or nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -45,26 +42,26 @@ only warnings, or nothing.`,
 			}
 			l := d.Local(c.Context())
 			text := diagnosis(l.Findings) + sentences("Only "+l.Facts.Node+" was looked at.")
-			if out.json() {
+			if out.JSON() {
 				// What is wrong here is judged by the one who asks.
-				return printed(report.JSON(p.Stdout, l))
+				return cli.Printed(report.JSON(p.Stdout, l))
 			}
 			return reported(p, out, l, text, doctor.Count(l.Findings, doctor.Error))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	c.Flags().BoolVar(&local, "local", false, "this node only: ask no other one; with -o json all that is known of it, and always 0")
 	return c
 }
 
 // reported prints what was found, and is an error where there are errors.
-func reported(p *cli.Process, out output, all any, text string, errors int) error {
-	if out.json() {
+func reported(p *cli.Process, out cli.Output, all any, text string, errors int) error {
+	if out.JSON() {
 		if err := report.JSON(p.Stdout, all); err != nil {
-			return printed(err)
+			return cli.Printed(err)
 		}
 	} else if _, err := fmt.Fprint(p.Stdout, text); err != nil {
-		return printed(err)
+		return cli.Printed(err)
 	}
 	if errors > 0 {
 		return &foundError{errors}

@@ -14,7 +14,7 @@ import (
 
 // newDrill returns the command "drill".
 func newDrill(p *cli.Process) *cobra.Command {
-	out := output{}
+	var out cli.Output
 	to, yes, dryRun := "", false, false
 	c := &cobra.Command{
 		Use:   "drill",
@@ -28,22 +28,19 @@ it: each move sends all that was written before the address moves. Whatever fail
 the drill stops where the services run and says which node that is.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			n, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
 			plan, err := n.PlanDrill(c.Context(), to)
 			if err != nil || dryRun {
-				if out.json() {
-					if printErr := printed(report.JSON(p.Stdout, plan)); printErr != nil {
+				if out.JSON() {
+					if printErr := cli.Printed(report.JSON(p.Stdout, plan)); printErr != nil {
 						return printErr
 					}
 					return err
 				}
-				if printErr := printed(writeSwitched(p.Stdout, plan, dryRun)); printErr != nil {
+				if printErr := cli.Printed(writeSwitched(p.Stdout, plan, dryRun)); printErr != nil {
 					return printErr
 				}
 				return err
@@ -62,13 +59,13 @@ the drill stops where the services run and says which node that is.`,
 				}
 			}
 			d, err := n.Drill(c.Context(), plan.To, func(text string) { p.Log.Info().Msg(text) })
-			if out.json() {
-				if printErr := printed(report.JSON(p.Stdout, d)); printErr != nil {
+			if out.JSON() {
+				if printErr := cli.Printed(report.JSON(p.Stdout, d)); printErr != nil {
 					return printErr
 				}
 				return err
 			}
-			if printErr := printed(writeDrill(p.Stdout, d)); printErr != nil {
+			if printErr := cli.Printed(writeDrill(p.Stdout, d)); printErr != nil {
 				return printErr
 			}
 			return err
@@ -77,14 +74,14 @@ the drill stops where the services run and says which node that is.`,
 	c.Flags().StringVar(&to, "to", "", "`name` of the node to hand over to (default the only other one)")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only look whether it would go well")
-	out.addTo(c)
+	out.AddTo(c)
 	c.AddCommand(newDrillHistory(p))
 	return c
 }
 
 // newDrillHistory returns the command "drill history".
 func newDrillHistory(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Show the past drills of this node",
@@ -92,9 +89,6 @@ func newDrillHistory(p *cli.Process) *cobra.Command {
 served on the way there and back, and how each ended. -o json has all times.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			n, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -103,15 +97,15 @@ served on the way there and back, and how each ended. -o json has all times.`,
 			if err != nil {
 				return err
 			}
-			if out.json() {
+			if out.JSON() {
 				if past == nil {
 					past = []failover.Drill{}
 				}
-				return printed(report.JSON(p.Stdout, past))
+				return cli.Printed(report.JSON(p.Stdout, past))
 			}
 			if len(past) == 0 {
 				_, err := fmt.Fprintln(p.Stdout, "no drill was started on this node")
-				return printed(err)
+				return cli.Printed(err)
 			}
 			rows := [][]string{{"WHEN", "FROM", "TO", "GAP THERE", "GAP BACK", "TOOK", "OUTCOME"}}
 			for _, d := range past {
@@ -120,10 +114,10 @@ served on the way there and back, and how each ended. -o json has all times.`,
 					report.Duration(d.Ended.Sub(d.Started)), ended(d),
 				})
 			}
-			return printed(report.Table(p.Stdout, rows))
+			return cli.Printed(report.Table(p.Stdout, rows))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

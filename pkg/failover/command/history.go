@@ -13,7 +13,7 @@ import (
 
 // newHistory returns the command "history".
 func newHistory(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Show the last changes of this node's role",
@@ -21,9 +21,6 @@ func newHistory(p *cli.Process) *cobra.Command {
 how long they took, how they ended and why. -o json has their steps too.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -32,11 +29,11 @@ how long they took, how they ended and why. -o json has their steps too.`,
 			if err != nil {
 				return err
 			}
-			if out.json() {
+			if out.JSON() {
 				if history == nil {
 					history = []failover.Past{}
 				}
-				return printed(report.JSON(p.Stdout, history))
+				return cli.Printed(report.JSON(p.Stdout, history))
 			}
 			rows := [][]string{{"WHEN", "FROM", "TO", "TERM", "SECONDS", "OUTCOME", "WHY"}}
 			for _, h := range history {
@@ -49,9 +46,9 @@ how long they took, how they ended and why. -o json has their steps too.`,
 					fmt.Sprintf("%.2f", h.Ended.Sub(h.Started).Seconds()), string(h.Outcome), why,
 				})
 			}
-			return printed(report.Table(p.Stdout, rows))
+			return cli.Printed(report.Table(p.Stdout, rows))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }

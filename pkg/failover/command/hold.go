@@ -28,7 +28,7 @@ services and is refused unless --force is given.`,
 				return err
 			}
 			_, err = fmt.Fprintf(p.Stdout, "%s is held and may not hold the floating address; to end that: failover-notify release\n", node.Self.Name)
-			return printed(err)
+			return cli.Printed(err)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "by hand", "why, in a few `words`")
@@ -67,7 +67,7 @@ and, while no other node is active, an old replica.`,
 				text += fmt.Sprintf("%s may hold the floating address\n", node.Self.Name)
 			}
 			_, err = fmt.Fprint(p.Stdout, text)
-			return printed(err)
+			return cli.Printed(err)
 		},
 	}
 }

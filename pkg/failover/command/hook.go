@@ -107,5 +107,5 @@ func record(ctx context.Context, p *cli.Process, cfg *config.Config, wish state.
 		return nil
 	}
 	_, err = fmt.Fprintf(p.Stdout, "%s\n%s; to look on: failover-notify status --watch\n", said, who)
-	return printed(err)
+	return cli.Printed(err)
 }

@@ -52,7 +52,7 @@ func newDeliverer(c *cobra.Command, p *cli.Process) (*failover.Node, *deliver.De
 
 // newTestNotification returns the command "test-notification".
 func newTestNotification(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "test-notification",
 		Short: "Send a message to every channel, and say which took it",
@@ -60,16 +60,13 @@ func newTestNotification(p *cli.Process) *cobra.Command {
 which of them took it and what is wrong with the others. No secret is printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, d, err := newDeliverer(c, p)
 			if err != nil {
 				return err
 			}
 			outcomes, failed := tryChannels(c, node, d)
-			if out.json() {
-				err = printed(report.JSON(p.Stdout, outcomes))
+			if out.JSON() {
+				err = cli.Printed(report.JSON(p.Stdout, outcomes))
 			} else {
 				rows := [][]string{{"CHANNEL", "RESULT"}}
 				for _, o := range outcomes {
@@ -79,12 +76,12 @@ which of them took it and what is wrong with the others. No secret is printed.`,
 					}
 					rows = append(rows, []string{o.Channel, result})
 				}
-				err = printed(report.Table(p.Stdout, rows))
+				err = cli.Printed(report.Table(p.Stdout, rows))
 			}
 			return first(err, failed)
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 
 // newPeer returns the command "peer".
 func newPeer(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "peer",
 		Short: "Say what this node is, for the other nodes",
@@ -21,9 +21,6 @@ func newPeer(p *cli.Process) *cobra.Command {
 role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -32,13 +29,13 @@ role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 			if err != nil {
 				return err
 			}
-			if out.json() {
-				return printed(report.JSON(p.Stdout, state))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, state))
 			}
-			return printed(sayPeer(p.Stdout, state))
+			return cli.Printed(sayPeer(p.Stdout, state))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

@@ -34,7 +34,7 @@ be up. It can be killed, and called again.`,
 				return err
 			}
 			_, err = fmt.Fprintln(p.Stdout, "resolved: what only the other side had is kept there: zfs-replicate kept list")
-			return printed(err)
+			return cli.Printed(err)
 		},
 	}
 	c.Flags().StringVar(&keep, "keep", "", "the `node` whose data goes on")

@@ -16,7 +16,7 @@ import (
 
 // statusOptions are the flags of "status".
 type statusOptions struct {
-	output
+	cli.Output
 	watch, local, transition bool
 }
 
@@ -50,7 +50,7 @@ It ends with 0 whatever it shows.`,
 			return showStatus(c.Context(), p, node, o)
 		},
 	}
-	o.addTo(c)
+	o.AddTo(c)
 	c.Flags().BoolVar(&o.watch, "watch", false, "show it anew each second, on a terminal, until interrupted")
 	c.Flags().BoolVar(&o.local, "local", false, "this node only: ask no other one")
 	c.Flags().BoolVar(&o.transition, "transition", false, "show the steps of this node's last change of role instead")
@@ -58,11 +58,8 @@ It ends with 0 whatever it shows.`,
 }
 
 func (o statusOptions) check(p *cli.Process) error {
-	if err := o.output.check(); err != nil {
-		return err
-	}
 	switch {
-	case o.watch && (o.json() || o.transition):
+	case o.watch && (o.JSON() || o.transition):
 		return cli.Usagef("--watch shows text, and the whole status")
 	case o.watch && !p.StdoutTerminal:
 		return cli.Usagef("--watch needs a terminal")
@@ -88,20 +85,20 @@ func showStatus(ctx context.Context, p *cli.Process, node *failover.Node, o stat
 		return err
 	}
 	switch {
-	case o.json() && o.local:
-		return printed(report.JSON(p.Stdout, nodes[0].Status))
-	case o.json():
-		return printed(report.JSON(p.Stdout, map[string]any{"summary": summary(nodes), "nodes": nodes}))
+	case o.JSON() && o.local:
+		return cli.Printed(report.JSON(p.Stdout, nodes[0].Status))
+	case o.JSON():
+		return cli.Printed(report.JSON(p.Stdout, map[string]any{"summary": summary(nodes), "nodes": nodes}))
 	}
 	_, err = fmt.Fprint(p.Stdout, statusText(nodes))
-	return printed(err)
+	return cli.Printed(err)
 }
 
 // watchStatus draws over what it has drawn before.
 func watchStatus(ctx context.Context, p *cli.Process, node *failover.Node, o statusOptions) error {
 	const home, endOfLine, below = "\x1b[H", "\x1b[K\n", "\x1b[J"
 	if _, err := fmt.Fprint(p.Stdout, home+below); err != nil {
-		return printed(err)
+		return cli.Printed(err)
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -115,7 +112,7 @@ func watchStatus(ctx context.Context, p *cli.Process, node *failover.Node, o sta
 		}
 		text := p.Now().Format(time.DateTime) + "\n\n" + statusText(nodes)
 		if _, err := fmt.Fprint(p.Stdout, home+strings.ReplaceAll(text, "\n", endOfLine)+below); err != nil {
-			return printed(err)
+			return cli.Printed(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -132,12 +129,12 @@ func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error 
 		return err
 	}
 	t := self.Transition
-	if o.json() {
-		return printed(report.JSON(p.Stdout, t))
+	if o.JSON() {
+		return cli.Printed(report.JSON(p.Stdout, t))
 	}
 	if t == nil {
 		_, err := fmt.Fprintf(p.Stdout, "%s has not changed its role in this boot\n", self.Node)
-		return printed(err)
+		return cli.Printed(err)
 	}
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s to %s, %s (%s)\n%s\n\n", t.From, t.To, progress(t, self.Time), t.Started.Local().Format(time.DateTime), t.Reason)
@@ -154,7 +151,7 @@ func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error 
 		}
 	}
 	if err := report.Table(&text, rows); err != nil {
-		return printed(err)
+		return cli.Printed(err)
 	}
 	if t.Error != "" {
 		failed = append(failed, t.Error)
@@ -168,5 +165,5 @@ func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error 
 		}
 	}
 	_, err = p.Stdout.Write(text.Bytes())
-	return printed(err)
+	return cli.Printed(err)
 }

@@ -16,7 +16,7 @@ import (
 
 // newSwitchover returns the command "switchover".
 func newSwitchover(p *cli.Process) *cobra.Command {
-	out := output{}
+	var out cli.Output
 	to, back, dryRun := "", "", false
 	c := &cobra.Command{
 		Use:   "switchover",
@@ -29,9 +29,6 @@ then they are stopped, the rest is sent, and the floating address moves. Whateve
 fails before that starts everything here again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			n, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
@@ -41,16 +38,16 @@ fails before that starts everything here again.`,
 				if err != nil {
 					return err
 				}
-				return printed(report.JSON(p.Stdout, moved))
+				return cli.Printed(report.JSON(p.Stdout, moved))
 			}
 			result, err := n.Switchover(c.Context(), to, dryRun)
-			if out.json() {
-				if printErr := printed(report.JSON(p.Stdout, result)); printErr != nil {
+			if out.JSON() {
+				if printErr := cli.Printed(report.JSON(p.Stdout, result)); printErr != nil {
 					return printErr
 				}
 				return err
 			}
-			if printErr := printed(writeSwitched(p.Stdout, result, dryRun)); printErr != nil {
+			if printErr := cli.Printed(writeSwitched(p.Stdout, result, dryRun)); printErr != nil {
 				return printErr
 			}
 			return err
@@ -60,7 +57,7 @@ fails before that starts everything here again.`,
 	c.Flags().StringVar(&back, "return", "", "hand over to the `node` whose drill it is (other nodes ask so)")
 	c.Flags().Lookup("return").Hidden = true
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,28 +15,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// output is the flag -o.
-type output struct {
-	format string
-	flag   *pflag.Flag
-}
-
-func (o *output) addTo(c *cobra.Command) {
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text, or json (bytes and seconds)")
-	o.flag = c.Flags().Lookup("output")
-}
-
-func (o *output) check() error {
-	if o.format != "text" && o.format != "json" {
-		return cli.Usagef("--output %s: want text or json", o.format)
-	}
-	return nil
-}
-
 // syncFlags are the flags of image-sync itself.
 type syncFlags struct {
 	images.Options
-	output
+	cli.Output
 	scheduled bool
 }
 
@@ -67,15 +48,12 @@ at any moment. Without a terminal it prints only what has changed.`,
 	c.Flags().Int("keep", 0, "keep `N` superseded versions of each image (default: as configured)")
 	c.Flags().BoolVar(&f.NoCheckout, "no-checkout", false, "leave the checkout alone")
 	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error while another run is at work")
-	f.addTo(c)
+	f.AddTo(c)
 	c.AddCommand(newManifest(p), newExport(p), newStatus(p), cli.ConfigCommand(p))
 	return c
 }
 
 func (f *syncFlags) run(c *cobra.Command, p *cli.Process) error {
-	if err := f.check(); err != nil {
-		return err
-	}
 	node, err := newNode(c.Context(), p, map[string]*pflag.Flag{"images.keep": c.Flags().Lookup("keep")})
 	if err != nil {
 		return err
@@ -100,14 +78,14 @@ func (f *syncFlags) run(c *cobra.Command, p *cli.Process) error {
 	if result == nil {
 		return err
 	}
-	if f.format == "json" {
-		return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+	if f.JSON() {
+		return errors.Join(err, cli.Printed(report.JSON(p.Stdout, result)))
 	}
 	logTroubles(p, result)
 	if f.DryRun {
-		return errors.Join(err, printed(writePlan(p.Stdout, result)))
+		return errors.Join(err, cli.Printed(writePlan(p.Stdout, result)))
 	}
-	return errors.Join(err, printed(writeResult(p.Stdout, result, p.StdoutTerminal || f.flag.Changed)))
+	return errors.Join(err, cli.Printed(writeResult(p.Stdout, result, p.StdoutTerminal || f.Given())))
 }
 
 // newNode loads the configuration and puts this node together.
@@ -125,12 +103,4 @@ func newNode(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) 
 		return nil, err
 	}
 	return images.New(cfg, self, dir, run.New(p.Log), images.DockerDir(p.Getenv), p.Log, p.Now), nil
-}
-
-// printed names what failed when a result can't be written.
-func printed(err error) error {
-	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
-	}
-	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 // newManifest returns the command "manifest".
 func newManifest(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "manifest",
 		Short: "Say which images this node's projects run",
@@ -22,9 +22,6 @@ func newManifest(p *cli.Process) *cobra.Command {
 nodes ask this over ssh, to have the same.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -33,13 +30,13 @@ nodes ask this over ssh, to have the same.`,
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				return printed(report.JSON(p.Stdout, m))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, m))
 			}
-			return printed(writeManifest(p.Stdout, m))
+			return cli.Printed(writeManifest(p.Stdout, m))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

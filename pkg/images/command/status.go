@@ -16,7 +16,7 @@ import (
 
 // newStatus returns the command "status".
 func newStatus(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show which image each project wants and which one is here",
@@ -25,9 +25,6 @@ which ones are here now. It asks no other node. Some that are missing give the
 exit code 3.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			node, err := newNode(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -36,13 +33,13 @@ exit code 3.`,
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				return errors.Join(status.Err(), printed(report.JSON(p.Stdout, status)))
+			if out.JSON() {
+				return errors.Join(status.Err(), cli.Printed(report.JSON(p.Stdout, status)))
 			}
-			return errors.Join(status.Err(), printed(writeStatus(p.Stdout, status)))
+			return errors.Join(status.Err(), cli.Printed(writeStatus(p.Stdout, status)))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -32,24 +31,6 @@ dataset is left alone and named.`,
 	return c
 }
 
-// output is the flag -o.
-type output struct {
-	format string
-	flag   *pflag.Flag
-}
-
-func (o *output) addTo(c *cobra.Command) {
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text, or json (bytes and seconds)")
-	o.flag = c.Flags().Lookup("output")
-}
-
-func (o *output) check() error {
-	if o.format != "text" && o.format != "json" {
-		return cli.Usagef("--output %s: want text or json", o.format)
-	}
-	return nil
-}
-
 // newEngine loads the config and puts the sending side together.
 func newEngine(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) (*replicate.Engine, error) {
 	cfg, err := p.LoadConfig(flags)
@@ -69,12 +50,4 @@ func newEngine(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag
 		Config: cfg, Self: self, Release: cli.Version(), State: dir,
 		ZFS: zfs.New(runner, cfg.Replication.Timeouts.ZFS), Runner: runner, Log: p.Log, Now: p.Now,
 	}, nil
-}
-
-// printed writes a result; that it can't be written is an error of its own.
-func printed(err error) error {
-	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
-	}
-	return nil
 }

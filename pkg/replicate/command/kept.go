@@ -25,15 +25,12 @@ active node never had. They lie in POOL/understudy-kept/DATE/…, read-only.`,
 }
 
 func newKeptList(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is kept, with dates and sizes",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -42,26 +39,26 @@ func newKeptList(p *cli.Process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				return printed(report.JSON(p.Stdout, kept))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, kept))
 			}
 			if len(kept) == 0 {
 				_, err := fmt.Fprintln(p.Stdout, "nothing is kept")
-				return printed(err)
+				return cli.Printed(err)
 			}
 			rows := [][]string{{"KEPT", "OF", "WHEN", "SIZE", "SNAPSHOTS"}}
 			for _, k := range kept {
 				rows = append(rows, []string{k.Dataset, k.Of, k.At.Local().Format("2006-01-02 15:04"), report.Bytes(k.Bytes), fmt.Sprint(len(k.Snapshots))})
 			}
-			return printed(report.Table(p.Stdout, rows))
+			return cli.Printed(report.Table(p.Stdout, rows))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 
 func newKeptShow(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	var files bool
 	c := &cobra.Command{
 		Use:   "show NAME...",
@@ -70,9 +67,6 @@ func newKeptShow(p *cli.Process) *cobra.Command {
 dataset that it was kept of, or a date.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -88,14 +82,14 @@ dataset that it was kept of, or a date.`,
 					}
 				}
 			}
-			if out.format == "json" {
-				return printed(report.JSON(p.Stdout, found))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, found))
 			}
-			return printed(writeKept(p.Stdout, found))
+			return cli.Printed(writeKept(p.Stdout, found))
 		},
 	}
 	c.Flags().BoolVar(&files, "diff", false, "name the files that it changed; it is mounted read-only while they are looked for")
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 
@@ -125,7 +119,7 @@ dataset that it was kept of, or a date.`,
 			gone, err := engine.DropKept(c.Context(), found)
 			for _, name := range gone {
 				if _, writeErr := fmt.Fprintf(p.Stdout, "dropped %s\n", name); writeErr != nil {
-					err = errors.Join(err, printed(writeErr))
+					err = errors.Join(err, cli.Printed(writeErr))
 				}
 			}
 			return err

@@ -11,7 +11,7 @@ import (
 )
 
 func newPrune(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "prune",
@@ -23,9 +23,6 @@ one of a dataset, the newest one that a standby has too, and those with a hold
 or a clone.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -34,10 +31,10 @@ or a clone.`,
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				err = printed(report.JSON(p.Stdout, pruned))
-			} else if p.StdoutTerminal || dryRun || out.flag.Changed {
-				err = printed(writePruned(p.Stdout, "", pruned, dryRun))
+			if out.JSON() {
+				err = cli.Printed(report.JSON(p.Stdout, pruned))
+			} else if p.StdoutTerminal || dryRun || out.Given() {
+				err = cli.Printed(writePruned(p.Stdout, "", pruned, dryRun))
 			}
 			for _, one := range pruned {
 				if one.Error != "" {
@@ -48,6 +45,6 @@ or a clone.`,
 		},
 	}
 	c.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be destroyed; change nothing")
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }

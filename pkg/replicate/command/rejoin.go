@@ -15,7 +15,7 @@ import (
 
 func newRejoin(p *cli.Process) *cobra.Command {
 	var o replicate.RejoinOptions
-	var out output
+	var out cli.Output
 	var yes bool
 	c := &cobra.Command{
 		Use:   "rejoin",
@@ -32,9 +32,6 @@ set aside by renaming. The active node's next run sends what is missing.
 It can be killed at any moment: called again, it goes on where it was.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -48,22 +45,22 @@ It can be killed at any moment: called again, it goes on where it was.`,
 			if result == nil {
 				return err
 			}
-			if out.format == "json" {
-				return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+			if out.JSON() {
+				return errors.Join(err, cli.Printed(report.JSON(p.Stdout, result)))
 			}
-			return errors.Join(err, printed(writeRejoined(p.Stdout, result, err != nil)))
+			return errors.Join(err, cli.Printed(writeRejoined(p.Stdout, result, err != nil)))
 		},
 	}
 	c.Flags().BoolVarP(&o.DryRun, "dry-run", "n", false, "print what is only here and what would be done; change nothing")
 	c.Flags().BoolVar(&o.Files, "diff", false, "name the files that changed here; each filesystem is mounted read-only while it is compared")
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	c.Flags().StringVar(&o.From, "from", "", "the active `node` (default the one that says it is active)")
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 
 func newInventory(p *cli.Process) *cobra.Command {
-	out := output{}
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "inventory",
 		Short: "List what this node holds, for the other nodes",
@@ -71,9 +68,6 @@ func newInventory(p *cli.Process) *cobra.Command {
 node asks this over ssh when it rejoins. It changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -82,8 +76,8 @@ node asks this over ssh when it rejoins. It changes nothing.`,
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				return printed(report.JSON(p.Stdout, i))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, i))
 			}
 			rows := [][]string{{"DATASET", "SNAPSHOTS", "NEWEST"}}
 			for _, d := range i.Datasets {
@@ -94,10 +88,10 @@ node asks this over ssh when it rejoins. It changes nothing.`,
 				}
 				rows = append(rows, []string{d.Name, fmt.Sprint(len(d.Snaps)), newest})
 			}
-			return printed(report.Table(p.Stdout, rows))
+			return cli.Printed(report.Table(p.Stdout, rows))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
 

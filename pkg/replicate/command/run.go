@@ -14,7 +14,7 @@ import (
 
 type runFlags struct {
 	replicate.Options
-	output
+	cli.Output
 	scheduled bool
 }
 
@@ -44,13 +44,10 @@ func (f *runFlags) addTo(c *cobra.Command, _ *cli.Process) {
 	c.Flags().StringVar(&f.Dataset, "dataset", "", "only this `dataset` and those below it")
 	c.Flags().StringVar(&f.To, "to", "", "only this standby `node`")
 	c.Flags().String("snapshot", "", "`when` to take one: changed (where something was written), always or never (default: as configured)")
-	f.output.addTo(c)
+	f.Output.AddTo(c)
 }
 
 func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
-	if err := f.check(); err != nil {
-		return err
-	}
 	engine, err := newEngine(c.Context(), p, map[string]*pflag.Flag{"replication.snapshot": c.Flags().Lookup("snapshot")})
 	if err != nil {
 		return err
@@ -73,15 +70,15 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	if result == nil {
 		return err
 	}
-	if f.format == "json" {
-		return errors.Join(err, printed(report.JSON(p.Stdout, result)))
+	if f.JSON() {
+		return errors.Join(err, cli.Printed(report.JSON(p.Stdout, result)))
 	}
 	if f.DryRun {
-		return errors.Join(err, printed(writePlan(p.Stdout, result)))
+		return errors.Join(err, cli.Printed(writePlan(p.Stdout, result)))
 	}
 	logTroubles(p, result)
-	if p.StdoutTerminal || f.flag.Changed {
-		return errors.Join(err, printed(writeResult(p.Stdout, result)))
+	if p.StdoutTerminal || f.Given() {
+		return errors.Join(err, cli.Printed(writeResult(p.Stdout, result)))
 	}
 	return err
 }

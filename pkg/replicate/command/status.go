@@ -8,7 +8,7 @@ import (
 )
 
 func newStatus(p *cli.Process) *cobra.Command {
-	var out output
+	var out cli.Output
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how far each dataset is replicated and what would be lost now",
@@ -17,9 +17,6 @@ since (it would be lost if this node died now), and how the last run ended. It
 asks no other node.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			engine, err := newEngine(c.Context(), p, nil)
 			if err != nil {
 				return err
@@ -28,12 +25,12 @@ asks no other node.`,
 			if err != nil {
 				return err
 			}
-			if out.format == "json" {
-				return printed(report.JSON(p.Stdout, status))
+			if out.JSON() {
+				return cli.Printed(report.JSON(p.Stdout, status))
 			}
-			return printed(writeStatus(p.Stdout, status))
+			return cli.Printed(writeStatus(p.Stdout, status))
 		},
 	}
-	out.addTo(c)
+	out.AddTo(c)
 	return c
 }
