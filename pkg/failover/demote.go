@@ -50,6 +50,9 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Int
 		left = n.verifyStopped(ctx, t)
 	} else {
 		left = n.giveAway(ctx, t)
+		if len(left) == 0 && ctx.Err() == nil && cameToNothing(role, n.Boot) {
+			n.unmark(ctx, t, role.Transition.Started)
+		}
 	}
 	if ctx.Err() != nil {
 		return interrupted(ctx, t)
@@ -70,6 +73,29 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Int
 		}
 	}
 	return nil
+}
+
+// cameToNothing says whether a node that is to be demoted had not become active
+// yet.
+func cameToNothing(role state.RoleFile, boot string) bool {
+	t := role.Transition
+	return role.Boot == boot && t != nil && t.To == state.RoleActive && (t.From == state.RoleStandby || t.From == state.RoleFault) &&
+		(role.Role == state.RolePromoting || role.Role == state.RoleDemoting)
+}
+
+// unmark leaves no history behind of a promotion that came to nothing. That it
+// fails leaves a history to be kept, which is no harm.
+func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
+	if !n.Data.Configured() {
+		return
+	}
+	result, err := n.Data.Unmark(ctx, t.step, began)
+	for _, w := range result.Warnings {
+		n.Log.Warn().Msg(w)
+	}
+	if err != nil && ctx.Err() == nil {
+		n.Log.Warn().Err(err).Msg("what a promotion that came to nothing has marked stays")
+	}
 }
 
 // giveAway stops the services and gives the data up, and names what is left.

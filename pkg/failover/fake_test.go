@@ -166,6 +166,7 @@ type fakeData struct {
 	all        bool           // every dataset fails
 	busy       error          // of a demotion
 	replayed   int            // how often intent logs were replayed
+	unmarked   int            // how often the marks of a promotion were taken away
 	slow       time.Duration
 	closed     func() // called when the data can't be written to any more
 }
@@ -206,6 +207,19 @@ func (d *fakeData) Demote(ctx context.Context, step data.Stepper) (data.Result, 
 		return data.Result{Datasets: 2, Failed: []data.Failure{{Dataset: "tank/app", Err: d.busy}}}, nil
 	}
 	d.close()
+	return data.Result{Datasets: 2}, nil
+}
+
+func (d *fakeData) unmarks() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unmarked
+}
+
+func (d *fakeData) Unmark(context.Context, data.Stepper, time.Time) (data.Result, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unmarked++
 	return data.Result{Datasets: 2}, nil
 }
 

@@ -196,3 +196,37 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// A promotion that is turned round before it has made the node active leaves no
+// history of its own; what was active has one.
+func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.address.set(true, true)
+	f.data.slow = time.Minute
+	f.watches(t)
+	f.asks(t, state.WishMaster)
+	deadline := time.Now().Add(20 * time.Second)
+	for role := (state.RoleFile{}); role.Role != state.RolePromoting; time.Sleep(10 * time.Millisecond) {
+		var err error
+		if role, err = f.State.Role(); err != nil || time.Now().After(deadline) {
+			t.Fatal(role, err)
+		}
+	}
+	f.asks(t, state.WishBackup)
+	f.address.set(true, false)
+	f.becomes(t, state.RoleStandby)
+	if f.data.unmarks() != 1 {
+		t.Errorf("unmarked %d times", f.data.unmarks())
+	}
+	f.data.slow = 0
+	f.address.set(true, true)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleActive)
+	f.asks(t, state.WishBackup)
+	f.address.set(true, false)
+	f.becomes(t, state.RoleStandby)
+	if f.data.unmarks() != 1 {
+		t.Errorf("after it was active, unmarked %d times", f.data.unmarks())
+	}
+}

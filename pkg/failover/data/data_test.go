@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
@@ -191,5 +192,51 @@ func TestMissing(t *testing.T) {
 	states, err := b.data().State(t.Context())
 	if err != nil || len(states) != 2 || !states[0].Writable || !states[0].Mounted || !states[1].Missing {
 		t.Errorf("%v, %+v", err, states)
+	}
+}
+
+// A promotion that is turned round before any service has started leaves nothing
+// behind: the other node can go on sending as if it had not been.
+func TestAPromotionThatComesToNothing(t *testing.T) {
+	a, b := pair(t)
+	before := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank")
+	began := time.Now()
+	b.promote()
+	b.demote()
+	r, err := b.data().Unmark(t.Context(), data.Unrecorded, began.Add(time.Hour))
+	b.fine(r, err)
+	if after := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank"); after == before {
+		t.Error("marks of an earlier promotion are gone")
+	}
+	r, err = b.data().Unmark(t.Context(), data.Unrecorded, began)
+	b.fine(r, err)
+	if after := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank"); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+	for _, name := range []string{"tank/srv", "tank/srv/db", "tank/srv/group/mail", "tank/srv/disk"} {
+		if written := b.zfs("get", "-H", "-p", "-o", "value", "written", name); written != "0" {
+			t.Errorf("%s bytes were written to %s", written, name)
+		}
+	}
+	a.write("three", "tank/srv/db/f")
+	a.zfs("snapshot", "tank/srv/db@replicate-2")
+	a.send(b, "tank/srv/db@replicate-2", "@replicate-1", "tank/srv/db")
+}
+
+// What was written in it, by whomever, is a history of its own.
+func TestAPromotionThatWroteIsKept(t *testing.T) {
+	_, b := pair(t)
+	began := time.Now()
+	b.promote()
+	b.write("x", "tank/srv/db/late")
+	r := b.demote()
+	u, err := b.data().Unmark(t.Context(), data.Unrecorded, began)
+	b.fine(u, err)
+	b.zfs("list", "tank/srv/db@"+r.Snapshot)
+	if marks := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank/srv/db"); !strings.Contains(marks, "promoted") {
+		t.Errorf("the mark is gone: %s", marks)
+	}
+	if marks := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank/srv/group"); strings.Contains(marks, "promoted") {
+		t.Errorf("nothing was written to tank/srv/group/mail: %s", marks)
 	}
 }

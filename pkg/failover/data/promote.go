@@ -17,6 +17,9 @@ const (
 	demotedPrefix  = "understudy-demoted-"
 )
 
+// markTime is the rest of such a name, in UTC.
+const markTime = "20060102T150405Z"
+
 // Promote makes the replicated datasets writable and mounts them, parents
 // first. It can be killed at any point and called again. The error is for what
 // keeps them from being looked at, or ends it early; a dataset that fails is
@@ -139,7 +142,7 @@ const snapshotTries = 60
 func (w *work) snapshotPool(ctx context.Context, prefix string, datasets []string) (name string, err error) {
 	now := time.Now().UTC()
 	for ahead := range snapshotTries {
-		name = prefix + now.Add(time.Duration(ahead)*time.Second).Format("20060102T150405Z")
+		name = prefix + now.Add(time.Duration(ahead)*time.Second).Format(markTime)
 		full := make([]string, len(datasets))
 		for i, dataset := range datasets {
 			full[i] = dataset + "@" + name
