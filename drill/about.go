@@ -9,7 +9,9 @@ func groupTitle(group string) string {
 		return "Giving back"
 	case "Drill":
 		return "Replication"
-	case "Three":
+	case "SelfDrill":
+		return "The pair’s own drill"
+	case "ThreeNodes":
 		return "Three nodes"
 	}
 	return group
@@ -23,6 +25,8 @@ func groupAbout(group string) string {
 			"or must not. In each: never two nodes that can write at the same moment, and no acknowledged write is gone."
 	case "GiveBack":
 		return "What comes after a takeover: a node that returns, histories that differ, moving there and back."
+	case "SelfDrill":
+		return "failover-notify drill, as the pair’s owner would call it: there and back, and what becomes of it when something fails."
 	case "Drill":
 		return "Replication is broken off in every way. Afterwards both sides hold the same, and nothing of it still runs."
 	case "Images":
@@ -63,6 +67,9 @@ func abouts() map[string]string {
 		"power pulled, the primary returns":     "The power of the active node goes; when it comes back, nothing moves and nothing of it runs.",
 		"power pulled, the port forwards late":  "When the node comes back, its switch port lets nothing through for ten seconds.",
 		"power pulled, Docker revives":          "When the node comes back, Docker starts its containers again: they are stopped, without data.",
+		"a drill, there and back":               "The services go to the other node and come back, while the applications are written to.",
+		"a drill with no way back":              "The other node could not ask this one to take over again: nothing moves.",
+		"a drill whose way back fails":          "The node that served is held meanwhile: the services stay on the other one, and that is said.",
 		"both cold-booted, the standby first":   "Both lose power, the standby boots first: the node that was active last serves again.",
 	}
 }

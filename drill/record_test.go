@@ -56,11 +56,19 @@ type measured struct {
 	gone    int             // the takeover's, when it began
 }
 
+// misses notes an acknowledged write that is on neither node.
+func (m *measured) misses(id string) {
+	if m.missing == nil {
+		m.missing = map[string]bool{}
+	}
+	m.missing[id] = true
+}
+
 // begins is called first in a scenario, whose result is recorded.
 func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	d.ctx, d.name, d.began = ctx, name, time.Now()
-	d.measured = measured{began: d.began, missing: map[string]bool{}, gone: d.gone}
+	d.measured = measured{began: d.began, gone: d.gone}
 	record(t, name, func(r *Result) {
 		d.completes(r)
 		d.results = append(d.results, *r)

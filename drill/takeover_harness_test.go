@@ -236,7 +236,7 @@ func (d *takeover) judge(t *testing.T) {
 		}
 	}
 	for _, a := range missing {
-		d.measured.missing[a.ID] = true
+		d.measured.misses(a.ID)
 	}
 	if len(missing) > 0 {
 		t.Errorf("%d acknowledged writes are not on %s, the first: %+v", len(missing), d.active.Name(), missing[0])

@@ -89,7 +89,7 @@ func (d *takeover) kept(t *testing.T) {
 	for id := range d.tail {
 		if !found[id] {
 			missing++
-			d.measured.missing[id] = true
+			d.measured.misses(id)
 			t.Logf("not kept: %s", id)
 		}
 	}

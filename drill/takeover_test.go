@@ -114,8 +114,7 @@ func newTakeover(t *testing.T, ctx context.Context) *takeover {
 			t.Error(err)
 		}
 	})
-	d := &takeover{Site: s, ctx: ctx, name: "first start", began: began, active: s.A, standby: s.B, lost: map[string]bool{}, tail: map[string]bool{},
-		measured: measured{missing: map[string]bool{}}}
+	d := &takeover{Site: s, ctx: ctx, name: "first start", began: began, active: s.A, standby: s.B, lost: map[string]bool{}, tail: map[string]bool{}}
 	done := false
 	defer func() {
 		if !done {
