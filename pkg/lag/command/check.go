@@ -75,7 +75,7 @@ func (o options) print(p *cli.Process, c *lag.Checker, r *lag.Report) error {
 	default:
 		_, err = fmt.Fprintln(p.Stdout, line(c, r))
 	}
-	return printed(err)
+	return cli.Printed(err)
 }
 
 // unknown says why nothing could be told. Nagios reads stdout only.

@@ -18,8 +18,9 @@ import (
 
 // historyOptions are the flags of "history".
 type historyOptions struct {
-	format, svg, standby, dataset string
-	since                         time.Duration
+	cli.Output
+	svg, standby, dataset string
+	since                 time.Duration
 }
 
 // newHistory returns the command "history".
@@ -37,7 +38,7 @@ without measurements, an x one in which the other node did not answer.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), p) },
 	}
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text or json")
+	o.AddTo(c)
 	c.Flags().StringVar(&o.svg, "svg", "", "draw into this `file` instead")
 	c.Flags().StringVar(&o.standby, "standby", "", "only this `node` (with --svg needed where there are several)")
 	c.Flags().StringVar(&o.dataset, "dataset", "", "only this `dataset`, instead of the largest lag of all")
@@ -47,9 +48,6 @@ without measurements, an x one in which the other node did not answer.`,
 }
 
 func (o historyOptions) run(ctx context.Context, p *cli.Process) error {
-	if o.format != "text" && o.format != "json" {
-		return cli.Usagef("--output %s: want text or json", o.format)
-	}
 	checker, err := newChecker(ctx, p)
 	if err != nil {
 		return err
@@ -66,15 +64,15 @@ func (o historyOptions) run(ctx context.Context, p *cli.Process) error {
 	if o.standby != "" {
 		points = slices.DeleteFunc(points, func(q lag.Point) bool { return q.Standby != o.standby })
 	}
-	if o.format == "json" {
-		return printed(report.JSON(p.Stdout, map[string]any{"points": append([]lag.Point{}, points...), "failovers": append([]lag.Failover{}, failovers...)}))
+	if o.JSON() {
+		return cli.Printed(report.JSON(p.Stdout, map[string]any{"points": append([]lag.Point{}, points...), "failovers": append([]lag.Failover{}, failovers...)}))
 	}
 	if len(points) == 0 {
 		return fmt.Errorf("nothing was measured since %s", now.Add(-o.since).Local().Format(time.DateTime))
 	}
 	curves := o.curves(checker, points, failovers, now)
 	if o.svg == "" {
-		return printed(o.draw(p.Stdout, curves))
+		return cli.Printed(o.draw(p.Stdout, curves))
 	}
 	if len(curves) > 1 {
 		return cli.Usagef("--svg draws one standby: choose one with --standby")
@@ -120,14 +118,6 @@ func (o historyOptions) draw(w io.Writer, curves []lag.Curve) error {
 		if _, err := io.WriteString(w, c.Text(textWidth, textHeight)); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// printed names what failed when a result can't be written.
-func printed(err error) error {
-	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil
 }
