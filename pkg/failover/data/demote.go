@@ -159,22 +159,7 @@ func (w *work) openVolumes(ctx context.Context) error {
 // nothing is unmounted.
 func (d *Data) Fence(ctx context.Context) (Result, error) {
 	w := d.work(Unrecorded)
-	if err := w.takeBack(ctx); err != nil {
-		return w.result, err
-	}
-	open := filter(w.holding.mine, func(d *dataset) bool { return !d.unborn && !d.readOnly() })
-	if len(open) == 0 {
-		return w.result, nil
-	}
-	err := w.soft(ctx, "make read-only", len(open), func(ctx context.Context) error {
-		w.spare(ctx, open)
-		w.give(ctx, open, false)
-		return nil
-	})
-	if err != nil {
-		return w.result, err
-	}
-	if err := w.list(ctx, "read back"); err != nil {
+	if err := w.shut(ctx); err != nil {
 		return w.result, err
 	}
 	for _, d := range w.holding.mine {
@@ -183,6 +168,26 @@ func (d *Data) Fence(ctx context.Context) (Result, error) {
 		}
 	}
 	return w.result, nil
+}
+
+// shut makes what is writable read-only and looks at it again.
+func (w *work) shut(ctx context.Context) error {
+	if err := w.takeBack(ctx); err != nil {
+		return err
+	}
+	open := filter(w.holding.mine, func(d *dataset) bool { return !d.unborn && !d.readOnly() })
+	if len(open) == 0 {
+		return nil
+	}
+	err := w.soft(ctx, "make read-only", len(open), func(ctx context.Context) error {
+		w.spare(ctx, open)
+		w.give(ctx, open, false)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.list(ctx, "read back")
 }
 
 // State tells of all replicated datasets, for status.

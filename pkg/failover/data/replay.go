@@ -1,8 +1,6 @@
 package data
 
-import (
-	"context"
-)
+import "context"
 
 // Replay has ZFS write down what lies in its intent logs alone, after a boot that
 // was no orderly one. What programs had synced right before the power went is
@@ -12,22 +10,8 @@ import (
 // read-only; volumes need nothing, they are replayed when their device appears.
 func (d *Data) Replay(ctx context.Context) (Result, error) {
 	w := d.work(Unrecorded)
-	if err := w.takeBack(ctx); err != nil {
+	if err := w.shut(ctx); err != nil {
 		return w.result, err
-	}
-	open := filter(w.holding.mine, func(d *dataset) bool { return !d.unborn && !d.readOnly() })
-	if len(open) > 0 {
-		err := w.soft(ctx, "make read-only", len(open), func(ctx context.Context) error {
-			w.spare(ctx, open)
-			w.give(ctx, open, false)
-			return nil
-		})
-		if err != nil {
-			return w.result, err
-		}
-		if err := w.list(ctx, "read back"); err != nil {
-			return w.result, err
-		}
 	}
 	idle := filter(w.holding.mine, func(d *dataset) bool {
 		return !d.volume() && !d.unborn && !d.mounted && !d.replica() && d.readOnly() && d.canmount.Value != "off"
