@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 )
 
@@ -52,4 +53,25 @@ func takeMessagesUntilKilled(file string) error {
 		return err
 	}
 	return http.Serve(listener, handler)
+}
+
+// answerAsEngine is a program for the scripts: "answer-as-engine FOLDER" is a
+// Docker Engine at the socket FOLDER.sock that only knows what lies in the
+// folder: the answer to GET /images/web:1/json is the file images/web:1/json.
+func answerAsEngine() {
+	folder := os.Args[1]
+	listener, err := net.Listen("unix", folder+".sock")
+	if err == nil {
+		err = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			path := regexp.MustCompile(`^/v[0-9.]+/`).ReplaceAllString(r.URL.Path, "/")
+			answer, err := os.ReadFile(filepath.Join(folder, path))
+			if err != nil {
+				http.Error(w, `{"message": "no such thing"}`, http.StatusNotFound)
+				return
+			}
+			w.Write(answer)
+		}))
+	}
+	fmt.Fprintf(os.Stderr, "answer-as-engine: %v\n", err)
+	os.Exit(1)
 }

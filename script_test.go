@@ -31,9 +31,10 @@ import (
 // programs are the project's programs as the scripts call them.
 func programs() map[string]func() {
 	return map[string]func(){
-		"hold-port":       holdPort,
-		"failover-notify": func() { cli.Main(failover.New) },
-		"image-sync":      func() { cli.Main(images.New) },
+		"answer-as-engine": answerAsEngine,
+		"hold-port":        holdPort,
+		"failover-notify":  func() { cli.Main(failover.New) },
+		"image-sync":       func() { cli.Main(images.New) },
 		"track-traefik": func() {
 			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
 			cli.Main(probe.New)
