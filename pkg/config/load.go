@@ -17,6 +17,8 @@ type LoadOptions struct {
 	// File is the configuration file; empty: the environment variable
 	// UNDERSTUDY_CONFIG, else DefaultFile.
 	File string
+	// Data is what the file is to hold, where it is not written yet.
+	Data []byte
 	// Env looks up an environment variable, as os.Getenv does; nil: there is
 	// no environment. Each scalar key outside of lists has a variable:
 	// UNDERSTUDY_REPLICATION_PARALLEL for replication.parallel. An empty one
@@ -35,7 +37,10 @@ func Load(o LoadOptions) (*Config, error) {
 		o.Env = func(string) string { return "" }
 	}
 	file := cmp.Or(o.File, o.Env("UNDERSTUDY_CONFIG"), DefaultFile)
-	data, err := readFile(file)
+	data, err := o.Data, error(nil)
+	if data == nil {
+		data, err = readFile(file)
+	}
 	if err != nil {
 		return nil, err
 	}

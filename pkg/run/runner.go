@@ -56,6 +56,8 @@ type Command struct {
 	// *os.File is passed as it is, without a copying goroutine.
 	Stdin  io.Reader
 	Stdout io.Writer
+	// Stderr, where not nil, gets what the program prints there, too.
+	Stderr io.Writer
 	// Env is added to this process's environment, as KEY=VALUE.
 	Env []string
 	// Without are beginnings of names: variables of this process's environment
@@ -107,6 +109,9 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p.cmd = exec.Command(c.Argv[0], c.Argv[1:]...)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = c.Stdin, c.Stdout, p.stderr
+	if c.Stderr != nil {
+		p.cmd.Stderr = io.MultiWriter(p.stderr, c.Stderr)
+	}
 	if len(c.Env) > 0 || len(c.Without) > 0 {
 		p.cmd.Env = append(Environ(c.Without...), c.Env...)
 	}

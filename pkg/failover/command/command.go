@@ -10,6 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/run"
+	setup "github.com/understudy-ha/understudy/pkg/setup/command"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -28,7 +29,7 @@ services, or stops them and gives the data up. The newest wish always wins.`,
 		newEvent(p), newWish(p, state.WishMaster), newWish(p, state.WishBackup), newWish(p, state.WishFault), newWish(p, state.WishStop),
 		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newDrain(p), newResolve(p),
 		newStatus(p), newDoctor(p), newHistory(p), newPeer(p), newGate(p), newKeepalived(p),
-		newDeliver(p), newTestNotification(p), cli.ConfigCommand(p),
+		newDeliver(p), newTestNotification(p), setup.New(p), setup.NewNode(p), cli.ConfigCommand(p),
 	)
 	return c
 }

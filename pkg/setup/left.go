@@ -1,0 +1,32 @@
+package setup
+
+import "net/netip"
+
+// left says what no program can do.
+func (s *Setup) left() {
+	vip := s.cfg.VirtualIP
+	if p, err := netip.ParsePrefix(vip); err == nil {
+		vip = p.Addr().String()
+	}
+	t := s.Talk
+	t.say("")
+	if s.DryRun {
+		t.say("Then this would be left for you:")
+	} else {
+		t.say("%s and %s are a pair. What is left for you:", s.here.name, s.there.name)
+	}
+	t.say("")
+	for _, line := range []string{
+		"Router, addresses: reserve " + s.here.address + " for " + s.here.name + " and " + s.there.address + " for " + s.there.name + ", and keep " + vip + " out of what DHCP gives away.",
+		"Router, port forwards: point them at " + vip + ", and at neither node.",
+		"Names: let those of your services in the local DNS stand for " + vip + ". The public name stays with the router's address; a program that updates it (DDNS) belongs on the router, or into a project, so that it runs once.",
+		"UPS: both nodes need one, and so do the switch and the router between them; a node that is told to shut down hands over by itself, the last one at a time.",
+		"Firmware: let both nodes start by themselves when the power comes back.",
+		"Messages: nobody is told of anything yet. Write one URL a line into /etc/understudy/notify.urls (mode 0600), set notify: {urls_file: /etc/understudy/notify.urls}, and try it: failover-notify test-notification.",
+		"The engine: docs/setup.md says how to keep Docker from starting containers at boot before the node knows what it is.",
+		"ssh: your own login as root from one node to the other is not needed any more.",
+		"Try it, at a quiet hour: failover-notify switchover --dry-run; failover-notify switchover. Then the way back, on the other node.",
+	} {
+		t.paragraph("- ", line)
+	}
+}

@@ -1,0 +1,238 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+// Contact is how the other machine is reached as a person reaches it: as root,
+// by what ssh finds of the person's keys, agent and password.
+type Contact struct {
+	Address string
+	Port    int
+	// Program is what the other end starts.
+	Program []string
+	// Ask says that there is a terminal on which ssh may ask for a password.
+	Ask bool
+	// Known are files that may know the host already.
+	Known []string
+	// Fingerprint is the host key's as the person knows it, SHA256:…; "" where
+	// it has to be confirmed.
+	Fingerprint string
+	// Confirm asks the person whether the host's keys, a line each, are right.
+	// It is nil where nobody can be asked.
+	Confirm func(fingerprints []string) (bool, error)
+	Runner  *run.Runner
+}
+
+// HostKeyError is a host whose key nobody has confirmed.
+type HostKeyError struct {
+	Host         string
+	What         string
+	Fingerprints []string
+}
+
+func (e *HostKeyError) Error() string { return fmt.Sprintf("%s: its host key %s", e.Host, e.What) }
+
+// ExitCode is 76: refused.
+func (e *HostKeyError) ExitCode() int { return 76 }
+
+// Hint says what to do next.
+func (e *HostKeyError) Hint() string {
+	if len(e.Fingerprints) == 0 {
+		return "see that sshd runs there and listens on this port"
+	}
+	fields := strings.Fields(e.Fingerprints[0])
+	return fmt.Sprintf("on the console of that machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; if it says the same, give it here: --host-key %s",
+		fields[min(1, len(fields)-1)])
+}
+
+// scanTimeout bounds looking for host keys.
+const scanTimeout = 15 * time.Second
+
+// HostKeys asks the host for its keys, as lines of a known_hosts file, and
+// returns them once they are known or confirmed.
+func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
+	out, err := c.Runner.Output(ctx, scanTimeout, "ssh-keyscan", "-T", "5", "-p", strconv.Itoa(c.Port), "--", c.Address)
+	lines := keyLines(string(out))
+	if len(lines) == 0 {
+		return nil, errors.Join(&HostKeyError{Host: c.Address, What: "is not to be had: no sshd answers on port " + strconv.Itoa(c.Port)}, err)
+	}
+	prints, err := c.fingerprints(ctx, lines)
+	if err != nil {
+		return nil, err
+	}
+	if c.Fingerprint != "" {
+		for i, p := range prints {
+			if slices.Contains(strings.Fields(p), c.Fingerprint) {
+				return lines[i : i+1], nil
+			}
+		}
+		return nil, &HostKeyError{c.Address, "is not the one that was given", prints}
+	}
+	if known := c.known(ctx, lines); len(known) > 0 {
+		return known, nil
+	}
+	if c.Confirm == nil {
+		return nil, &HostKeyError{c.Address, "is not known here", prints}
+	}
+	yes, err := c.Confirm(prints)
+	if err == nil && !yes {
+		err = &HostKeyError{c.Address, "was not confirmed", prints}
+	}
+	return lines, err
+}
+
+// keyLines are the lines that hold a key, the modern kind first.
+func keyLines(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); len(strings.Fields(line)) == 3 && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b string) int { return rank(a) - rank(b) })
+	return lines
+}
+
+func rank(line string) int {
+	if strings.Contains(line, " ssh-ed25519 ") {
+		return 0
+	}
+	return 1
+}
+
+// fingerprints are those of the lines, as ssh-keygen prints them.
+func (c Contact) fingerprints(ctx context.Context, lines []string) ([]string, error) {
+	var prints []string
+	for _, line := range lines {
+		var out strings.Builder
+		err := c.Runner.Run(ctx, run.Command{Argv: []string{"ssh-keygen", "-l", "-f", "-"}, Stdin: strings.NewReader(line + "\n"), Stdout: &out, Timeout: scanTimeout})
+		if err != nil {
+			return nil, fmt.Errorf("read the host key of %s: %w", c.Address, err)
+		}
+		prints = append(prints, strings.TrimSpace(out.String()))
+	}
+	return prints, nil
+}
+
+// known are those of the lines that one of the files has.
+func (c Contact) known(ctx context.Context, lines []string) []string {
+	host, _, _ := strings.Cut(lines[0], " ")
+	var text string
+	for _, file := range c.Known {
+		// It ends with 1 where the host is not in the file, or there is none.
+		out, _ := c.Runner.Output(ctx, scanTimeout, "ssh-keygen", "-F", host, "-f", file)
+		text += string(out)
+	}
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		_, key, _ := strings.Cut(line, " ")
+		return !strings.Contains(text, " "+key)
+	})
+}
+
+// Open logs in and starts the other end. hostKeys are the lines that it is
+// known by.
+func (c Contact) Open(ctx context.Context, hostKeys []string) (*Remote, error) {
+	folder, err := os.MkdirTemp("", "understudy-setup-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the host key: %w", err)
+	}
+	known := filepath.Join(folder, "known_hosts")
+	if err := os.WriteFile(known, []byte(strings.Join(hostKeys, "\n")+"\n"), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep the host key: %w", err), os.RemoveAll(folder))
+	}
+	argv := []string{"ssh", "-T", "-x", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
+		"-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no",
+		"-o", "UserKnownHostsFile=" + known, "-o", "GlobalKnownHostsFile=none", "-p", strconv.Itoa(c.Port)}
+	if !c.Ask {
+		argv = append(argv, "-o", "BatchMode=yes")
+	}
+	argv = append(append(argv, "--", "root@"+c.Address), c.Program...)
+	// Not by package run: in a process group of its own ssh could not ask for a
+	// password on the terminal.
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.WaitDelay = 5 * time.Second
+	said := &tailWriter{to: io.Discard}
+	if c.Ask {
+		said.to = os.Stderr
+	}
+	cmd.Stderr = said
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start ssh: %w", err), os.RemoveAll(folder))
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start ssh: %w", err), os.RemoveAll(folder))
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, errors.Join(&run.Error{Argv: argv, ExitCode: -1, Cause: err}, os.RemoveAll(folder))
+	}
+	s := session{cmd: cmd, in: in, said: said, folder: folder, argv: argv, contact: c}
+	return NewRemote(ctx, c.Address, in, out, s.end())
+}
+
+// session is the running ssh.
+type session struct {
+	cmd     *exec.Cmd
+	in      io.Closer
+	said    *tailWriter
+	folder  string
+	argv    []string
+	contact Contact
+}
+
+// end returns what closes the session, once, and says why it had ended.
+func (s session) end() func() error {
+	done, why := false, error(nil)
+	return func() error {
+		if done {
+			return why
+		}
+		done = true
+		_ = s.in.Close()
+		err := s.cmd.Wait()
+		_ = os.RemoveAll(s.folder)
+		if err == nil {
+			return nil
+		}
+		text := s.said.String()
+		failed := &run.Error{Argv: s.argv, ExitCode: s.cmd.ProcessState.ExitCode(), Stderr: text, Cause: err}
+		how := run.SSH{User: "root", Host: s.contact.Address, Port: s.contact.Port}
+		why = how.Explain(text, s.contact.Program[0], failed)
+		if why == nil {
+			why = failed
+		}
+		return why
+	}
+}
+
+// tailWriter hands on what ssh prints, and keeps the end of it.
+type tailWriter struct {
+	to   io.Writer
+	text []byte
+}
+
+const tailBytes = 8 << 10
+
+func (w *tailWriter) Write(p []byte) (int, error) {
+	w.text = append(w.text, p...)
+	w.text = w.text[max(0, len(w.text)-tailBytes):]
+	return w.to.Write(p)
+}
+
+func (w *tailWriter) String() string { return string(w.text) }

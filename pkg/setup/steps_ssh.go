@@ -1,0 +1,156 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+// key is the step that makes a node's key. The private half never leaves it.
+func (s *Setup) key(n *node) step {
+	return step{
+		name: "key on " + n.name,
+		look: func(ctx context.Context) (found, error) {
+			private, err := n.Read(ctx, identityFile)
+			if err != nil {
+				return found{}, err
+			}
+			public, err := n.publicKey(ctx)
+			return found{done: private.Found && public != "", says: identityFile, detail: strings.Join(n.keygen(), " ") + "\n"}, err
+		},
+		do: func(ctx context.Context) error {
+			private, err := n.Read(ctx, identityFile)
+			if err != nil {
+				return err
+			}
+			if private.Found { // it was ended before it wrote the public half
+				public, err := call(ctx, n, short, "ssh-keygen", "-y", "-P", "", "-f", identityFile)
+				if err != nil {
+					return err
+				}
+				return file{path: identityFile + ".pub", text: strings.TrimSpace(public) + "\n", mode: 0o644}.write(ctx, n)
+			}
+			_, err = call(ctx, n, short, n.keygen()...)
+			return err
+		},
+	}
+}
+
+func (n *node) keygen() []string {
+	return []string{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "understudy " + n.name, "-f", identityFile}
+}
+
+// publicKey is the public half, as TYPE KEY; "" is not there yet.
+func (n *node) publicKey(ctx context.Context) (string, error) {
+	public, err := n.Read(ctx, identityFile+".pub")
+	if fields := strings.Fields(public.Text); err == nil && len(fields) >= 2 {
+		return fields[0] + " " + fields[1], nil
+	}
+	return "", err
+}
+
+// knows is the step that pins other's host keys on n.
+func (s *Setup) knows(n, other *node) step {
+	return lines{
+		name: "host key of " + other.name, node: n, path: knownHostsFile, mode: 0o644,
+		want: func(context.Context) ([]string, error) { return other.hostKeys, nil },
+		// One key of each kind for a host.
+		same: func(there, wanted string) bool {
+			a, b := strings.Fields(there), strings.Fields(wanted)
+			return len(a) >= 3 && len(b) >= 3 && a[0] == b[0] && a[1] == b[1]
+		},
+	}.step()
+}
+
+// ownHostKeys are the lines of known_hosts for a machine that says itself which
+// keys it has.
+func ownHostKeys(address string, port int, keys []string) []string {
+	if port != sshPort {
+		address = "[" + address + "]:" + strconv.Itoa(port)
+	}
+	var list []string
+	for _, key := range keys {
+		list = append(list, address+" "+key)
+	}
+	return list
+}
+
+// gateLine is what lets a node in: the form that docs/failover.md has.
+func gateLine(from *node, key string) string {
+	return fmt.Sprintf(`restrict,command="failover-notify gate",from="%s" %s understudy %s`, from.address, key, from.name)
+}
+
+// admits is the step that lets other's key call the gate on n.
+func (s *Setup) admits(n, other *node) step {
+	home, owner := "/root", ""
+	if s.user != "root" {
+		home, owner = serviceHome, s.user
+	}
+	return lines{
+		name: "way in for " + other.name, node: n, path: home + "/.ssh/authorized_keys", mode: 0o600, owner: owner,
+		later: "restrict,command=\"failover-notify gate\",from=\"" + other.address + "\" and the key of " + other.name,
+		want: func(ctx context.Context) ([]string, error) {
+			key, err := other.publicKey(ctx)
+			if err != nil || key == "" {
+				return nil, err
+			}
+			return []string{gateLine(other, key)}, nil
+		},
+		same: func(there, wanted string) bool {
+			_, key, _ := strings.Cut(wanted, `" ssh-`)
+			words := strings.Fields(key)
+			return len(words) > 1 && strings.Contains(there, words[1])
+		},
+	}.step()
+}
+
+// gate is the step that calls other from n with n's own key, and sees that this
+// key gives nothing else.
+func (s *Setup) gate(n, other *node) step {
+	how := run.SSH{User: s.user, Host: other.self.Address, Port: n.cfg.SSH.Port, IdentityFile: n.cfg.SSH.IdentityFile,
+		KnownHostsFile: n.cfg.SSH.KnownHostsFile, ConnectTimeout: n.cfg.SSH.ConnectTimeout, Options: n.cfg.SSH.Options}
+	ask, refused := how.Argv("failover-notify", "peer", "-o", "json"), how.Argv("true")
+	return step{
+		name: n.name + " reaches " + other.name,
+		look: func(ctx context.Context) (found, error) {
+			f := found{says: "by its own key, through the gate", detail: strings.Join(ask, " ") + "\n"}
+			if s.DryRun {
+				_, err := call(ctx, n, short, ask...)
+				f.done = err == nil
+			}
+			return f, nil
+		},
+		do: func(ctx context.Context) error {
+			if _, err := call(ctx, n, short, ask...); err != nil {
+				failed, ok := errors.AsType[*run.Error](err)
+				if ok {
+					if why := how.Explain(failed.Stderr, "failover-notify", failed); why != nil {
+						return fmt.Errorf("on %s: %w", n.name, why)
+					}
+				}
+				return err
+			}
+			_, err := call(ctx, n, short, refused...)
+			if failed, ok := errors.AsType[*run.Error](err); ok && failed.ExitCode == 76 {
+				return nil
+			}
+			return &OpenError{n.name, other.name}
+		},
+	}
+}
+
+// OpenError is a key that gives more than the gate does.
+type OpenError struct{ From, To string }
+
+func (e *OpenError) Error() string {
+	return fmt.Sprintf("the key of %s may run anything on %s", e.From, e.To)
+}
+
+// Hint says what to do next.
+func (e *OpenError) Hint() string {
+	return "another line in authorized_keys on " + e.To + ", or sshd's configuration there, lets this key in without the forced command: take that away"
+}
