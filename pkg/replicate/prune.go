@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -31,7 +32,8 @@ func (p pruner) prune(ctx context.Context, datasets []zfs.Dataset, protected map
 	gone := make([][]zfs.Snap, len(datasets))
 	var candidates []string
 	for i, d := range datasets {
-		gone[i] = expired(d.Snapshots, p.prefix, p.keep, protected[d.Name])
+		gone[i] = slices.Concat(expired(d.Snapshots, p.prefix, p.keep, protected[d.Name]),
+			expiredMarks(d.Snapshots, p.prefix, p.keep, protected[d.Name]))
 		for _, snap := range gone[i] {
 			candidates = append(candidates, snap.Full(d.Name))
 		}

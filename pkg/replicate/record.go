@@ -75,7 +75,8 @@ func (r *Record) standby(name string) *StandbyRecord {
 }
 
 // protected are the guids that pruning on the source must leave: of each
-// dataset, the newest common snapshot with each of the standbys.
+// dataset, the newest common snapshot with each of the standbys, and 0 where one
+// of them is not known to have any.
 func (r *Record) protected(standbys []string) map[string]map[uint64]bool {
 	guids := map[string]map[uint64]bool{}
 	for _, name := range standbys {
@@ -84,6 +85,13 @@ func (r *Record) protected(standbys []string) map[string]map[uint64]bool {
 				guids[source] = map[uint64]bool{}
 			}
 			guids[source][d.GUID] = true
+		}
+	}
+	for source, known := range guids {
+		for _, name := range standbys {
+			if r.Standbys[name].Datasets[source] == nil {
+				known[0] = true
+			}
 		}
 	}
 	return guids

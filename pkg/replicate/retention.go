@@ -89,6 +89,54 @@ func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[ui
 	return gone
 }
 
+// marks begin the names of the snapshots that failover-notify takes when a dataset
+// changes hands: of the state that is taken over, and of what was written last.
+var marks = []string{"understudy-promoted", "understudy-demoted"}
+
+// expiredMarks returns the marks that are not needed any more, oldest first. They
+// stay as long as the snapshots of ours that "last" keeps go back to them. And they
+// stay while they may be all that two nodes have in common, or what one of them has
+// alone: only one that is older than what every other node is known to have is
+// given up.
+func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[uint64]bool) []zfs.Snap {
+	common, ok := oldestOf(snaps, protected)
+	if !ok {
+		return nil
+	}
+	var gone []zfs.Snap
+	newer := 0 // snapshots of ours
+	for _, snap := range slices.Backward(snaps) {
+		if snap.Bookmark {
+			continue
+		}
+		if _, ours := snapshotTime(prefix, snap.Name); ours {
+			newer++
+			continue
+		}
+		mark := slices.ContainsFunc(marks, func(m string) bool { _, is := snapshotTime(m, snap.Name); return is })
+		if mark && newer >= max(1, keep.Last) && snap.CreateTXG < common.CreateTXG && snap.Clones == 0 && !protected[snap.GUID] {
+			gone = append(gone, snap)
+		}
+	}
+	slices.Reverse(gone)
+	return gone
+}
+
+// oldestOf is the oldest of what other nodes have in common with this one. There
+// is none where that is not known of all of them, or is not here any more.
+func oldestOf(snaps []zfs.Snap, protected map[uint64]bool) (oldest zfs.Snap, ok bool) {
+	for guid := range protected {
+		i := slices.IndexFunc(snaps, func(s zfs.Snap) bool { return guid != 0 && s.GUID == guid })
+		if i < 0 {
+			return oldest, false
+		}
+		if !ok || snaps[i].CreateTXG < oldest.CreateTXG {
+			oldest, ok = snaps[i], true
+		}
+	}
+	return oldest, ok
+}
+
 // keepBookmarks is how many bookmarks of ours are kept beyond those that are
 // the newest common point of a standby. They take no space.
 const keepBookmarks = 10
