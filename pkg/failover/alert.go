@@ -31,6 +31,7 @@ func (n *Node) alerts() []string {
 	if n.Address.Configured() {
 		n.addressAlerts(role, add)
 	}
+	n.engineAlert(add)
 	if !n.State.Held(WatchLock) {
 		add("the watcher does not run, so nobody notices what keepalived's hooks don't tell: systemctl start understudy")
 	}
@@ -52,7 +53,8 @@ func (n *Node) addressAlerts(role state.RoleFile, add func(string, ...any)) {
 		add("keepalived can't run its check, and takes that for a success: %s", why)
 		return
 	}
-	if age, found := n.probeAge(); !found || age > probeSilence {
+	record, found := n.lastProbe()
+	if age := n.Now().Sub(record.Time); !found || age > probeSilence {
 		text := "has never run in this boot"
 		if found {
 			// Without the age, which would make it another alert each second.
@@ -62,17 +64,30 @@ func (n *Node) addressAlerts(role state.RoleFile, add func(string, ...any)) {
 	}
 }
 
-// probeAge is how long ago keepalived's check has left its record.
-func (n *Node) probeAge() (age time.Duration, found bool) {
+// engineAlert tells of an engine that has died under its containers: the check
+// lets the node go on, so nothing else would say so.
+func (n *Node) engineAlert(add func(string, ...any)) {
+	record, found := n.lastProbe()
+	if !found || record.EngineSilent.IsZero() || n.Now().Sub(record.Time) > probeSilence {
+		return
+	}
+	if record.Time.Sub(record.EngineSilent) >= probeSilence {
+		add("the Docker Engine does not answer, while what it has started goes on: 'journalctl -u docker' says why; without \"live-restore\" its restart ends the containers")
+	}
+}
+
+// probed is as much of what keepalived's check leaves as matters here.
+type probed struct {
+	Time         time.Time `json:"time"`
+	EngineSilent time.Time `json:"engine_silent"` // since when; zero while it answers
+}
+
+// lastProbe is what keepalived's check has left; found is false before its first run
+// in this boot.
+func (n *Node) lastProbe() (record probed, found bool) {
 	text, err := os.ReadFile(filepath.Join(n.Config.RunDir, "probe.json"))
-	if err != nil {
-		return 0, false
+	if err != nil || json.Unmarshal(text, &record) != nil {
+		return probed{}, false
 	}
-	var record struct {
-		Time time.Time `json:"time"`
-	}
-	if err := json.Unmarshal(text, &record); err != nil {
-		return 0, false
-	}
-	return n.Now().Sub(record.Time), true
+	return record, true
 }

@@ -119,3 +119,34 @@ func TestConflictsInStatus(t *testing.T) {
 		t.Errorf("received %+v", s.Received)
 	}
 }
+
+// An engine that is silent for a moment is nothing to tell people, and what a check
+// said that does not run any more is none of now.
+func TestEngineAlert(t *testing.T) {
+	f := newFake(t)
+	for _, c := range []struct {
+		age, silent time.Duration
+		want        bool
+	}{
+		{0, 0, false}, {0, 9 * time.Second, false}, {0, 11 * time.Second, true}, {time.Minute, time.Hour, false},
+	} {
+		ran := f.Now().Add(-c.age)
+		record := map[string]any{"time": ran}
+		if c.silent > 0 {
+			record["engine_silent"] = ran.Add(-c.silent)
+		}
+		text, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(f.Config.RunDir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(f.Config.RunDir, "probe.json"), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(f.alerts(), "\n"), "the Docker Engine does not answer"); got != c.want {
+			t.Errorf("silent for %s as of %s ago: alert %v", c.silent, c.age, got)
+		}
+	}
+}

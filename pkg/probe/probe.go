@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,9 @@ type Result struct {
 	// Inside is where the container itself listens for the ping, as the engine
 	// said last; empty when that is not known or not needed.
 	Inside string `json:"inside,omitempty"`
+	// EngineSilent is since when the engine has not answered on the active node;
+	// zero while it does.
+	EngineSilent time.Time `json:"engine_silent,omitzero"`
 	// Before is what the last run found; nil when that is not known.
 	Before *Record `json:"-"`
 }
@@ -147,6 +151,12 @@ func (p *Probe) Run(ctx context.Context) Result {
 		result.Inside = insideOf(*c, p.Config.Probe.Ping)
 	}
 	if result.Mode == Serves {
+		if slices.ContainsFunc(result.Checks, func(c Check) bool { return c.Verdict == engineDown }) {
+			result.EngineSilent = result.Time
+			if result.Before != nil && !result.Before.EngineSilent.IsZero() {
+				result.EngineSilent = result.Before.EngineSilent
+			}
+		}
 		answers := p.askInside(ctx, result.Checks, result.Inside)
 		if forgiveEngine(result.Checks, answers) {
 			result.Answered = result.Time

@@ -344,6 +344,9 @@ func TestEngineKilled(t *testing.T) {
 			if c.healthy && (len(result.Warnings()) != 2 || !result.Answered.Equal(now)) {
 				t.Errorf("answered %v, warnings %q", result.Answered, result.Warnings())
 			}
+			if silent := f.engine.err != nil; silent == result.EngineSilent.IsZero() {
+				t.Errorf("engine silent since %v", result.EngineSilent)
+			}
 		})
 	}
 }

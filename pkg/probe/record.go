@@ -22,9 +22,11 @@ type Record struct {
 	// Answered is when Traefik last answered as the active node's.
 	Answered time.Time `json:"answered,omitzero"`
 	// Inside is where the container itself listens, for when the engine is gone.
-	Inside   string   `json:"inside,omitempty"`
-	Failures []string `json:"failures,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
+	Inside string `json:"inside,omitempty"`
+	// EngineSilent is since when the engine has not answered; zero while it does.
+	EngineSilent time.Time `json:"engine_silent,omitzero"`
+	Failures     []string  `json:"failures,omitempty"`
+	Warnings     []string  `json:"warnings,omitempty"`
 }
 
 // ReadRecord returns what the last run found; found is false before the first.
@@ -47,7 +49,7 @@ func ReadRecord(runDir string) (r Record, found bool, err error) {
 // brings another one, and none is to outlive the boot.
 func WriteRecord(runDir string, result Result) error {
 	data, err := json.Marshal(Record{
-		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered, Inside: result.Inside,
+		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered, Inside: result.Inside, EngineSilent: result.EngineSilent,
 		Failures: result.Failures(), Warnings: result.Warnings(),
 	})
 	if err != nil {
