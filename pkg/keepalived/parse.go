@@ -67,10 +67,7 @@ func parseFile(file string) ([]statement, *parser, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &parser{}
-	p.scan(file, string(text), 0)
-	tree, err := p.tree()
-	return tree, p, err
+	return parseText(file, string(text))
 }
 
 // parseText reads text; what it includes is looked for beside file.

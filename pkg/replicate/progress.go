@@ -17,20 +17,5 @@ type Progress interface {
 	WantsEstimates() bool
 }
 
-// Quiet is a Progress that tells nobody.
-type Quiet struct{}
-
-// Planned does nothing.
-func (Quiet) Planned(string, Plan, int64) {}
-
-// Sent does nothing.
-func (Quiet) Sent(string, string, int64) {}
-
-// Done does nothing.
-func (Quiet) Done(string, *ItemResult) {}
-
-// WantsEstimates is false.
-func (Quiet) WantsEstimates() bool { return false }
-
 // bytesText is a size for people.
 func bytesText(n uint64) string { return report.Bytes(int64(n)) }
