@@ -4,20 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/once"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -190,112 +183,4 @@ func (p *Probe) configured(container string) string {
 		}
 	}
 	return ""
-}
-
-// lease looks whether an active node may still be one. It is the watcher that
-// renews the lease and gives up in time; one that is dead, or hangs, does not.
-func (p *Probe) lease() (Verdict, string) {
-	dir, err := state.Open(p.Config.RunDir)
-	if err != nil {
-		return Failed, err.Error()
-	}
-	l, found, err := dir.Lease(p.Boot)
-	if err != nil {
-		return Failed, err.Error()
-	}
-	if !found {
-		return Warned, "this node is active and has no lease yet"
-	}
-	now, err := state.SinceBoot()
-	if err != nil {
-		return Failed, err.Error()
-	}
-	switch left := l.Left(now); {
-	case l.Lost != "":
-		return Failed, l.Lost
-	case left <= p.Config.Witness.Etcd.Margin:
-		return Failed, fmt.Sprintf("it ends in %d s and is not renewed", int(max(left, 0).Seconds()))
-	default:
-		return Passed, fmt.Sprintf("lasts for %d s unless it is renewed", int(left.Seconds()))
-	}
-}
-
-// hold says whether a person has taken the node out.
-func (p *Probe) hold() (Verdict, string) {
-	e, found, err := p.State.Eligibility()
-	if err != nil {
-		return Failed, err.Error()
-	}
-	if found {
-		for _, reason := range e.Reasons {
-			if reason.Kind == state.IneligibleHold {
-				return Failed, reason.Text
-			}
-		}
-	}
-	return Passed, "none"
-}
-
-// holdDown keeps a node out for a while after it lost the address by a fault,
-// so that a service that fails again and again does not move it to and fro. A
-// node that went into fault as a standby moves nothing, and waits for nothing.
-func (p *Probe) holdDown(role state.RoleFile) (Verdict, string) {
-	if role.Role != state.RoleFault || role.Transition == nil {
-		return Passed, "none"
-	}
-	switch role.Transition.From {
-	case state.RoleActive, state.RolePromoting, state.RoleDemoting:
-	default:
-		return Passed, "none"
-	}
-	left := p.Config.Probe.HoldDown - p.Now().Sub(role.Since)
-	if left <= 0 || left > p.Config.Probe.HoldDown { // a clock that was set back holds nobody
-		return Passed, "over"
-	}
-	return Failed, fmt.Sprintf("in fault since %s, out for another %d s", role.Since.Format(time.TimeOnly), int(left.Round(time.Second).Seconds()))
-}
-
-// poolsOf returns the pools that must be healthy, each with the name it may
-// have instead where the nodes' pools have different names.
-func poolsOf(cfg *config.Config) [][]string {
-	var list [][]string
-	for _, d := range cfg.Replication.Datasets {
-		name, _, _ := strings.Cut(d.Name, "/")
-		target, _, _ := strings.Cut(d.TargetName(), "/")
-		names := slices.Compact([]string{name, target})
-		if !slices.ContainsFunc(list, func(other []string) bool { return slices.Equal(other, names) }) {
-			list = append(list, names)
-		}
-	}
-	return list
-}
-
-// pool reads a pool's state from the kernel: no process, and it does not hang
-// when the pool does.
-func (p *Probe) pool(names []string) (Verdict, string) {
-	if _, err := os.Stat(p.Kstat); err != nil {
-		return Skipped, fmt.Sprintf("the kernel shows no pools (%s)", p.Kstat)
-	}
-	verdict, text := Passed, ""
-	for _, name := range names {
-		data, err := os.ReadFile(filepath.Join(p.Kstat, name, "state"))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return Failed, fmt.Sprintf("%s: %v", name, err)
-		}
-		condition := strings.TrimSpace(string(data))
-		if condition != "ONLINE" && condition != "DEGRADED" {
-			return Failed, name + " is " + condition
-		}
-		if condition == "DEGRADED" {
-			verdict = Warned
-		}
-		text = name + " is " + condition
-	}
-	if text == "" {
-		return Failed, strings.Join(names, " or ") + " is not imported"
-	}
-	return verdict, text
 }
