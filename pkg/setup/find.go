@@ -154,11 +154,17 @@ func ready(here, there machine.Facts, a Answers) error {
 			return &LackError{one.node, "not installed: " + strings.Join(missing, ", "), "apt install zfsutils-linux keepalived docker.io docker-compose openssh-client; Understudy itself: docs/setup.md"}
 		}
 	}
-	if here.Version != there.Version {
-		return &LackError{a.PeerName, fmt.Sprintf("understudy is %s here and %s there", here.Version, there.Version), "install the same release on both"}
+	if release(here) != release(there) {
+		return &LackError{a.PeerName, fmt.Sprintf("understudy is %s here and %s there", release(here), release(there)), "install the same release on both"}
 	}
 	if here.Folder != there.Folder {
 		return &LackError{a.PeerName, fmt.Sprintf("the programs lie in %s here and in %s there", here.Folder, there.Folder), "install them the same way on both"}
 	}
 	return nil
+}
+
+// release is the version without the platform, which may differ.
+func release(f machine.Facts) string {
+	version, _, _ := strings.Cut(f.Version, " ")
+	return version
 }

@@ -33,14 +33,15 @@ func (l lines) step() step {
 	return step{name: l.name + " on " + l.node.name, look: l.look, do: l.do}
 }
 
-// edit returns the file as it is and as it is wanted.
-func (l lines) edit(ctx context.Context) (before machine.File, after string, replaced bool, err error) {
+// edit returns the file as it is and as it is wanted, whether one of its lines
+// is replaced, and whether it is known yet what is wanted.
+func (l lines) edit(ctx context.Context) (before machine.File, after string, replaced, known bool, err error) {
 	want, err := l.want(ctx)
 	if err != nil {
-		return before, "", false, err
+		return before, "", false, false, err
 	}
 	if before, err = l.node.Read(ctx, l.path); err != nil {
-		return before, "", false, err
+		return before, "", false, false, err
 	}
 	var kept []string
 	for line := range strings.Lines(before.Text) {
@@ -60,19 +61,19 @@ func (l lines) edit(ctx context.Context) (before machine.File, after string, rep
 	if after != "" {
 		after += "\n"
 	}
-	return before, after, replaced, nil
+	return before, after, replaced, len(want) > 0, nil
 }
 
 func (l lines) look(ctx context.Context) (found, error) {
-	before, after, replaced, err := l.edit(ctx)
+	before, after, replaced, known, err := l.edit(ctx)
 	if err != nil {
 		return found{}, err
 	}
 	f := found{says: l.path}
 	change := string(diff.Diff(l.path, []byte(before.Text), l.path+" (wanted)", []byte(after)))
 	switch {
-	case after == before.Text && after == "":
-		f.says, f.detail = l.path+", "+l.later, l.later
+	case !known:
+		f.detail = l.later + "\n"
 	case after == before.Text:
 		f.done = true
 	case replaced:
@@ -84,11 +85,11 @@ func (l lines) look(ctx context.Context) (found, error) {
 }
 
 func (l lines) do(ctx context.Context) error {
-	before, after, replaced, err := l.edit(ctx)
+	before, after, replaced, known, err := l.edit(ctx)
 	if err != nil {
 		return err
 	}
-	if after == "" {
+	if !known {
 		return fmt.Errorf("%s: what is to stand there is not known", l.path)
 	}
 	if replaced {

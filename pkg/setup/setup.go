@@ -202,7 +202,7 @@ func (s *Setup) preflight(ctx context.Context) error {
 
 // introduce says who the two are.
 func (s *Setup) introduce() {
-	s.Talk.paragraph("", s.here.name+" is this machine, "+s.here.address+"; "+s.there.name+" is "+s.there.address+". Both have understudy "+s.here.Version+".")
+	s.Talk.paragraph("", s.here.name+" is this machine, "+s.here.address+"; "+s.there.name+" is "+s.there.address+". Both have understudy "+release(s.here.Facts)+".")
 	if s.DryRun {
 		s.Talk.say("Nothing is changed: this shows what would be done.")
 	}

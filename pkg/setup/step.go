@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"al.essio.dev/pkg/shellescape"
 )
 
 // step is one thing that a set-up does. It can be repeated: look says whether it
@@ -157,3 +159,6 @@ func (s *Setup) consent(one step, f found) error {
 	}
 	return nil
 }
+
+// shown is a command as a person would type it.
+func shown(argv []string) string { return shellescape.QuoteCommand(argv) + "\n" }

@@ -20,7 +20,7 @@ func (s *Setup) key(n *node) step {
 				return found{}, err
 			}
 			public, err := n.publicKey(ctx)
-			return found{done: private.Found && public != "", says: identityFile, detail: strings.Join(n.keygen(), " ") + "\n"}, err
+			return found{done: private.Found && public != "", says: identityFile, detail: shown(n.keygen())}, err
 		},
 		do: func(ctx context.Context) error {
 			private, err := n.Read(ctx, identityFile)
@@ -117,7 +117,7 @@ func (s *Setup) gate(n, other *node) step {
 	return step{
 		name: n.name + " reaches " + other.name,
 		look: func(ctx context.Context) (found, error) {
-			f := found{says: "by its own key, through the gate", detail: strings.Join(ask, " ") + "\n"}
+			f := found{says: "by its own key, through the gate", detail: shown(ask)}
 			if s.DryRun {
 				_, err := call(ctx, n, short, ask...)
 				f.done = err == nil

@@ -170,7 +170,7 @@ func (s *Setup) replication() step {
 		name: "replication",
 		look: func(ctx context.Context) (found, error) {
 			active, standby := s.active(ctx)
-			return found{says: active.name + " to " + standby.name + "; the first time this may take long, and can be stopped and repeated", detail: strings.Join(argv, " ") + "\n"}, nil
+			return found{says: active.name + " to " + standby.name + "; the first time this may take long, and can be stopped and repeated", detail: shown(argv)}, nil
 		},
 		do: func(ctx context.Context) error {
 			active, _ := s.active(ctx)
@@ -186,7 +186,7 @@ func (s *Setup) images() step {
 		name: "images",
 		look: func(ctx context.Context) (found, error) {
 			_, standby := s.active(ctx)
-			return found{says: "those that the projects run, to " + standby.name, detail: strings.Join(argv, " ") + "\n"}, nil
+			return found{says: "those that the projects run, to " + standby.name, detail: shown(argv)}, nil
 		},
 		do: func(ctx context.Context) error {
 			_, standby := s.active(ctx)

@@ -154,7 +154,7 @@ func (s *Setup) enabled(n *node, name string, units []string, now bool) step {
 	return step{
 		name: name + " on " + n.name,
 		look: func(ctx context.Context) (found, error) {
-			f := found{done: true, says: strings.Join(units, ", "), detail: strings.Join(argv, " ") + "\n"}
+			f := found{done: true, says: strings.Join(units, ", "), detail: shown(argv)}
 			for _, unit := range units {
 				// One at a time: of several, one is enough for it to say yes.
 				f.done = f.done && n.systemd(ctx, "is-enabled", unit) && (!now || n.systemd(ctx, "is-active", unit))

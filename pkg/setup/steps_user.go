@@ -35,7 +35,10 @@ func (s *Setup) account(n *node) step {
 			if docker {
 				f.says += ", in the group docker: whoever asks the engine may do all that root may"
 			}
-			f.detail = strings.Join(add, " ") + "\n" + strings.Join(group, " ") + "\n"
+			f.detail = shown(add)
+			if docker {
+				f.detail += shown(group)
+			}
 			return f, ctx.Err()
 		},
 		do: func(ctx context.Context) error {
@@ -63,7 +66,7 @@ func (s *Setup) stateFolder(n *node) step {
 		name: "state folder on " + n.name,
 		look: func(ctx context.Context) (found, error) {
 			out, err := n.Run(ctx, machine.Call{Argv: []string{"stat", "-c", "%a %G", folder}, Timeout: short})
-			return found{done: err == nil && strings.TrimSpace(out.Stdout) == "2775 "+s.user, says: folder, detail: strings.Join(argv, " ") + "\n"}, ctx.Err()
+			return found{done: err == nil && strings.TrimSpace(out.Stdout) == "2775 "+s.user, says: folder, detail: shown(argv)}, ctx.Err()
 		},
 		do: func(ctx context.Context) error {
 			_, err := call(ctx, n, short, argv...)

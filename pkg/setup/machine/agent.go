@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"sync"
 
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -51,7 +52,7 @@ func failed(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{Text: err.Error(), Gone: errors.Is(err, fs.ErrNotExist)}
+	f := &failure{Text: err.Error(), Gone: errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist)}
 	if failed, ok := errors.AsType[*run.Error](err); ok {
 		plain := *failed
 		f.Text, plain.Cause = fmt.Sprint(failed.Cause), nil
@@ -72,7 +73,7 @@ func (f *failure) error() error {
 	switch {
 	case f.Run != nil:
 		if f.Run.Cause = cause; f.Gone {
-			f.Run.Cause = fmt.Errorf("%w: %w", fs.ErrNotExist, cause)
+			f.Run.Cause = fmt.Errorf("%w: %w", exec.ErrNotFound, cause)
 		}
 		return f.Run
 	case f.Op != "":
