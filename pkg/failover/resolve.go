@@ -191,7 +191,7 @@ func (n *Node) rejoin(ctx context.Context, from string) error {
 		argv = append(argv, "--config", file)
 	}
 	_, err := n.Runner.Output(ctx, resolveTimeout, argv...)
-	return err
+	return said(err)
 }
 
 // remote runs failover-notify on another node.

@@ -240,10 +240,10 @@ func (n *Node) send(ctx context.Context, to string, timeout time.Duration) error
 		_, err := n.Runner.Output(ctx, timeout, argv...)
 		failed, ok := errors.AsType[*run.Error](err)
 		if !ok || failed.ExitCode != 75 {
-			return err
+			return said(err)
 		}
 		if pause(ctx, pollPeer) != nil {
-			return err
+			return said(err)
 		}
 	}
 }
