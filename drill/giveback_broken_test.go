@@ -1,0 +1,150 @@
+//go:build drill
+
+package drill
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// broken is something that is wrong with the peer of a switchover.
+type broken struct {
+	name  string
+	plant func(*testing.T, *takeover)
+	mend  func(*testing.T, *takeover)
+	code  int
+	says  string // on stderr
+	hint  string
+}
+
+// refuse has the standby refuse every ssh from the other node. The lab's own come
+// over another network.
+const refuse = `iptables -I INPUT -i eth0 -p tcp --dport 22 -j REJECT --reject-with tcp-reset`
+
+var brokenPeers = []broken{
+	{
+		name:  "docker dead",
+		plant: func(t *testing.T, d *takeover) { d.must(t, lab.KillService(d.ctx, d.standby, "docker")) },
+		mend:  func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "docker")) },
+		code:  76, says: "Docker Engine", hint: "see that the Docker Engine runs",
+	}, {
+		name:  "held",
+		plant: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `failover-notify hold --reason 'new disks'`) },
+		mend:  func(t *testing.T, d *takeover) { d.shell(t, d.standby, `failover-notify release`) },
+		code:  76, says: "held: new disks", hint: "failover-notify status",
+	}, {
+		name: "pool full",
+		plant: func(t *testing.T, d *takeover) {
+			d.shell(t, d.standby, `echo 'receive nospace-after=1' >/var/lib/zfssim/faults`)
+			d.afterwards(t, d.standby, `rm -f /var/lib/zfssim/faults`)
+		},
+		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `rm -f /var/lib/zfssim/faults`) },
+		code: 1, says: "out of space", hint: "free space on that pool",
+	}, {
+		name: "pool faulted while the rest is sent",
+		plant: func(t *testing.T, d *takeover) {
+			// The first sending, while the services run, is to go well.
+			watch := `until grep -q '"demoting"' /var/lib/understudy/role.json; do sleep 0.05; done`
+			node, peer := d.active, d.standby
+			done := make(chan error, 1)
+			go func() {
+				_, err := Shell(d.ctx, node, watch)
+				if err == nil {
+					_, err = Shell(d.ctx, peer, `printf 'receive busy\nreceive die-after=1\n' >/var/lib/zfssim/faults`)
+				}
+				done <- err
+			}()
+			t.Cleanup(func() {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+			d.afterwards(t, peer, `rm -f /var/lib/zfssim/faults`)
+		},
+		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `rm -f /var/lib/zfssim/faults`) },
+		code: 1, says: "everything runs here again", hint: "",
+	}, {
+		name: "ssh refused",
+		plant: func(t *testing.T, d *takeover) {
+			d.shell(t, d.standby, refuse)
+			d.afterwards(t, d.standby, strings.Replace(refuse, " -I ", " -D ", 1)+" 2>/dev/null || true")
+		},
+		mend: func(t *testing.T, d *takeover) {
+			d.shell(t, d.standby, strings.Replace(refuse, " -I ", " -D ", 1))
+		},
+		code: 76, says: "can't be reached", hint: "see that ssh works",
+	}, {
+		name: "Traefik's image missing",
+		plant: func(t *testing.T, d *takeover) {
+			d.shell(t, d.standby, `docker rm -f traefik; docker rmi -f traefik:lab`)
+		},
+		mend: func(t *testing.T, d *takeover) {
+			d.must(t, lab.LoadImage(d.ctx, d.standby, d.programs.images.traefik))
+		},
+		code: 76, says: "it lacks images: traefik:lab", hint: "pull them there",
+	}, {
+		name:  "keepalived dead",
+		plant: func(t *testing.T, d *takeover) { d.must(t, lab.KillService(d.ctx, d.standby, "keepalived")) },
+		mend:  func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "keepalived")) },
+		code:  76, says: "keepalived does not run", hint: "mend that first",
+	}, {
+		name: "dies in the middle of the handover",
+		plant: func(t *testing.T, d *takeover) {
+			for _, n := range d.Lab.Nodes {
+				d.must(t, SetProjects(d.ctx, n, map[string]Slow{"app2": {Stop: "2s"}}))
+			}
+			node, peer := d.active, d.standby
+			done := make(chan error, 1)
+			go func() {
+				_, err := Shell(d.ctx, node, `until grep -q '"demoting"' /var/lib/understudy/role.json; do sleep 0.05; done`)
+				if err == nil {
+					err = d.PullPlug(d.ctx, peer)
+				}
+				done <- err
+			}()
+			t.Cleanup(func() {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		},
+		mend: func(t *testing.T, d *takeover) {
+			d.wake(t, d.standby)
+			for _, n := range d.Lab.Nodes {
+				d.must(t, SetProjects(d.ctx, n, nil))
+			}
+		},
+		code: 1, says: "everything runs here again", hint: "",
+	},
+}
+
+// peerBroken tries a switchover to a peer with which something is wrong, in each
+// of the ways: it is refused, or undone, and says what to do.
+func peerBroken(t *testing.T, d *takeover) {
+	for _, b := range brokenPeers {
+		ok := t.Run(b.name, func(t *testing.T) {
+			began := time.Now()
+			before := d.state(t, d.active)
+			b.plant(t, d)
+			result := d.tries(t, d.active, "failover-notify", "switchover")
+			if result.Code != b.code || !strings.Contains(result.Stderr, b.says) || !strings.Contains(result.Stderr, "hint: ") || !strings.Contains(result.Stderr, b.hint) {
+				t.Errorf("it ended with %d, and said:\n%s\nwant %d, %q and the hint %q", result.Code, result.Stderr, b.code, b.says, b.hint)
+			}
+			d.serves(t)
+			if after := d.state(t, d.active); after.Role.Term != before.Role.Term || !after.Shown {
+				t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
+			}
+			d.lostNothing(t)
+			b.mend(t, d)
+			d.awaitState(t, d.standby, "a standby", func(s NodeState) bool { return s.Role.Role == state.RoleStandby && s.Shown })
+			t.Logf("%.1f s", time.Since(began).Seconds())
+		})
+		if !ok {
+			return // the site may be anything now
+		}
+	}
+}

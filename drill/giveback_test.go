@@ -1,0 +1,106 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+)
+
+// givingBack are the ways in which what a node had is given back to it, and
+// those in which that must not go wrong.
+var givingBack = []scenario{
+	{"both wrote", bothWrote, lab.NS},
+	{"rejoin killed ten times", rejoinKilled, lab.NS},
+	{"switchover there and back ten times", overAndOver, lab.NS},
+	{"switchover with the peer broken", peerBroken, lab.NS},
+	{"partition with two writers, healed", partitionKept, lab.NS},
+	{"partition with a witness", partitionWitnessed, lab.NS},
+	{"doctor", diagnosed, lab.NS},
+}
+
+// TestGiveBack goes through them on one site, as TestTakeover does.
+func TestGiveBack(t *testing.T) {
+	if Kind() == lab.VM {
+		t.Log("what a node gives back is shown on ns nodes; what of it depends on ZFS itself, the scripts show on real ZFS")
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	defer cancel()
+	d := newTakeover(t, ctx)
+	d.goThrough(t, ctx, givingBack)
+}
+
+// tries runs a program that may well refuse.
+func (d *takeover) tries(t *testing.T, n lab.Node, argv ...string) lab.Result {
+	t.Helper()
+	result, err := n.Run(d.ctx, lab.Argv(argv...))
+	if _, refused := errors.AsType[*lab.ExitError](err); err != nil && !refused {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// files lists every file of a snapshot with its checksum, and what else lies in
+// it, by path. It is looked at through a clone, which is gone afterwards.
+func (d *takeover) files(t *testing.T, n lab.Node, snapshot string) map[string]string {
+	t.Helper()
+	return filesIn(d.shell(t, n, listFiles+`
+		clone=$1/drill-look place=/run/drill-look
+		trap 'zfs destroy "$clone" 2>/dev/null || true' EXIT
+		zfs clone -o readonly=on -o canmount=on -o mountpoint="$place" "$2" "$clone"
+		list "$place"`, Pool, snapshot))
+}
+
+// listFiles defines a shell function that lists what lies below a folder.
+const listFiles = `list() ( mountpoint -q "$1"; cd "$1"; find . -type f -print0 | xargs -0r sha256sum; find . ! -type f -printf '%y:%m:%l  %p\n' )
+`
+
+func filesIn(text string) map[string]string {
+	files := map[string]string{}
+	for line := range strings.Lines(text) {
+		if what, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  "); ok {
+			files[path] = what
+		}
+	}
+	return files
+}
+
+// newest is the newest snapshot of a dataset, in full.
+func (d *takeover) newest(t *testing.T, n lab.Node, dataset string) string {
+	t.Helper()
+	return d.shell(t, n, `zfs list -H -t snapshot -o name -s createtxg -d 1 "$1" | tail -n 1`, dataset)
+}
+
+// same checks that all of some files are there, to the byte.
+func same(t *testing.T, what string, want, got map[string]string) {
+	t.Helper()
+	if len(want) < 2 {
+		t.Fatalf("%s: only %d files are compared", what, len(want))
+	}
+	for path, sum := range want {
+		if got[path] != sum {
+			t.Errorf("%s: %s is %q, and was %q", what, path, got[path], sum)
+		}
+	}
+	for path := range got {
+		if _, was := want[path]; !was {
+			t.Errorf("%s: %s was not there before", what, path)
+		}
+	}
+}
+
+// datasets are those of a site that hold something of the applications'.
+func (d *takeover) datasets() []string {
+	var names []string
+	for _, name := range d.Line.Projects {
+		names = append(names, fmt.Sprintf("%s/%s", Apps, name))
+	}
+	return names
+}
