@@ -39,6 +39,9 @@ func ConfigCommand(p *Process) *cobra.Command {
 }
 
 func (p *Process) checkConfig(c *cobra.Command) error {
+	for _, text := range config.Misspelt(p.Environ) {
+		p.Log.Warn().Msg(text)
+	}
 	loaded, err := p.LoadConfig(nil)
 	if err != nil {
 		return err

@@ -35,6 +35,8 @@ type Process struct {
 
 	// Getenv looks up an environment variable, as os.Getenv does.
 	Getenv func(string) string
+	// Environ are all variables, as os.Environ has them.
+	Environ []string
 	// Now is the current time.
 	Now func() time.Time
 
@@ -62,6 +64,7 @@ func Main(newCommand NewCommand) {
 		Stdout:         os.Stdout,
 		Stderr:         os.Stderr,
 		Getenv:         os.Getenv,
+		Environ:        os.Environ(),
 		Now:            time.Now,
 		StdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),

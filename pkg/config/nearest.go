@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -38,4 +40,31 @@ func (k key) each(visit func(key)) {
 		visit(sub)
 		sub.each(visit)
 	}
+}
+
+// Misspelt returns a sentence for each of a process's variables, as os.Environ has
+// them, that no key has but that is nearly the one of a key. Nothing else would say
+// so: a variable that no key has is nobody's.
+func Misspelt(environ []string) []string {
+	const prefix = "UNDERSTUDY_"
+	names := []string{"CONFIG", "LOG_LEVEL", "LOG_FORMAT"}
+	// Hooks are told by these, and what they start inherits them.
+	others := []string{"ROLE", "TERM", "REASON", "HOOK", "SNAPSHOT"}
+	schema().walk(func(k key) {
+		if k.path != "" && k.typ.Kind() != reflect.Struct {
+			names = append(names, strings.TrimPrefix(k.env(), prefix))
+		}
+	})
+	var list []string
+	for _, variable := range environ {
+		variable, _, _ = strings.Cut(variable, "=")
+		name, ours := strings.CutPrefix(variable, prefix)
+		if !ours || slices.Contains(names, name) || slices.Contains(others, name) {
+			continue
+		}
+		if meant, found := nearestOf(name, names); found {
+			list = append(list, fmt.Sprintf("%s%s: no key has it; did you mean %s?", environment, variable, prefix+meant))
+		}
+	}
+	return list
 }

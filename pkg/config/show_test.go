@@ -98,3 +98,15 @@ func TestValuesSayWhereTheyComeFrom(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+func TestVariablesThatAreNearlyOnesOfKeys(t *testing.T) {
+	got := Misspelt([]string{"PATH=/bin", "UNDERSTUDY_SSH_PORT=22", "UNDERSTUDY_SSH_PROT=22", "UNDERSTUDY_ROLE=active", "UNDERSTUDY_CONFIG=x",
+		"UNDERSTUDY_LOG_LEVEL=info", "UNDERSTUDY_REPLICATION_PARALELL=s3cret", "UNDERSTUDY_SOMETHING_ELSE_ALTOGETHER=1", "UNDERSTUDY_NO_SKIP=1", "UNDERSTUDY_TAKEOVER=1", "SSH_PROT=1"})
+	want := []string{
+		`environment variable UNDERSTUDY_SSH_PROT: no key has it; did you mean UNDERSTUDY_SSH_PORT?`,
+		`environment variable UNDERSTUDY_REPLICATION_PARALELL: no key has it; did you mean UNDERSTUDY_REPLICATION_PARALLEL?`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

@@ -189,16 +189,21 @@ func formatDuration(d time.Duration) string {
 // didYouMean returns `; did you mean "X"?` for the candidate nearest to word,
 // or nothing when none is near.
 func didYouMean(word string, candidates []string) string {
-	best, bestDistance := "", max(2, len(word)/3)+1
+	if best, found := nearestOf(word, candidates); found {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return ""
+}
+
+// nearestOf returns the candidate nearest to word, if any is near.
+func nearestOf(word string, candidates []string) (best string, found bool) {
+	bestDistance := max(2, len(word)/3) + 1
 	for _, c := range candidates {
 		if d := distance(word, c); d < bestDistance {
-			best, bestDistance = c, d
+			best, bestDistance, found = c, d, true
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best, found
 }
 
 // distance is the Levenshtein distance of two words in bytes.
