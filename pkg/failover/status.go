@@ -25,6 +25,7 @@ type Status struct {
 	Images      *ImagesStatus      `json:"images,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
+	Lease       *LeaseStatus       `json:"lease,omitempty"`
 	// Notifications is how the ways to people do; nil where nobody is told.
 	Notifications *notify.Health `json:"notifications,omitempty"`
 }
@@ -99,6 +100,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		looking.Go(func() { s.Services = n.servicesStatus(ctx) })
 		looking.Go(func() { s.Images = n.imagesStatus(ctx) })
 	}
+	looking.Go(func() { s.Lease = n.leaseStatus(ctx) })
 	if n.Data.Configured() {
 		looking.Go(func() { s.Data = n.dataStatus(ctx) })
 	}

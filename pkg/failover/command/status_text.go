@@ -109,6 +109,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 			}
 			return eligible(s.PeerState)
 		}),
+		row("lease", sayLease),
 		row("last change", sayTransition),
 		row("projects", sayServices),
 		row("images", sayImages),

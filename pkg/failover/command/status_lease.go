@@ -1,0 +1,32 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/report"
+)
+
+// sayLease says who has the lease; "" where none is needed.
+func sayLease(s *failover.Status) string {
+	l := s.Lease
+	if l == nil {
+		return ""
+	}
+	text := "free"
+	if l.Holder != "" {
+		text = "held by " + l.Holder
+	}
+	if l.Holder == s.Node {
+		text = "held here"
+	}
+	switch {
+	case l.Error != "" && l.Left > 0:
+		return fmt.Sprintf("%s left; %s", report.Seconds(l.Left), l.Error)
+	case l.Error != "":
+		return l.Error
+	case l.Left > 0:
+		text += fmt.Sprintf(", %s left", report.Seconds(l.Left))
+	}
+	return text
+}
