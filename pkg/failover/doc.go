@@ -6,16 +6,20 @@
 //	node.go        the node and all that a change of its role touches
 //	intent.go      recording what is asked for
 //	eligible.go    who may hold the address
-//	peer.go        what nodes say of themselves, and asking them
+//	peer.go        what nodes say of themselves, and asking them; remote.go
+//	               why a command on another node failed
 //	reconcile.go   making the node what the newest intent asks for
 //	transition.go  a transition's steps and their record
-//	gate.go        whether a promotion may go on
+//	gate.go        whether a promotion may go on; fresher.go whether another
+//	               node has newer data
 //	promote.go, demote.go, hook.go
+//	lease.go, keep.go  the lease in etcd, and renewing it
 //	join.go        the boot
 //	watch.go, guard.go  the resident watcher and what it puts right
+//	preflight.go, switchover.go, moved.go, drill.go  moves that a person asks for
 //	hold.go        a person's word
 //	resolve.go     the end of a conflict
-//	alert.go, status.go what a person should know
+//	alert.go, status.go, status_images.go  what a person should know
 //
 // Nothing here trusts that keepalived's hooks come in order, once, or at all:
 // they only record an intent, and the newest one wins, also in the middle of a
