@@ -30,6 +30,8 @@ type host struct {
 	fails map[string]run.Error
 	// dies ends the set-up when so many changes have been made, as a kill would.
 	dies *int
+	// taken says that something answers at every address.
+	taken bool
 }
 
 // killed is what a step gets once the set-up was killed.
@@ -104,6 +106,10 @@ func (h *host) Run(_ context.Context, c machine.Call) (machine.Output, error) {
 		return h.systemctl(c.Argv[1:], fail)
 	case "git", "id":
 		return fail(1)
+	case "ping":
+		if !h.taken {
+			return fail(1)
+		}
 	}
 	return machine.Output{}, nil
 }

@@ -23,7 +23,7 @@ func (s *Setup) left() {
 		"UPS: both nodes need one, and so do the switch and the router between them; a node that is told to shut down hands over by itself, the last one at a time.",
 		"Firmware: let both nodes start by themselves when the power comes back.",
 		"Messages: nobody is told of anything yet. Write one URL a line into /etc/understudy/notify.urls (mode 0600), set notify: {urls_file: /etc/understudy/notify.urls}, and try it: failover-notify test-notification.",
-		"The engine: docs/setup.md says how to keep Docker from starting containers at boot before the node knows what it is.",
+		"Docker, if you like: it starts containers at boot, which join stops again some seconds later. docs/setup.md says how to keep it from that.",
 		"ssh: your own login as root from one node to the other is not needed any more.",
 		"Try it, at a quiet hour: failover-notify switchover --dry-run; failover-notify switchover. Then the way back, on the other node.",
 	} {

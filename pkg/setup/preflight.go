@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -95,6 +96,21 @@ func (s *Setup) checkProjects(ctx context.Context) error {
 	}
 	return &LackError{s.there.name, "the projects' files are not there: " + strings.Join(missing, ", "),
 		"copy them, with what lies beside them: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
+}
+
+// checkAddress looks whether something else has the virtual address already.
+func (s *Setup) checkAddress(ctx context.Context) error {
+	if s.here.says(ctx).Role != "" || s.there.says(ctx).Role != "" {
+		return nil // the pair runs, and it is its own
+	}
+	vip, err := netip.ParsePrefix(s.cfg.VirtualIP)
+	if err != nil {
+		return nil // replication alone
+	}
+	if _, err := s.here.Run(ctx, machine.Call{Argv: []string{"ping", "-c", "1", "-W", "1", vip.Addr().String()}, Timeout: short}); err != nil {
+		return nil // nobody answers, which is as it should be, or nobody can be asked
+	}
+	return &AnswerError{"--virtual-ip", fmt.Sprintf("something has %s already: it answers", vip.Addr()), "take a free address, or find out who has it: ip neigh show " + vip.Addr().String()}
 }
 
 // checkout is the step that fetches the projects' files onto the other node.

@@ -197,7 +197,7 @@ func (s *Setup) preflight(ctx context.Context) error {
 	if err := ready(s.here.Facts, s.there.Facts, a); err != nil {
 		return err
 	}
-	return errors.Join(s.checkPools(ctx), s.checkProjects(ctx))
+	return errors.Join(s.checkPools(ctx), s.checkProjects(ctx), s.checkAddress(ctx))
 }
 
 // introduce says who the two are.

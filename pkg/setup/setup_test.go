@@ -230,6 +230,7 @@ func TestRefused(t *testing.T) {
 			delete(b.facts.Programs, "keepalived")
 		}},
 		{"projects", 1, "the projects' files are not there", func(_ *Answers, _, b *host) { clear(b.files) }},
+		{"taken", 64, "something has 192.0.2.100 already", func(_ *Answers, a, _ *host) { a.taken = true }},
 		{"this machine", 64, "is this machine itself", func(x *Answers, _, _ *host) { x.Address = "192.0.2.11" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
