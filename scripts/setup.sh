@@ -33,6 +33,10 @@ lab_packages=(
 	zstd
 )
 
+# The tests of alerts, metrics and mail fetch these by themselves and unpack
+# them: what is installed would be started.
+fetched_packages=(exim4-daemon-light libidn12 prometheus prometheus-node-exporter)
+
 say() { echo "setup: $*" >&2; }
 
 die() {
@@ -86,6 +90,19 @@ install_missing() {
 	install "${missing[@]}"
 }
 
+# known PACKAGE…: sees to it that apt-get can fetch them. The lists may be gone,
+# as in an image for containers.
+known() {
+	local package
+	command -v apt-cache >/dev/null || return 0
+	for package in "$@"; do
+		if ! apt-cache show "$package" >/dev/null 2>&1; then
+			apt update
+			return
+		fi
+	done
+}
+
 # at_least A B: version A is B or newer.
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -134,6 +151,7 @@ toolchain)
 all)
 	toolchain
 	install_missing "${lab_packages[@]}"
+	known "${fetched_packages[@]}"
 	# Now, so that nothing that follows depends on the network.
 	go mod download
 	go -C tools mod download
