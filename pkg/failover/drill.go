@@ -187,13 +187,15 @@ func (n *Node) Return(ctx context.Context, to string, dryRun bool) (Moved, error
 }
 
 // awaitEligible waits until another node has noticed that it may be active. One
-// that does not is told about by the switchover itself.
+// that does not, or waits for a person, is told about by the switchover itself.
 func (n *Node) awaitEligible(ctx context.Context, peer config.Node) error {
 	patience, cancel := context.WithTimeout(ctx, n.Config.Failover.PeerStop)
 	defer cancel()
 	for {
 		answer, err := n.Peers.Ask(patience, peer)
-		if err == nil && answer.Role == state.RoleStandby && answer.Eligible || pause(patience, pollPeer) != nil {
+		ready := err == nil && answer.Role == state.RoleStandby && answer.Eligible
+		stays := slices.ContainsFunc(answer.Reasons, func(r state.Ineligible) bool { return slices.Contains(lasting, r.Kind) })
+		if ready || stays || pause(patience, pollPeer) != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -134,6 +134,44 @@ func TestADrillWithoutAWayBackIsNotBegun(t *testing.T) {
 	}
 }
 
+// The node that is asked to hand over sends first: the one that asks may be active
+// only once it has received.
+func TestReturnSendsBeforeItLooks(t *testing.T) {
+	f := serving(t)
+	sent := 0
+	f.sent = func() error { sent++; return nil }
+	f.peers.with("b", func() (PeerState, error) {
+		p := PeerState{Node: "b", Role: state.RoleStandby, Eligible: sent > 0, Time: time.Now()}
+		if role, err := f.State.Role(); err != nil || role.Role == state.RoleStandby {
+			p.Role, p.Term, p.ActiveTerm, p.NewestTerm = state.RoleActive, 2, 2, 2
+		}
+		return p, nil
+	})
+	if looked, err := f.Return(t.Context(), "b", true); err != nil || len(failures(looked.Checks)) == 0 || sent != 0 {
+		t.Fatalf("%+v, %v", looked, err)
+	}
+	moved, err := f.Return(t.Context(), "b", false)
+	if err != nil || !moved.Moved || moved.To != "b" || sent < 2 {
+		t.Errorf("%+v, sent %d times, %v", moved, sent, err)
+	}
+	f.is(t, state.RoleStandby)
+}
+
+func TestReturnDoesNotWaitForAPerson(t *testing.T) {
+	f := serving(t)
+	f.Config.Failover.PeerStop = time.Hour
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Reasons: []state.Ineligible{{Kind: state.IneligibleHold, Text: "held: disks"}}})
+	_, err := f.Return(t.Context(), "b", false)
+	if _, ok := errors.AsType[*NotReadyError](err); !ok || !strings.Contains(err.Error(), "held: disks") {
+		t.Errorf("%v", err)
+	}
+	f.is(t, state.RoleActive)
+	f.writes(t, true)
+	if _, err := f.Return(t.Context(), "nobody", false); err == nil {
+		t.Error("it hands over to a node that is not there")
+	}
+}
+
 func TestHistoryOfDrillsIsBounded(t *testing.T) {
 	f := newFake(t)
 	for i := range drillsLength + 5 {
