@@ -59,7 +59,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 libraries=$work/libraries.txt.gz
 licenses | gzip -9n >"$libraries"
-GOARCH='' GOOS='' go build -modfile=packaging/nfpm/go.mod -o "$work/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 mkdir -p dist
 rm -f dist/understudy_*.deb # of other versions
@@ -68,7 +67,7 @@ for pair in "$@"; do
 	export ARCH STAGE
 	stage "$STAGE" "$(realpath "${pair#*=}")"
 	deb=dist/understudy_${DEB_VERSION}_$ARCH.deb
-	"$work/nfpm" package --config packaging/debian/nfpm.yaml --packager deb --target "$deb" >"$work/log" || {
+	env -u GOARCH -u GOOS go tool -modfile=packaging/nfpm/go.mod nfpm package --config packaging/debian/nfpm.yaml --packager deb --target "$deb" >"$work/log" || {
 		cat "$work/log" >&2
 		exit 1
 	}

@@ -64,7 +64,7 @@ func testUpgrade(s server) {
 	s.dpkg("--install /2.deb </dev/null")
 	s.wants("daemon-reload", "try-restart understudy.service")
 	s.nothingEnabled()
-	s.says(s.must("lag-check --version"), `\bv1\.2\.4 `)
+	s.says(s.must("dpkg-query -W understudy"), `\b1\.2\.4\n`)
 	if after := s.must("stat -c '%a %y' /etc/understudy/config.yaml /etc/logrotate.d/understudy"); after != before {
 		s.t.Errorf("an upgrade has touched the administrator's files:\n%s%s", before, after)
 	}
