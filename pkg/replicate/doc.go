@@ -4,7 +4,8 @@
 //
 // The way of a run: run.go leads, snapshot.go takes the snapshot, standby.go
 // opens a session with each standby (session.go), planner.go compares the two
-// inventories and makes a plan (plan.go), transfer.go carries it out, prune.go
+// inventories and makes a plan (plan.go; planner_full.go for a target that is not
+// there yet, planner_update.go for one that is), transfer.go carries it out, prune.go
 // applies retention.go at both ends, record.go remembers the result.
 // receiver.go and calls.go are the other end; both speak protocol.go.
 //
