@@ -79,6 +79,7 @@ var texts = []struct {
 	{"does not match incremental source", Modified},
 	{"already mounted", Mounted},
 	{"already exists", Exists},
+	{"bookmark exists", Exists},
 	{"must specify -F to overwrite", Exists},
 	{"does not exist", Missing},
 	{"no such pool", Missing},

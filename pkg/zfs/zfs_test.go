@@ -44,6 +44,7 @@ func TestReasons(t *testing.T) {
 		{"cannot receive new filesystem stream: out of space\n", "cannot receive new filesystem stream: out of space", NoSpace},
 		{"cannot receive new filesystem stream: destination 'tank/a' exists\nmust specify -F to overwrite it\n",
 			"cannot receive new filesystem stream: destination 'tank/a' exists must specify -F to overwrite it", Exists},
+		{"cannot create bookmark 'tank/a#x': bookmark exists\n", "cannot create bookmark 'tank/a#x': bookmark exists", Exists},
 		{"cannot open 'tank/a': dataset does not exist\n", "cannot open 'tank/a': dataset does not exist", Missing},
 		{"cannot destroy snapshot tank/a@x: it's being held. Run 'zfs holds -r tank/a@x' to see holders.\n",
 			"cannot destroy snapshot tank/a@x: it's being held. Run 'zfs holds -r tank/a@x' to see holders.", Busy},
