@@ -2,6 +2,8 @@ package runbook
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -72,6 +74,32 @@ func TestMatch(t *testing.T) {
 		}
 		if mismatch, ok := errors.AsType[*MismatchError](err); err != nil && (!ok || !strings.Contains(mismatch.Error(), "printed")) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// The pages can be read; what their commands do, the drill shows.
+func TestPages(t *testing.T) {
+	files, err := filepath.Glob("../../docs/runbooks/*.md")
+	if err != nil || len(files) < 11 {
+		t.Fatalf("%d pages, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps, err := Parse(string(text))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if len(steps) == 0 {
+			t.Errorf("%s has no command", file)
+		}
+		for _, title := range []string{"## What you see", "## Is anything lost right now?", "## What to do", "## How to know that it is over", "## What if not"} {
+			if filepath.Base(file) != "README.md" && !strings.Contains(string(text), "\n"+title+"\n") {
+				t.Errorf("%s has no part %q", file, title)
+			}
 		}
 	}
 }
