@@ -52,11 +52,11 @@ type measured struct {
 	ended   time.Time // when it had happened, before the site was made whole
 	fault   time.Time // zero where nothing moved
 	moments Moments
-	missing map[string]bool // acknowledged writes that are on neither node
+	missing map[string]bool // acknowledged writes that are missing where they must be
 	gone    int             // the takeover's, when it began
 }
 
-// misses notes an acknowledged write that is on neither node.
+// misses notes an acknowledged write that is missing where it must be.
 func (m *measured) misses(id string) {
 	if m.missing == nil {
 		m.missing = map[string]bool{}
@@ -108,7 +108,8 @@ func (d *takeover) completes(r *Result) {
 		}
 	}
 	r.Lost = len(m.missing)
-	r.Kept = max(0, d.gone-m.gone-r.Lost)
+	// What is still in tail nobody has found, since the scenario has failed before.
+	r.Kept = max(0, d.gone-m.gone-r.Lost-len(d.tail))
 	r.Lanes = d.Line.Lanes(zero, from, m.ended, d.A.Name(), d.B.Name())
 	r.Changes = d.Line.Changes(zero, from, m.ended, d.A.Name(), d.B.Name())
 }

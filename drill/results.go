@@ -34,7 +34,8 @@ type Result struct {
 	Projects  float64 `json:"projects_seconds,omitempty"`
 
 	// Writes are the writes that were acknowledged meanwhile, 0 where nothing
-	// wrote. Lost are those of them, or of earlier ones, that are on neither node.
+	// wrote. Lost are those of them, or of earlier ones, that are missing where they
+	// must be.
 	// Kept are those that came after the last replication: on the node that broke
 	// down alone, and found there afterwards.
 	Writes int `json:"writes,omitempty"`
@@ -83,7 +84,7 @@ func seconds(s float64) string {
 }
 
 // keptMeans explains what stands in brackets under "data lost".
-const keptMeans = "data lost: acknowledged writes that are on neither node; kept: those since the last\n" +
+const keptMeans = "data lost: acknowledged writes that are missing where they must be; kept: those since the last\n" +
 	"replication, which were on the node that broke down alone and were found there afterwards"
 
 // cells are what a table says of a result between its name and its verdict.
