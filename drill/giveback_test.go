@@ -22,6 +22,7 @@ var givingBack = []scenario{
 	{"switchover with the peer broken", peerBroken, lab.NS},
 	{"partition with two writers, healed", partitionKept, lab.NS},
 	{"partition with a witness", partitionWitnessed, lab.NS},
+	{"load on the secondary", underLoad, lab.NS},
 	{"doctor", diagnosed, lab.NS},
 }
 

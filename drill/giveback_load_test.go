@@ -1,0 +1,88 @@
+//go:build drill
+
+package drill
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The load: so many clients, each of which writes so often to every application.
+const (
+	clients = 6
+	writes  = 40
+)
+
+// hammer writes to every application through the floating address, from the
+// standby, as fast as they answer. It prints what was acknowledged.
+const hammer = `
+client() {
+	local i app line
+	for ((i = 0; i < $2; i++)); do
+		for app in "${@:4}"; do
+			{ exec 3<>"/dev/tcp/$3/80"; } 2>/dev/null || continue
+			printf 'POST /%s/write?id=%s-%s-%s HTTP/1.0\r\n\r\n' "$app" "$1" "$app" "$i" >&3
+			read -r -t 10 line <&3 || line=
+			exec 3>&-
+			case "$line" in *" 200 "*) echo "$1-$app-$i" ;; esac
+		done
+	done
+}
+run=$1; shift
+for ((c = 0; c < $1; c++)); do client "$run-$c" "${@:2}" & done
+wait`
+
+// underLoad has the secondary serve what the primary did, with many clients at a
+// time, replicating meanwhile: it must bear that, or a failover is worth nothing.
+func underLoad(t *testing.T, d *takeover) {
+	d.primaryActive(t)
+	first := d.loaded(t, "primary")
+	d.shell(t, d.active, `failover-notify switchover >&2`)
+	d.active, d.standby = d.standby, d.active
+	d.serves(t)
+	d.replicate(t)
+	second := d.loaded(t, "secondary")
+	t.Logf("%.0f writes a second on the primary, %.0f on the secondary", first, second)
+}
+
+// loaded puts load on the active node and replicates under it. Every write must be
+// acknowledged, and everything must be on both nodes in the end.
+func (d *takeover) loaded(t *testing.T, name string) (perSecond float64) {
+	t.Helper()
+	run := fmt.Sprintf("%s%d", name, time.Now().UnixMilli())
+	args := append([]string{run, strconv.Itoa(clients), strconv.Itoa(writes), Floating}, d.Line.Projects...)
+	var acked string
+	var err error
+	var took time.Duration
+	var load sync.WaitGroup
+	load.Go(func() {
+		began := time.Now()
+		acked, err = Shell(d.ctx, d.standby, hammer, args...)
+		took = time.Since(began)
+	})
+	if o, err := StartRun(d.ctx, d.active).Wait(); err != nil || o.Code != 0 {
+		t.Errorf("replication under load ended with %d, %v:\n%s", o.Code, err, o.Stderr)
+	}
+	load.Wait()
+	d.must(t, err)
+	ids := strings.Fields(acked)
+	if want := clients * writes * len(d.Line.Projects); len(ids) != want {
+		t.Errorf("%d of %d writes were acknowledged under load", len(ids), want)
+	}
+	d.replicate(t)
+	d.judge(t)
+	present := writesIn(d.shell(t, d.active, `cat /"$1"/*/log`, Apps))
+	for _, id := range ids {
+		if !present[id] {
+			t.Errorf("%s was acknowledged and is missing", id)
+		}
+	}
+	for _, dataset := range d.datasets() {
+		same(t, dataset+" on both", d.files(t, d.active, d.newest(t, d.active, dataset)), d.files(t, d.standby, d.newest(t, d.standby, dataset)))
+	}
+	return float64(len(ids)) / took.Seconds()
+}
