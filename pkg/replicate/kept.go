@@ -172,6 +172,40 @@ func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 	return e.ZFS.DestroySnapshots(ctx, pool, names)
 }
 
+// Remainder is what a pool's root still holds of its own.
+type Remainder struct {
+	Pool  string
+	Bytes int64
+}
+
+// emptyRoot is more than a filesystem takes that holds nothing, in bytes.
+const emptyRoot = 256 << 10
+
+// Remainders tells of the pools whose roots were among what was dropped: a root
+// can't be destroyed, so what lay in it stays and takes room until it is deleted.
+func (e *Engine) Remainders(ctx context.Context, dropped []Kept) ([]Remainder, error) {
+	var roots []zfs.Root
+	for _, k := range dropped {
+		if zfs.Parent(k.Of) == "" {
+			roots = append(roots, zfs.Root{Name: k.Of})
+		}
+	}
+	if len(roots) == 0 {
+		return nil, nil
+	}
+	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	if err != nil {
+		return nil, err
+	}
+	var left []Remainder
+	for _, d := range listed {
+		if d.Container && d.Referenced > emptyRoot {
+			left = append(left, Remainder{d.Name, d.Referenced})
+		}
+	}
+	return left, nil
+}
+
 // tidyKept removes what holds nothing any more, what is below first.
 func (e *Engine) tidyKept(ctx context.Context) error {
 	all, err := e.listKept(ctx, e.pools())

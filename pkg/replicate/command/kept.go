@@ -122,7 +122,10 @@ dataset that it was kept of, or a date.`,
 					err = errors.Join(err, cli.Printed(writeErr))
 				}
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			return sayRemainders(c, p, engine, found)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -130,6 +133,26 @@ dataset that it was kept of, or a date.`,
 }
 
 // findKept returns what is kept under any of the names, each once.
+// sayRemainders says what goes on taking room, and how to free it: nothing of ours
+// deletes files.
+func sayRemainders(c *cobra.Command, p *cli.Process, engine *replicate.Engine, dropped []replicate.Kept) error {
+	left, err := engine.Remainders(c.Context(), dropped)
+	if err != nil {
+		return err
+	}
+	for _, r := range left {
+		_, err := fmt.Fprintf(p.Stdout, `%[1]s itself still holds %[2]s: a pool's root can't be destroyed, so what lay in it is
+there, out of sight. To free that, delete it by hand:
+  mkdir -p /run/%[1]s-root && mount -t zfs -o zfsutil,rw %[1]s /run/%[1]s-root
+  (delete what lies in there), then: umount /run/%[1]s-root
+`, r.Pool, report.Bytes(r.Bytes))
+		if err != nil {
+			return cli.Printed(err)
+		}
+	}
+	return nil
+}
+
 func findKept(c *cobra.Command, engine *replicate.Engine, names []string) ([]replicate.Kept, error) {
 	var found []replicate.Kept
 	seen := map[string]bool{}
