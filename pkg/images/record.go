@@ -52,8 +52,11 @@ func (f *fetcher) verify(ctx context.Context, projects []compose.ProjectImages, 
 			s.Here = image.ID != "" && f.right(w, image) && (w.image.ID == "" || w.target.Digest != "" ||
 				image.Same(w.image) || sameDigest(w.target, image, w.image) || f.otherName(image, w))
 			s.ID, s.Digest = cmp.Or(w.image.ID, image.ID), cmp.Or(item.Digest, image.Digest(t.Repository))
-			if s.Here {
+			switch {
+			case s.Here:
 				s.Why = ""
+			case record.Pinned(s.Ref) && s.Why != "":
+				s.Why += "; its name has a digest, so it can't be copied from another node"
 			}
 			s.WantedSince = since[record.Image{Project: s.Project, Ref: s.Ref, ID: s.ID}]
 			if s.WantedSince.IsZero() {

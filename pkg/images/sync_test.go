@@ -86,6 +86,25 @@ func TestSyncCopiesWhatTheRegistryDoesNotGive(t *testing.T) {
 	}
 }
 
+// A name with a digest can't be given to a copy, so there is none, and it is said
+// why.
+func TestSyncDoesNotCopyWhatIsPinned(t *testing.T) {
+	r := newRig(t)
+	i := image("1", "web@"+digestOf("1"))
+	ref := "web@" + digestOf("1")
+	r.refuses(ref, "dial tcp: connect: connection refused")
+	r.peers.exports[i.ID], r.engine.loads[i.ID] = i.ID, i
+	r.project("p", ref)
+	r.active(map[string]docker.Image{ref: i})
+	result, err := r.sync(t, Options{})
+	if err == nil || result.Complete || len(r.peers.exported) != 0 {
+		t.Errorf("%v, copied %q", err, r.peers.exported)
+	}
+	if why := result.Projects[0].Why; !strings.Contains(why, "connection refused; its name has a digest, so it can't be copied") {
+		t.Errorf("%q", why)
+	}
+}
+
 // An engine that keeps images otherwise gives what it loads another id.
 func TestSyncCopiesBetweenKindsOfStores(t *testing.T) {
 	r := newRig(t)

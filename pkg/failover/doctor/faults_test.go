@@ -133,6 +133,9 @@ var faults = []planted{
 		p.b.Services.Images["web:1"] = ""
 		p.b.Status.Images = &failover.ImagesStatus{Time: now.Add(-3 * time.Minute), Active: "a", Missing: []failover.MissingImage{{Ref: "web:1", Digest: "sha256:dada", WantedSince: now.Add(-time.Hour), Why: "no such manifest"}}}
 	}, "b", "images", Error, "web:1 (since " + now.Add(-time.Hour).Local().Format(time.DateTime) + ", wanted sha256:dada: no such manifest; image-sync, 3m0s ago)"},
+	{"an image's name has a digest", func(p *pair) {
+		p.b.Services.Images["web@sha256:dada"], p.a.Services.Images["web@sha256:dada"] = "4", "4"
+	}, "b", "images-pinned", Info, "web@sha256:dada"},
 	{"image-sync has stopped", func(p *pair) {
 		p.b.Status.Images = &failover.ImagesStatus{Time: now.Add(-50 * time.Hour), Active: "a"}
 	}, "b", "image-sync", Warning, "2d2h ago"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/images/record"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -37,6 +38,9 @@ func (j *judging) images(f *Facts, add add) {
 	}
 	if len(other) > 0 {
 		add("images-differ", Warning, "images are not those that "+j.active.Node+" runs: "+list(other), "after a failover another version meets the data", "image-sync, which brings "+j.active.Node+"'s")
+	}
+	if pinned := slices.DeleteFunc(sortedKeys(f.Services.Images), func(name string) bool { return !record.Pinned(name) }); len(pinned) > 0 && j.standby(f) {
+		add("images-pinned", Info, "names of images have a digest: "+list(pinned), "such an image can only be pulled: when one is changed while its registry is down, it does not come here", "name them by tag: image-sync brings exactly the version that the active node runs")
 	}
 	j.imageSync(f, add)
 }

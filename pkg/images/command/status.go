@@ -79,6 +79,8 @@ func note(s record.Image) string {
 		return s.Why
 	case s.Optional:
 		return "profile off"
+	case record.Pinned(s.Ref):
+		return "can only be pulled, never copied: its name has a digest"
 	}
 	return ""
 }

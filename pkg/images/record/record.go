@@ -51,6 +51,10 @@ type Image struct {
 	Why string `json:"why,omitempty"`
 }
 
+// Pinned says whether an image's name has a digest. Such a name can only be
+// pulled: no engine gives one to an image that it loads (moby/moby#22011).
+func Pinned(ref string) bool { return strings.Contains(ref, "@sha256:") }
+
 // Read returns what the last run found, and false before the first.
 func Read(dir *state.Dir) (Record, bool, error) {
 	var r Record
