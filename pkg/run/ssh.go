@@ -90,6 +90,8 @@ var sshFailures = []struct{ says, what, hint string }{
 	{"command not found", "%[4]s is not on PATH there", "install understudy there, or set ssh.remote_command to the program's full path"},
 	{"No such file or directory", "%[4]s is not there", "install understudy there, or set ssh.remote_command to the program's full path"},
 	{"closed by remote host", "the connection was closed by the other side", "look at the log of sshd there ('journalctl -u ssh')"},
+	{"Connection closed by", "the connection was closed before the login",
+		"sshd keeps an address away for a while that connected too often without logging in (PerSourcePenalties): wait a minute; else look at its log there ('journalctl -u ssh')"},
 	{"Connection reset", "the connection was reset", "look at the log of sshd there ('journalctl -u ssh')"},
 }
 

@@ -62,30 +62,30 @@ func (e *HostKeyError) Hint() string {
 // scanTimeout bounds looking for host keys.
 const scanTimeout = 15 * time.Second
 
-// HostKeys asks the host for its keys, as lines of a known_hosts file, and
-// returns them once they are known or confirmed.
+// HostKeys returns the keys by which the host is known, as lines of a known_hosts
+// file. One that is not known yet is asked for its key, which has to be confirmed.
 func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
-	out, err := c.Runner.Output(ctx, scanTimeout, "ssh-keyscan", "-T", "5", "-p", strconv.Itoa(c.Port), "--", c.Address)
-	lines := keyLines(string(out))
-	if len(lines) == 0 {
-		return nil, errors.Join(&HostKeyError{Host: c.Address, What: "is not to be had: no sshd answers on port " + strconv.Itoa(c.Port)}, err)
+	lines := c.known(ctx)
+	if c.Fingerprint == "" && len(lines) > 0 {
+		return lines, nil
+	}
+	if found, err := c.given(ctx, lines); err != nil || len(found) > 0 {
+		return found, err
+	}
+	lines, err := c.scan(ctx)
+	if err != nil {
+		return nil, err
 	}
 	prints, err := c.fingerprints(ctx, lines)
 	if err != nil {
 		return nil, err
 	}
-	if c.Fingerprint != "" {
-		for i, p := range prints {
-			if slices.Contains(strings.Fields(p), c.Fingerprint) {
-				return lines[i : i+1], nil
-			}
-		}
+	switch found, err := c.given(ctx, lines); {
+	case err != nil || len(found) > 0:
+		return found, err
+	case c.Fingerprint != "":
 		return nil, &HostKeyError{c.Address, "is not the one that was given", prints}
-	}
-	if known := c.known(ctx, lines); len(known) > 0 {
-		return known, nil
-	}
-	if c.Confirm == nil {
+	case c.Confirm == nil:
 		return nil, &HostKeyError{c.Address, "is not known here", prints}
 	}
 	yes, err := c.Confirm(prints)
@@ -95,23 +95,46 @@ func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
 	return lines, err
 }
 
-// keyLines are the lines that hold a key, the modern kind first.
+// scan asks the host for its keys: for one of the usual kind first, since sshd
+// keeps those away who often connect without logging in.
+func (c Contact) scan(ctx context.Context) ([]string, error) {
+	var last error
+	for _, kind := range []string{"ed25519", "ecdsa,rsa"} {
+		out, err := c.Runner.Output(ctx, scanTimeout, "ssh-keyscan", "-T", "5", "-t", kind, "-p", strconv.Itoa(c.Port), "--", c.Address)
+		if lines := keyLines(string(out)); len(lines) > 0 {
+			return lines, nil
+		}
+		last = err
+	}
+	return nil, errors.Join(&HostKeyError{Host: c.Address, What: "is not to be had: no sshd answers on port " + strconv.Itoa(c.Port)}, last)
+}
+
+// given are those of the lines that have the fingerprint that was given.
+func (c Contact) given(ctx context.Context, lines []string) ([]string, error) {
+	if c.Fingerprint == "" {
+		return nil, nil
+	}
+	prints, err := c.fingerprints(ctx, lines)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range prints {
+		if slices.Contains(strings.Fields(p), c.Fingerprint) {
+			return lines[i : i+1], nil
+		}
+	}
+	return nil, nil
+}
+
+// keyLines are the lines that hold a key.
 func keyLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); len(strings.Fields(line)) == 3 && !strings.HasPrefix(line, "#") {
+		if line = strings.TrimSpace(line); len(strings.Fields(line)) >= 3 && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "@") {
 			lines = append(lines, line)
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b string) int { return rank(a) - rank(b) })
 	return lines
-}
-
-func rank(line string) int {
-	if strings.Contains(line, " ssh-ed25519 ") {
-		return 0
-	}
-	return 1
 }
 
 // fingerprints are those of the lines, as ssh-keygen prints them.
@@ -128,19 +151,26 @@ func (c Contact) fingerprints(ctx context.Context, lines []string) ([]string, er
 	return prints, nil
 }
 
-// known are those of the lines that one of the files has.
-func (c Contact) known(ctx context.Context, lines []string) []string {
-	host, _, _ := strings.Cut(lines[0], " ")
-	var text string
+// known are the lines of the first file that knows the host, with its name in
+// the clear.
+func (c Contact) known(ctx context.Context) []string {
+	host := c.Address
+	if c.Port != 22 {
+		host = "[" + host + "]:" + strconv.Itoa(c.Port)
+	}
 	for _, file := range c.Known {
 		// It ends with 1 where the host is not in the file, or there is none.
 		out, _ := c.Runner.Output(ctx, scanTimeout, "ssh-keygen", "-F", host, "-f", file)
-		text += string(out)
+		lines := keyLines(string(out))
+		for i, line := range lines {
+			fields := strings.Fields(line)
+			lines[i] = host + " " + fields[1] + " " + fields[2]
+		}
+		if len(lines) > 0 {
+			return lines
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		_, key, _ := strings.Cut(line, " ")
-		return !strings.Contains(text, " "+key)
-	})
+	return nil
 }
 
 // Open logs in and starts the other end. hostKeys are the lines that it is

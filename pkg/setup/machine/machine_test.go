@@ -223,7 +223,7 @@ func TestHostKeys(t *testing.T) {
 	}{
 		{"nobody knows it", Contact{}, false},
 		{"known", Contact{Known: []string{filepath.Join(dir, "none"), write("known", line)}}, true},
-		{"another is known", Contact{Known: []string{write("known-other", other)}}, false},
+		{"given, and another is known", Contact{Fingerprint: fingerprint, Known: []string{write("known-other", other)}}, true},
 		{"confirmed", Contact{Confirm: answer(true)}, true},
 		{"not confirmed", Contact{Confirm: answer(false)}, false},
 		{"given", Contact{Fingerprint: fingerprint}, true},

@@ -59,11 +59,14 @@ func NewRemote(ctx context.Context, name string, in io.WriteCloser, out io.Reade
 	}()
 	select {
 	case err := <-greeted:
+		if errors.Is(err, io.EOF) {
+			err = errors.New("what answers there is not failover-notify of this release")
+		}
 		if err != nil {
-			return nil, r.lost(err)
+			return nil, r.why(err)
 		}
 	case <-ctx.Done():
-		return nil, r.lost(ctx.Err())
+		return nil, r.why(ctx.Err())
 	}
 	go r.receive(json.NewDecoder(lines))
 	return r, nil
@@ -91,13 +94,16 @@ func (r *Remote) receive(from *json.Decoder) {
 	}
 }
 
-// lost is why nothing comes any more.
-func (r *Remote) lost(err error) error {
+// why is what the connection says of its end, or err.
+func (r *Remote) why(err error) error {
 	if why := r.end(); why != nil {
-		err = why
+		return why
 	}
-	return &LostError{r.name, err}
+	return err
 }
+
+// lost is why nothing comes any more.
+func (r *Remote) lost(err error) error { return &LostError{r.name, r.why(err)} }
 
 // call asks for one thing.
 func (r *Remote) call(ctx context.Context, ask request, timeout time.Duration, say func(string)) (reply, error) {
