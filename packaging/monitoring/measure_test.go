@@ -17,7 +17,7 @@ func TestCostOfManySnapshots(t *testing.T) {
 	a, b := newPair(t)
 	const list = "zfs list -H -p -o name,guid,createtxg -t snapshot -r tank/data"
 	for _, n := range []lab.Node{a, b} {
-		shell(t, n, "zfs create -o canmount=off -o mountpoint=none tank/data; for i in $(seq 2 100); do zfs create tank/data/d$i; done; for i in $(seq 1 100); do zfs snapshot -r tank/data@s-$i; done")
+		shell(t, n, fill)
 		if out, _ := shell(t, n, list+" | wc -l"); strings.TrimSpace(out) != "10000" {
 			t.Fatalf("%s snapshots on %s", strings.TrimSpace(out), n.Name())
 		}
@@ -36,6 +36,11 @@ func TestCostOfManySnapshots(t *testing.T) {
 	}
 	slices.Sort(ours)
 	slices.Sort(least)
+	// Which calls it takes, and how long each of them does alone.
+	calls, _ := shell(t, a, "/usr/sbin/lag-check --log-level debug --log-format logfmt 2>&1 | sed -n 's/.*argv=//p' | cut -c1-200")
+	t.Logf("the calls of node a:\n%s", calls)
+	parts, _ := shell(t, a, "for what in 'list -H -p -o name,guid,createtxg -t snapshot' 'list -H -p -o name,guid,createtxg,numclones -t snapshot,bookmark' 'list -H -p -o name,guid,written,referenced,readonly,receive_resume_token -t filesystem,volume'; do echo $what; bash -c \"time zfs $what -r tank/data\" 2>&1 >/dev/null; done; echo lag-check --local; bash -c 'time /usr/sbin/lag-check --local' 2>&1 >/dev/null; echo lag-check --version; bash -c 'time /usr/sbin/lag-check --version' 2>&1 >/dev/null")
+	t.Logf("alone:\n%s", parts)
 	ratio := ours[2] / least[2]
 	t.Logf("lag-check %.2f s, one bare listing a side %.2f s: %.2f (%v)", ours[2], least[2], ratio, kind())
 }
