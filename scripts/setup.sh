@@ -150,7 +150,13 @@ toolchain)
 	;;
 all)
 	toolchain
+	new_etcd=
+	installed etcd-server || new_etcd=yes
 	install_missing "${lab_packages[@]}"
+	# Debian starts what it installs; nobody here has asked for a server.
+	if [ -n "$new_etcd" ] && [ -d /run/systemd/system ]; then
+		as_root systemctl disable --now etcd.service
+	fi
 	known "${fetched_packages[@]}"
 	# Now, so that nothing that follows depends on the network.
 	go mod download
