@@ -180,7 +180,7 @@ func Shell(ctx context.Context, n lab.Node, script string, args ...string) (stri
 // WriteFile writes a small file on a node, whole or not at all.
 func WriteFile(ctx context.Context, n lab.Node, path, text string) error {
 	_, err := n.Run(ctx, lab.Command{
-		Argv:  []string{"bash", "-euc", `mkdir -p "$(dirname "$1")"; cat >"$1.new"; sync "$1.new"; mv "$1.new" "$1"`, "drill", path},
+		Argv:  []string{"bash", "-euc", `mkdir -p "$(dirname "$1")"; cat >"$1.new"; sync "$1.new"; mv "$1.new" "$1"; sync "$(dirname "$1")"`, "drill", path},
 		Stdin: strings.NewReader(text),
 	})
 	if err != nil {
