@@ -16,6 +16,11 @@ func (s *Setup) left() {
 		t.say("%s and %s are a pair. What is left for you:", s.here.name, s.there.name)
 	}
 	t.say("")
+	for _, n := range []*node{s.here, s.there} {
+		if !n.Systemd && n.Programs["cron"] == "" && n.Programs["crond"] == "" {
+			t.paragraph("- ", "Schedule: nothing on "+n.name+" reads /etc/cron.d. Install cron, or have something else run each minute what the files there say.")
+		}
+	}
 	for _, line := range []string{
 		"Router, addresses: reserve " + s.here.address + " for " + s.here.name + " and " + s.there.address + " for " + s.there.name + ", and keep " + vip + " out of what DHCP gives away.",
 		"Router, port forwards: point them at " + vip + ", and at neither node.",

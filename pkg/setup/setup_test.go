@@ -282,7 +282,6 @@ func TestOpenKey(t *testing.T) {
 func TestByHand(t *testing.T) {
 	a, b := hosts()
 	b.facts.Systemd = false
-	b.facts.Cron = true
 	s, out := trial(a, b, usual(t, b))
 	err := s.Run(t.Context())
 	if byHand, ok := errors.AsType[*ByHandError](err); !ok || byHand.ExitCode() != 3 || !strings.Contains(out.String(), "failover-notify watch") {
@@ -295,6 +294,9 @@ func TestByHand(t *testing.T) {
 	}
 	if !b.files["/etc/cron.d/zfs-replicate"].Found || len(b.enabled) > 0 {
 		t.Errorf("without systemd: cron %v, units %v", b.files["/etc/cron.d/zfs-replicate"].Found, b.enabled)
+	}
+	if !strings.Contains(out.String(), "nothing on beta reads /etc/cron.d") {
+		t.Errorf("it is not said that there is no cron:\n%s", out)
 	}
 }
 

@@ -173,6 +173,13 @@ func (s *Setup) replication() step {
 			return found{says: active.name + " to " + standby.name + "; the first time this may take long, and can be stopped and repeated", detail: shown(argv)}, nil
 		},
 		do: func(ctx context.Context) error {
+			// A node that has just been started may still be on its way.
+			err := s.await(ctx, s.here, "active", func(p peer) bool {
+				return p.Role == state.RoleActive || s.there.says(ctx).Role == state.RoleActive
+			})
+			if err != nil {
+				return err
+			}
 			active, _ := s.active(ctx)
 			return s.running(ctx, active, argv)
 		},

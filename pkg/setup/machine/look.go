@@ -19,7 +19,7 @@ import (
 // wanted are the programs that are looked for.
 var wanted = []string{
 	"failover-notify", "zfs-replicate", "track-traefik", "image-sync", "lag-check",
-	"zfs", "zpool", "docker", "keepalived", "ssh", "ssh-keygen", "ssh-keyscan", "git", "systemctl", "useradd", "crontab",
+	"zfs", "zpool", "docker", "keepalived", "ssh", "ssh-keygen", "ssh-keyscan", "git", "systemctl", "useradd", "cron", "crond",
 }
 
 // poolTimeout bounds each question to ZFS.
@@ -42,7 +42,6 @@ func (l *Local) Look(ctx context.Context) (Facts, error) {
 		f.Folder = filepath.Dir(path)
 	}
 	f.Systemd = exists(filepath.Join(l.Root, "run/systemd/system"))
-	f.Cron = exists(filepath.Join(l.Root, "etc/cron.d"))
 	if f.Addresses, err = addresses(); err != nil {
 		return f, fmt.Errorf("ask for this machine's addresses: %w", err)
 	}

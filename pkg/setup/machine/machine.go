@@ -57,9 +57,7 @@ type Facts struct {
 	Folder   string            `json:"folder"`
 	Programs map[string]string `json:"programs"`
 	// Systemd says that it started this machine.
-	Systemd bool `json:"systemd,omitempty"`
-	// Cron says that there is a folder /etc/cron.d.
-	Cron      bool      `json:"cron,omitempty"`
+	Systemd   bool      `json:"systemd,omitempty"`
 	Addresses []Address `json:"addresses"`
 	Gateway   string    `json:"gateway,omitempty"` // of the default route
 	Pools     []Pool    `json:"pools,omitempty"`
