@@ -51,7 +51,7 @@ services:
   stop_timeout: 3s
 probe: {container: traefik, ping: "http://127.0.0.1:8080/ping", hold_down: 3s}
 witness: {targets: ["ping://10.77.0.1"]}
-failover: {join_wait: 15s, peer_stop: 20s}
+failover: {join_wait: 15s, peer_stop: 60s}
 `
 
 // systemctl stands for the real one where there is no systemd: it tells the
