@@ -31,6 +31,8 @@ func families() []Family {
 		{Failover, "understudy_eligible", "Whether this node may hold the floating address.", nil},
 		{Failover, "understudy_holds_address", "Whether the floating address is on this node.", nil},
 		{Failover, "understudy_alerts", "How many things need a look: see failover-notify status.", nil},
+		{Failover, "understudy_notify_failing_channels", "Notification channels that took nothing when they were tried last.", nil},
+		{Failover, "understudy_notify_waiting_messages", "Notifications that some channel has not got yet.", nil},
 		{Failover, "understudy_last_transition_timestamp_seconds", "When the last change of this node's role ended.", nil},
 		{Failover, "understudy_last_transition_duration_seconds", "How long the last change of this node's role took.", nil},
 		{Failover, "understudy_last_transition_success", "Whether the last change of this node's role was done in full.", nil},

@@ -128,6 +128,14 @@ func (a *attendant) figures(self failover.PeerState) *metrics.Set {
 	set.Bool("understudy_holds_address", self.HoldsAddress)
 	set.Add("understudy_alerts", float64(len(self.Alerts)))
 	set.Time("understudy_watch_timestamp_seconds", a.Now())
+	if h := a.spool.Health(); h != nil {
+		failing := len(h.Failing)
+		if h.Problem != "" { // none can be used
+			failing = max(1, h.Channels)
+		}
+		set.Add("understudy_notify_failing_channels", float64(failing))
+		set.Add("understudy_notify_waiting_messages", float64(h.Waiting))
+	}
 	if t := self.Transition; t != nil && !t.Ended.IsZero() {
 		set.Time("understudy_last_transition_timestamp_seconds", t.Ended)
 		set.Add("understudy_last_transition_duration_seconds", t.Ended.Sub(t.Started).Seconds())
