@@ -35,9 +35,8 @@ type Result struct {
 
 	// Writes are the writes that were acknowledged meanwhile, 0 where nothing
 	// wrote. Lost are those of them, or of earlier ones, that are missing where they
-	// must be.
-	// Kept are those that came after the last replication: on the node that broke
-	// down alone, and found there afterwards.
+	// must be. Kept are those that came after the last replication: on the node that
+	// broke down alone, and found there afterwards.
 	Writes int `json:"writes,omitempty"`
 	Lost   int `json:"writes_lost"`
 	Kept   int `json:"writes_kept,omitempty"`
