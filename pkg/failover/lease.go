@@ -66,7 +66,7 @@ func (n *Node) changeLease(ctx context.Context, id int64, l *state.Lease) error 
 }
 
 // takeLease waits until this node has the lease, for as long as one that is not
-// renewed lasts. It returns the revision that goes with it; 0 where no lease is
+// renewed lasts, or for a moment when etcd does not answer. It returns the revision that goes with it; 0 where no lease is
 // needed.
 func (n *Node) takeLease(ctx context.Context, t *transition) (revision uint64, err error) {
 	if n.Lease == nil {
@@ -86,12 +86,16 @@ func (n *Node) takeLease(ctx context.Context, t *transition) (revision uint64, e
 
 func (n *Node) awaitLease(ctx context.Context, patience time.Duration) (state.Lease, error) {
 	began := n.Now()
+	var silent time.Time
 	for {
 		l, err := n.tryLease(ctx)
 		if err == nil || ctx.Err() != nil {
 			return l, err
 		}
-		if n.Now().Sub(began) > patience {
+		// Where etcd does not answer this node, it may answer another one.
+		_, held := errors.AsType[*lease.HeldError](err)
+		unheard := since(&silent, !held, n.Now(), 3*n.Config.Witness.Etcd.Timeout)
+		if unheard || n.Now().Sub(began) > patience {
 			refused := &RefusedError{state.IneligibleRefused, err.Error(), "it may take over once it can have the lease; failover-notify status shows who has it"}
 			if hinted, ok := errors.AsType[interface {
 				error

@@ -250,6 +250,23 @@ func TestLeaseTakenAway(t *testing.T) {
 	a.writes(t, false)
 }
 
+// A node that can't ask etcd leaves the address to one that can, if there is one.
+func TestNoLeaseWithoutEtcd(t *testing.T) {
+	server := leasetest.Start(t)
+	a := leased(t, server, "a")
+	a.joins(t)
+	server.Freeze()
+	a.watches(t)
+	began := time.Now()
+	a.asks(t, state.WishMaster)
+	a.becomesWithin(t, state.RoleFault, a.Config.Witness.Etcd.TTL+leaseGrace)
+	if role := a.is(t, state.RoleFault); !strings.Contains(role.Reason, "does not answer") || state.Shown(a.Config.RunDir) {
+		t.Errorf("after %s: %s", time.Since(began), role.Reason)
+	}
+	server.Thaw()
+	a.awaits(t, "eligible, since etcd answers", func() bool { return state.Shown(a.Config.RunDir) })
+}
+
 // What has left something behind keeps the lease until it ends; without a
 // watcher nobody would renew it.
 func TestLeaseAndLeftovers(t *testing.T) {
