@@ -111,6 +111,10 @@ var faults = []planted{
 		s := &p.a.Status.Replication.Sent[0]
 		s.LastRun, s.Error = now, "no route"
 	}, "a", "replication", Error, "no route"},
+	{"both have written", func(p *pair) {
+		s := &p.a.Status.Replication.Sent[0]
+		s.LastRun, s.Conflicts = now, map[string]string{"tank/db": "the standby has a snapshot of its own"}
+	}, "a", "replication", Error, "failover-notify resolve --keep"},
 	{"replication never was", func(p *pair) { p.a.Status.Replication.Sent = nil }, "a", "lag", Error, "nothing was ever sent to b"},
 	{"replication is not scheduled", func(p *pair) { p.b.Schedule.Replication = nil }, "b", "schedule", Error, "/etc/cron.d/zfs-replicate"},
 	{"a unit is not enabled", func(p *pair) { p.b.Schedule.Disabled = []string{"understudy-join"} }, "b", "boot", Error, "systemctl enable understudy-join"},

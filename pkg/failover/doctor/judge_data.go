@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -139,6 +140,9 @@ func (j *judging) replication() {
 		age := now.Sub(s.LastSuccess)
 		old := fmt.Sprintf("the last whole replication to %s was %s ago", node.Name, report.Duration(age))
 		switch {
+		case len(s.Conflicts) > 0:
+			add("replication", Error, fmt.Sprintf("%s and %s both have something of their own in %s", j.active.Node, node.Name, strings.Join(slices.Sorted(maps.Keys(s.Conflicts)), ", ")),
+				"replication touches neither, and each lacks what the other one has", "zfs-replicate rejoin on "+node.Name+", or failover-notify resolve --keep NODE; either keeps all")
 		case age > j.cfg.Lag.Critical:
 			add("lag", Error, old, "what was written since would be lost", "zfs-replicate run; and see that it is scheduled")
 		case s.LastRun.After(s.LastSuccess):
