@@ -46,8 +46,29 @@ func (e *NotReadyError) Error() string {
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
 func (e *NotReadyError) ExitCode() int { return 76 }
 
-// Hint says what to do next.
-func (e *NotReadyError) Hint() string { return e.Failed[0].Hint }
+// Hint says what to do next: what is looked at last is nearest to the cause.
+func (e *NotReadyError) Hint() string { return e.Failed[len(e.Failed)-1].Hint }
+
+// UndoneError is a switchover that failed on the way: everything runs here again.
+type UndoneError struct{ Err error }
+
+func (e *UndoneError) Error() string {
+	return "switchover: everything runs here again: " + e.Err.Error()
+}
+
+func (e *UndoneError) Unwrap() error { return e.Err }
+
+// ExitCode is 1, whatever the part that failed ends with.
+func (e *UndoneError) ExitCode() int { return 1 }
+
+// Hint is that of what failed or, without one, where to look.
+func (e *UndoneError) Hint() string {
+	var inner interface{ Hint() string }
+	if errors.As(e.Err, &inner) && inner.Hint() != "" {
+		return inner.Hint()
+	}
+	return "failover-notify doctor looks at both nodes; then try again"
+}
 
 // Switchover hands the active role over to another node, without loss: what was
 // written is sent while the services run, they are stopped, the rest is sent, and
@@ -192,7 +213,7 @@ func (n *Node) takeBack(ctx context.Context, t *transition, intent state.Intent,
 	if err := n.promote(ctx, t.current(), intent); err != nil {
 		return fmt.Errorf("%w; and starting everything here again: %w", cause, err)
 	}
-	return fmt.Errorf("switchover: everything runs here again: %w", cause)
+	return &UndoneError{cause}
 }
 
 // awaitSuccessor waits until the other node is active. If it can't be, this one

@@ -94,6 +94,9 @@ func TestASwitchoverThatFailsStartsEverythingAgain(t *testing.T) {
 			}
 			f.is(t, state.RoleActive)
 			f.writes(t, true)
+			if undone, ok := errors.AsType[*UndoneError](err); name != "nothing can be sent" && (!ok || undone.ExitCode() != 1 || undone.Hint() == "") {
+				t.Errorf("error %#v", err)
+			}
 			if !state.Shown(f.Config.RunDir) {
 				t.Error("the address was given away")
 			}
@@ -106,11 +109,14 @@ func TestASwitchoverNeedsAReadyPeer(t *testing.T) {
 		peer PeerState
 		rest Status
 		want string
+		hint string
 	}{
 		"not eligible": {peer: PeerState{Node: "b", Role: state.RoleStandby, Reasons: []state.Ineligible{{Text: "held: new disk"}}}, want: "new disk"},
 		"in fault":     {peer: PeerState{Node: "b", Role: state.RoleFault, Eligible: true}, want: "fault"},
 		"no image": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
 			rest: Status{Services: &ServicesStatus{MissingImages: []string{"app:1"}}}, want: "app:1"},
+		"in fault, since the engine is dead": {peer: PeerState{Node: "b", Role: state.RoleFault, Eligible: true},
+			rest: Status{Services: &ServicesStatus{Projects: 3, Error: "no engine"}}, want: "no engine", hint: "Docker Engine"},
 		"no dataset": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
 			rest: Status{Data: &DataStatus{Missing: []string{"tank/app"}}}, want: "tank/app"},
 	} {
@@ -119,8 +125,8 @@ func TestASwitchoverNeedsAReadyPeer(t *testing.T) {
 			f.peers.set("b", c.peer)
 			f.peers.status = c.rest
 			_, err := f.Switchover(t.Context(), "b", false)
-			if _, refused := errors.AsType[*NotReadyError](err); !refused || !strings.Contains(err.Error(), c.want) {
-				t.Fatalf("error %v", err)
+			if e, refused := errors.AsType[*NotReadyError](err); !refused || !strings.Contains(err.Error(), c.want) || !strings.Contains(e.Hint(), c.hint) {
+				t.Fatalf("error %#v", err)
 			}
 			f.is(t, state.RoleActive)
 			f.writes(t, true)
