@@ -102,9 +102,11 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 		defer close(done)
 		w.chores(ctx)
 	}()
+	news := false
 	defer func() {
 		cancel()
 		<-done
+		w.news = w.news || news // the chores look at it
 	}()
 	second := time.NewTimer(lookEach)
 	defer second.Stop()
@@ -118,10 +120,10 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 			}
 			switch filepath.Base(event.Name) {
 			case state.IntentFile:
-				w.news = true // keepalived repeats itself when it hears another master
+				news = true // keepalived repeats itself when it hears another master
 				return
 			case receivedFile:
-				w.news = true
+				news = true
 			}
 		case err := <-changes.Errors:
 			w.Log.Warn().Err(err).Msg("an intent may be seen up to a second late")
