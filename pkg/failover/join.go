@@ -192,10 +192,16 @@ func (n *Node) weigh(ctx context.Context, answers []Answer) error {
 		_, _, err := n.Lease.Holder(ctx)
 		s.CutOff = err != nil
 	}
+	if ctx.Err() != nil {
+		return ctx.Err() // what was not waited for says nothing
+	}
 	serving := role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting)
 	return n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
 		var reasons []state.Ineligible
-		if !serving {
+		// One that is about to stop, since it may not go on, has a reason to.
+		intent, found, err := n.wish()
+		stops := err == nil && found && intent.Wish != state.WishMaster
+		if !serving || stops {
 			for _, r := range passing(s, last) {
 				reasons = with(reasons, r)
 			}
