@@ -55,7 +55,7 @@ func saysWith(t *testing.T, n lab.Node, env string, code int, texts ...string) {
 	t.Helper()
 	began := time.Now()
 	out, got := shell(t, n, env+" /usr/sbin/lag-check; code=$?; "+env+" /usr/sbin/lag-check -o text >&2; exit $code")
-	t.Logf("%s, %.1f s: %s", n.Name(), time.Since(began).Seconds(), strings.TrimSpace(out))
+	t.Logf("%s, %.1f s: %s", n.Name(), time.Since(began).Seconds(), strings.TrimSpace(out[:min(len(out), 1500)]))
 	if got != code {
 		t.Errorf("exit code %d on %s, want %d", got, n.Name(), code)
 	}
