@@ -46,7 +46,7 @@ var plantedFaults = []planted{
 	{"held", onStandby, `failover-notify hold --reason drill`, `failover-notify release`, "eligible", "failover-notify release"},
 	{"a program that others may change", onStandby, `chmod 777 /usr/bin/track-traefik`, `chmod 755 /usr/bin/track-traefik`, "programs", "track-traefik"},
 	{"a replica that can be written to", onStandby, `zfs set readonly=off ` + Apps + `/app1`, `zfs set readonly=on ` + Apps + `/app1`, "replica", "readonly=on"},
-	{"a replica that was written to", onStandby, `zfs set readonly=off ` + Apps + `/app1; zfs mount ` + Apps + `/app1; echo x >/` + Apps + `/app1/x; zfs unmount ` + Apps + `/app1; zfs set readonly=on ` + Apps + `/app1`, `zfs-replicate rejoin --yes`, "replica", "zfs-replicate rejoin"},
+	{"a replica that was written to", onStandby, `zfs set readonly=off ` + Apps + `/app1; zfs mount ` + Apps + `/app1; head -c 100000 /dev/urandom >/` + Apps + `/app1/x; zfs unmount ` + Apps + `/app1; zfs set readonly=on ` + Apps + `/app1`, `zfs-replicate rejoin --yes`, "replica", "zfs-replicate rejoin"},
 	{"a config that differs", onStandby, `cp /etc/understudy/config.yaml /run/config; sed -i 's/stop_timeout: .*/stop_timeout: 9s/' /etc/understudy/config.yaml`, `cp /run/config /etc/understudy/config.yaml`, "config", "services.stop_timeout"},
 	{"the interface down", onStandby, `ip link add spare type veth peer name spare2; cp /etc/understudy/config.yaml /run/config; sed -i 's/^interface: .*/interface: spare/' /etc/understudy/config.yaml`, `cp /run/config /etc/understudy/config.yaml; ip link del spare`, "interface", "ip link set spare up"},
 	{"the pool degraded", onStandby, `echo 'zpool degraded=` + Pool + `' >/var/lib/zfssim/faults`, `rm -f /var/lib/zfssim/faults`, "pool", "zpool status"},

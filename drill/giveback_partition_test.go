@@ -49,8 +49,9 @@ func (d *takeover) twoHistories(t *testing.T, cut lab.Node) (ofActive, ofStandby
 	d.serves(t)
 	t.Logf("%s goes on; alone %.1f s after they could hear each other again", d.active.Name(), time.Since(healed).Seconds())
 	d.began = time.Now() // until here two have written, which is what this is about
+	used := d.state(t, d.standby).Role.ActiveTerm
 	d.awaitState(t, d.active, "a term that counts as the newest", func(s NodeState) bool {
-		return s.Role.Role == state.RoleActive && s.Role.Term == s.Role.NewestTerm
+		return s.Role.Role == state.RoleActive && s.Role.Term > used
 	})
 	d.awaitState(t, d.standby, "not eligible", func(s NodeState) bool { return !s.Shown })
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -123,12 +124,12 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // counts as down.
 const dialTimeout = time.Second
 
-// answersFor is how long a node that has answered is asked again without a look at
-// its port first. sshd takes connections that end before they say who they are for
-// an attack: a dozen within seconds, as when a node that stops is asked over and
-// over, and it refuses this node altogether for a while (PerSourcePenalties, from
-// OpenSSH 9.8 on).
-const answersFor = 10 * time.Second
+// tryPortAfter is how long ssh may take before its port is looked at: a machine that
+// is off is found out that way, when ssh alone would take long. answersFor is how
+// long after an answer that is not done at all. sshd takes connections that end
+// before they say who they are for an attack: after a dozen within seconds it
+// refuses this node altogether for a while (PerSourcePenalties, from OpenSSH 9.8 on).
+const tryPortAfter, answersFor = 500 * time.Millisecond, 10 * time.Second
 
 // sshPeers asks over ssh.
 type sshPeers struct {
@@ -156,8 +157,7 @@ func (p *sshPeers) note(node string, at time.Time) {
 	p.answered[node] = at
 }
 
-// reach looks whether somebody listens at a node's port. A machine that is off is
-// found out within a second that way; ssh alone would take long.
+// reach looks whether somebody listens at a node's port.
 func (p *sshPeers) reach(ctx context.Context, peer config.Node) error {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(peer.Address, strconv.Itoa(p.cfg.SSH.Port)))
@@ -166,6 +166,9 @@ func (p *sshPeers) reach(ctx context.Context, peer config.Node) error {
 	}
 	return conn.Close()
 }
+
+// sshFailed is the exit code by which ssh says that it was ssh that failed.
+const sshFailed = 255
 
 // Ask asks failover-notify on the other node.
 func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
@@ -192,11 +195,15 @@ func (n *Node) AskFor(ctx context.Context, peer config.Node, timeout time.Durati
 func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	lately := p.lately(peer.Name)
-	if !lately {
-		if err := p.reach(ctx, peer); err != nil {
-			return err
-		}
+	ctx, gone := context.WithCancelCause(ctx)
+	defer gone(nil)
+	if !p.lately(peer.Name) {
+		late := time.AfterFunc(tryPortAfter, func() {
+			if err := p.reach(ctx, peer); err != nil {
+				gone(err)
+			}
+		})
+		defer late.Stop()
 	}
 	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
 		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
@@ -204,10 +211,14 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 	output, err := p.runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
 	if err != nil {
 		p.note(peer.Name, time.Time{})
-		if lately {
-			// It may have gone off since, which is another thing than a failure.
-			if gone := p.reach(context.WithoutCancel(ctx), peer); gone != nil {
-				return gone
+		if down, ok := errors.AsType[*UnreachableError](context.Cause(ctx)); ok {
+			return down
+		}
+		// Nobody may listen there, or it has gone off since it has answered: that is
+		// another thing than a failure.
+		if failed, ok := errors.AsType[*run.Error](err); ok && (failed.ExitCode == sshFailed || failed.TimedOut) {
+			if down := p.reach(context.WithoutCancel(ctx), peer); down != nil {
+				return down
 			}
 		}
 		return fmt.Errorf("ask %s: %w", peer.Name, explainRemote(how, command, err))

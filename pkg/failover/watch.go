@@ -43,6 +43,7 @@ type watcher struct {
 	looked time.Time // when the services were looked at last
 	alerts []string  // as they were logged last
 	news   bool      // something has come that may be a reason to ask the others at once
+	open   bool      // another one still writes, or has used a newer term than this active node
 	both   time.Time // since when another node has been seen active beside this one
 }
 
@@ -245,8 +246,11 @@ func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
 	if slices.ContainsFunc(eligibility.Reasons, func(r state.Ineligible) bool { return !slices.Contains(lasting, r.Kind) }) {
 		every = askSoon
 	}
-	if !w.both.IsZero() {
+	switch {
+	case !w.both.IsZero():
 		every = askAtOnce
+	case w.open:
+		every = askSoon
 	}
 	if w.news && (every == askSoon || role.Role == state.RoleActive) {
 		every = min(every, askAtOnce)
@@ -271,7 +275,22 @@ func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
 	if err := w.learn(answers); err != nil {
 		return err
 	}
+	if w.open, err = w.unsettled(answers); err != nil {
+		return err
+	}
 	return w.weigh(ctx, answers)
+}
+
+// unsettled says whether this node is active, and what others say of themselves
+// does not fit that yet: one has not stopped writing, or has used a newer term.
+func (n *Node) unsettled(answers []Answer) (bool, error) {
+	role, err := n.State.Role()
+	if err != nil || role.Role != state.RoleActive || role.Boot != n.Boot {
+		return false, err
+	}
+	peers, silent := answered(answers)
+	writer := slices.ContainsFunc(peers, func(p PeerState) bool { return p.Writers })
+	return writer || len(silent) == 0 && role.NewestTerm > role.Term, nil
 }
 
 // report logs alerts as they come and go.

@@ -99,12 +99,18 @@ func TestTheNodeThatGoesOnTakesANewerTerm(t *testing.T) {
 	if role := f.is(t, state.RoleActive); role.Term != 1 || role.NewestTerm != 2 {
 		t.Errorf("while the other one still writes: %+v", role)
 	}
+	if open, err := f.unsettled(f.askAll(t.Context())); !open || err != nil {
+		t.Errorf("it is not asked again soon: %v", err)
+	}
 	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Term: 2, ActiveTerm: 2, NewestTerm: 2})
 	if err := f.learn(f.askAll(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if role := f.is(t, state.RoleActive); role.Term != 3 || role.ActiveTerm != 3 {
 		t.Errorf("terms %d, %d, want 3", role.Term, role.ActiveTerm)
+	}
+	if open, err := f.unsettled(f.askAll(t.Context())); open || err != nil {
+		t.Errorf("nothing is open any more: %v", err)
 	}
 }
 
