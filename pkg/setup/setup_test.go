@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
@@ -202,80 +201,6 @@ func TestWayInDiffers(t *testing.T) {
 	}
 	if got := b.files[path].Text; strings.Contains(got, open) || !strings.HasPrefix(got, "ssh-ed25519 MINE me@home\n") || strings.Count(got, "\n") != 2 {
 		t.Errorf("authorized_keys:\n%s", got)
-	}
-}
-
-// What can't be right is said before anything is changed.
-func TestRefused(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		code int
-		says string
-		do   func(*Answers, *host, *host)
-	}{
-		{"no address", 64, "which address do the clients use", func(x *Answers, _, _ *host) { x.VirtualIP = "" }},
-		{"no such address", 64, `"300.1.1.1" is not an address`, func(x *Answers, _, _ *host) { x.VirtualIP = "300.1.1.1" }},
-		{"another network", 64, "is not in the network of enalpha", func(x *Answers, _, _ *host) { x.VirtualIP = "198.51.100.1" }},
-		{"a node's own", 64, "own address of one of the machines", func(x *Answers, _, _ *host) { x.VirtualIP = "192.0.2.11" }},
-		{"one name", 64, "both nodes are called", func(x *Answers, _, _ *host) { x.Name, x.PeerName = "x", "x" }},
-		{"host names", 64, `both machines are called "alpha"`, func(_ *Answers, _, b *host) { b.facts.Host = "alpha" }},
-		{"dataset", 64, "is not a dataset's name", func(x *Answers, _, _ *host) { x.Datasets = []string{"/tank"} }},
-		{"excluded", 78, "", func(x *Answers, _, _ *host) { x.Datasets = []string{"tank", "tank/a"} }},
-		{"no pool there", 1, "there is no pool tank", func(_ *Answers, _, b *host) { b.facts.Pools = nil }},
-		{"a release", 1, "understudy is v1 here and v2 there", func(_ *Answers, _, b *host) { b.facts.Version = "v2" }},
-		{"a folder", 1, "/usr/local/bin there", func(_ *Answers, _, b *host) { b.facts.Folder = "/usr/local/bin" }},
-		{"not root", 1, "needs root", func(_ *Answers, a, _ *host) { a.facts.UID = 1000 }},
-		{"keepalived", 1, "not installed: keepalived", func(_ *Answers, _, b *host) {
-			b.facts.Programs = maps.Clone(b.facts.Programs)
-			delete(b.facts.Programs, "keepalived")
-		}},
-		{"projects", 1, "the projects' files are not there", func(_ *Answers, _, b *host) { clear(b.files) }},
-		{"taken", 64, "something has 192.0.2.100 already", func(_ *Answers, a, _ *host) { a.taken = true }},
-		{"this machine", 64, "is this machine itself", func(x *Answers, _, _ *host) { x.Address = "192.0.2.11" }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			a, b := hosts()
-			answers := usual(t, b)
-			c.do(&answers, a, b)
-			none := 0
-			a.dies, b.dies = &none, &none
-			s, out := trial(a, b, answers)
-			err := s.Run(t.Context())
-			code := 1
-			if coded, ok := errors.AsType[interface {
-				error
-				ExitCode() int
-			}](err); ok {
-				code = coded.ExitCode()
-			}
-			if err == nil || code != c.code || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("code %d, error %v, want %d and %q\n%s", code, err, c.code, c.says, out)
-			}
-		})
-	}
-}
-
-// keepalived's word counts before its file is written.
-func TestKeepalivedRefuses(t *testing.T) {
-	a, b := hosts()
-	b.fails["keepalived --config-test"] = run.Error{ExitCode: 5, Stderr: "(/x: Line 3) Unknown keyword 'vrrp'\n"}
-	s, _ := trial(a, b, usual(t, b))
-	err := s.Run(t.Context())
-	if _, ok := errors.AsType[*RefusedError](err); !ok || b.files["/etc/keepalived/keepalived.conf"].Found {
-		t.Errorf("error %v, installed %v", err, b.files["/etc/keepalived/keepalived.conf"].Found)
-	}
-	if a.role != "" {
-		t.Error("it went on")
-	}
-}
-
-// A key that opens more than the gate ends it, before anything is started.
-func TestOpenKey(t *testing.T) {
-	a, b := hosts()
-	s, _ := trial(a, b, usual(t, b))
-	a.fails["ssh "] = run.Error{}
-	if err := s.Run(t.Context()); err == nil || a.role != "" {
-		t.Errorf("error %v, role %q", err, a.role)
 	}
 }
 
