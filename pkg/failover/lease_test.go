@@ -108,9 +108,8 @@ func (f *fake) with(t *testing.T, change func(*state.RoleFile)) {
 func TestPartitionWithALease(t *testing.T) {
 	server := leasetest.Start(t)
 	a, b := leased(t, server, "a"), leased(t, server, "b")
-	term := a.is(t, state.RoleUnknown).Term
 	a.activeWith(t)
-	term = a.is(t, state.RoleActive).Term
+	term := a.is(t, state.RoleActive).Term
 	joined := b.joins(t)
 	if len(joined.Silent) > 0 || len(joined.Peers) != 1 || joined.Peers[0].Role != state.RoleActive || joined.Peers[0].Term != term {
 		t.Errorf("the lease does not say who is active: %+v", joined)
