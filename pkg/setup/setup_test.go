@@ -271,3 +271,14 @@ func TestUser(t *testing.T) {
 		t.Errorf("authorized_keys of %q, mode %o", f.Owner, f.Mode)
 	}
 }
+
+// With --no-start a person is told what to start; nothing is.
+func TestNoStart(t *testing.T) {
+	a, b := hosts()
+	s, out := trial(a, b, usual(t, b))
+	s.NoStart = true
+	err := s.Run(t.Context())
+	if _, ok := errors.AsType[*ByHandError](err); !ok || a.role+b.role != "" || !strings.Contains(out.String(), "systemctl restart keepalived") {
+		t.Fatalf("%v, roles %q %q\n%s", err, a.role, b.role, out)
+	}
+}

@@ -19,6 +19,8 @@ type step struct {
 // found is what a look at one step tells.
 type found struct {
 	done bool
+	// looks says that doing it changes nothing: it is a check.
+	looks bool
 	// says is what is there, or what would be done, in some words.
 	says string
 	// detail are the files and commands of it.
@@ -101,12 +103,18 @@ func (s *Setup) step(ctx context.Context, number string, one step) error {
 	switch {
 	case f.done:
 		verb = "is so"
-	case s.DryRun && f.byHand != nil:
+	case f.byHand != nil:
 		verb = "by hand"
+	case s.DryRun && f.looks:
+		verb = "would check"
+	case f.looks:
+		verb = "checking"
 	case s.DryRun && f.differs != "":
 		verb = "would replace"
 	case s.DryRun:
 		verb = "would do"
+	case f.differs != "":
+		verb = "differs"
 	}
 	s.Talk.paragraph("", fmt.Sprintf("%s %s: %s: %s", number, verb, one.name, f.says))
 	if s.Talk.Verbose && !f.done {

@@ -117,7 +117,7 @@ func (s *Setup) gate(n, other *node) step {
 	return step{
 		name: n.name + " reaches " + other.name,
 		look: func(ctx context.Context) (found, error) {
-			f := found{says: "by its own key, through the gate", detail: shown(ask)}
+			f := found{looks: true, says: "by its own key, through the gate", detail: shown(ask)}
 			if s.DryRun {
 				_, err := call(ctx, n, short, ask...)
 				f.done = err == nil

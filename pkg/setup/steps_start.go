@@ -233,7 +233,7 @@ func (s *Setup) rest() step {
 		look: func(ctx context.Context) (found, error) {
 			_, standby := s.active(ctx)
 			p := standby.says(ctx)
-			return found{done: p.Role == state.RoleStandby && p.Eligible, says: standby.name + " has everything and is eligible"}, nil
+			return found{looks: true, done: p.Role == state.RoleStandby && p.Eligible, says: standby.name + " has everything and is eligible"}, nil
 		},
 		do: func(ctx context.Context) error {
 			_, standby := s.active(ctx)
@@ -247,14 +247,21 @@ func (s *Setup) doctor(n *node) step {
 	return step{
 		name: "doctor on " + n.name,
 		look: func(context.Context) (found, error) {
-			return found{says: "would a failover work?", detail: "failover-notify doctor\n"}, nil
+			return found{looks: true, says: "would a failover work?", detail: "failover-notify doctor\n"}, nil
 		},
 		do: func(ctx context.Context) error {
 			out, err := n.Run(ctx, machine.Call{Argv: []string{"failover-notify", "doctor"}, Timeout: medium})
-			if text := strings.TrimSpace(out.Stdout); text != s.diagnosis {
-				s.Talk.detail("\n" + text + "\n\n")
-				s.diagnosis = text
+			// Both nodes mostly find the same: then only the sum of it is said again.
+			text := strings.TrimSpace(out.Stdout)
+			findings, sum := "", text
+			if i := strings.LastIndex(text, "\n\n"); i >= 0 {
+				findings, sum = text[:i], text[i+2:]
 			}
+			if findings == s.diagnosis {
+				text = sum
+			}
+			s.diagnosis = findings
+			s.Talk.detail("\n" + text + "\n\n")
 			if err != nil {
 				return fmt.Errorf("on %s: %w", n.name, err)
 			}
