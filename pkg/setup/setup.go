@@ -67,6 +67,9 @@ func (s *Setup) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.questions(question{text: "Address of the other node", value: &s.Answers.Peer, given: s.Answers.Peer != ""}); err != nil {
+		return err
+	}
 	if err := s.Answers.check(); err != nil {
 		return err
 	}

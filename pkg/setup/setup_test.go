@@ -230,9 +230,9 @@ func TestInterview(t *testing.T) {
 	a, b := hosts()
 	folder := project(t, b)
 	s, out := trial(a, b, Answers{})
-	s.Yes = false
+	s.Yes, s.Answers.Peer = false, ""
 	s.Talk.In = bufio.NewReader(strings.NewReader(strings.Join([]string{
-		"primary", "secondary", "192.0.2.100", "", "-", "tank/apps, tank/mail", folder, "", "", "", "-", "yes", "",
+		"192.0.2.11", "primary", "secondary", "192.0.2.100", "", "-", "tank/apps, tank/mail", folder, "", "", "", "-", "yes", "",
 	}, "\n")))
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
