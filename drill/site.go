@@ -21,7 +21,10 @@ type SiteOptions struct {
 	Programs SitePrograms
 	// Configure changes the config that both nodes get; it may be nil.
 	Configure func(Config)
-	Log       io.Writer // gets the lab's progress; nil drops it
+	// Ready is called when the nodes are up, before their services are started; it
+	// may be nil.
+	Ready func(*Site) error
+	Log   io.Writer // gets the lab's progress; nil drops it
 }
 
 // Site is a pair whose nodes have services: Traefik and applications as
@@ -68,6 +71,11 @@ func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
 		return nil, err
 	}
 	s.Line = s.watch.line
+	if o.Ready != nil {
+		if err := o.Ready(s); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.makeDatasets(ctx)
 }
 

@@ -1,0 +1,278 @@
+//go:build drill
+
+package drill
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/understudy-ha/understudy/lab"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// three is a site with two standbys.
+type three struct{ *takeover }
+
+// TestThreeNodes goes through the life of one active node and two standbys.
+func TestThreeNodes(t *testing.T) {
+	if Kind() == lab.VM {
+		t.Log("three nodes are run in the lab of kind ns: three emulated machines are more than this one has room for")
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	defer cancel()
+	d := three{newSite(t, ctx, SiteOptions{Nodes: []string{"a", "b", "c"}})}
+	for _, s := range []struct {
+		name string
+		do   func(*testing.T, three)
+	}{
+		{"both standbys receive", bothReceive},
+		{"the fresher of two takes over", fresherTakesOver},
+		{"the first node returns", firstReturns},
+		{"switchover past the one that comes first", switchoverPast},
+		{"planned stop", plannedStopOfThree},
+		{"the fresher one is held, and rejoins", fresherHeld},
+	} {
+		ok := t.Run(s.name, func(t *testing.T) {
+			d.ctx, d.name, d.began = ctx, s.name, time.Now()
+			defer func() {
+				if t.Failed() {
+					d.explainAll(t)
+				}
+			}()
+			s.do(t, d)
+			d.onlyOneWrites(t)
+			t.Logf("%.1f s", time.Since(d.began).Seconds())
+		})
+		if !ok {
+			return // each goes on from where the one before has come to
+		}
+	}
+}
+
+// newSite makes a site and waits until its first node is active.
+func newSite(t *testing.T, ctx context.Context, o SiteOptions) *takeover {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
+	}
+	programs, err := BuildSite(ctx, Kind(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Kind, o.Programs, o.Log = Kind(), programs, os.Stderr
+	s, err := SiteUp(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Down(); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &takeover{Site: s, ctx: ctx, name: "first start", began: time.Now(), active: s.A, standby: s.B, lost: map[string]bool{}, tail: map[string]bool{},
+		measured: measured{missing: map[string]bool{}}}
+	done := false
+	defer func() {
+		if !done {
+			d.explain(t)
+		}
+	}()
+	d.must(t, s.StartServices(ctx))
+	d.serves(t)
+	done = true
+	return d
+}
+
+// explainAll is explain with what the nodes say of each other.
+func (d three) explainAll(t *testing.T) {
+	d.explain(t)
+	names := make([]string, 0, len(d.Lab.Nodes))
+	for _, n := range d.Lab.Nodes {
+		names = append(names, n.Name())
+	}
+	t.Logf("of all nodes:\n%s", d.Line.Since(d.began).Story(names...))
+}
+
+// onlyOneWrites checks every pair of nodes since the scenario began.
+func (d three) onlyOneWrites(t *testing.T) {
+	t.Helper()
+	d.must(t, d.Watched())
+	seen := d.Line.Since(d.began)
+	for i, one := range d.Lab.Nodes {
+		for _, other := range d.Lab.Nodes[i+1:] {
+			if proof := seen.TwoWriters(one.Name(), other.Name()); proof != "" {
+				t.Errorf("two writers: %s", proof)
+			}
+		}
+	}
+}
+
+// sends replicates from the active node, to all others or to those named.
+func (d three) sends(t *testing.T, to ...string) {
+	t.Helper()
+	var args []string
+	for _, name := range to {
+		args = append(args, "--to", name)
+	}
+	began := time.Now()
+	o, err := StartRun(d.ctx, d.active, args...).Wait()
+	d.must(t, err)
+	if o.Code != 0 {
+		t.Fatalf("replication from %s ended with code %d:\n%s", d.active.Name(), o.Code, o.Stderr)
+	}
+	d.replicated = began
+}
+
+// standsBy waits until a node could take over.
+func (d three) standsBy(t *testing.T, n lab.Node) {
+	t.Helper()
+	d.awaitState(t, n, "a standby that could take over", func(s NodeState) bool {
+		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Intent.Wish == state.WishBackup && s.Intent.Boot == s.Boot
+	})
+}
+
+// written waits until each application has acknowledged something from now on.
+func (d three) written(t *testing.T) {
+	t.Helper()
+	from := time.Now()
+	d.await(t, func() string { return d.unanswered(from) })
+}
+
+// takesOver waits until a node serves everything instead of the active one.
+func (d three) takesOver(t *testing.T, n lab.Node, since time.Time) {
+	t.Helper()
+	var m Moments
+	d.await(t, func() (missing string) {
+		m, missing = d.Line.Moments(since, n.Name())
+		return missing
+	})
+	t.Logf("address on %s after %.2f s, Traefik after %.2f s, all projects after %.2f s", n.Name(), m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
+	d.active = n
+	d.serves(t)
+}
+
+// has checks that what was acknowledged before a moment can be read on the active
+// node.
+func (d three) has(t *testing.T, before time.Time) {
+	t.Helper()
+	present := writesIn(d.shell(t, d.active, `cat /"$1"/*/log`, Apps))
+	acked, missing := 0, 0
+	for _, name := range d.Line.Projects {
+		for _, a := range d.Line.Since(d.began).Answers(name) {
+			if !a.OK || !a.Received.Before(before) {
+				continue
+			}
+			if acked++; !present[a.ID] {
+				missing++
+			}
+		}
+	}
+	if missing > 0 || acked == 0 {
+		t.Errorf("of %d writes acknowledged since the scenario began, %d are not on %s", acked, missing, d.active.Name())
+	}
+}
+
+// neverWrote checks that a node has neither written nor served.
+func (d three) neverWrote(t *testing.T, n lab.Node) {
+	t.Helper()
+	for _, s := range d.Line.Since(d.began).Of(n.Name()) {
+		if s.Writer() {
+			t.Errorf("%s wrote at %s: %s", n.Name(), clock(s.Sent), what(s))
+			return
+		}
+	}
+}
+
+func (d three) c() lab.Node { return d.Lab.Nodes[2] }
+
+func bothReceive(t *testing.T, d three) {
+	d.written(t)
+	d.sends(t)
+	for _, n := range []lab.Node{d.B, d.c()} {
+		d.standsBy(t, n)
+	}
+}
+
+// fresherTakesOver pulls the plug after a run to the node with the lowest
+// priority alone: the other one gets the address first, and leaves it.
+func fresherTakesOver(t *testing.T, d three) {
+	d.written(t)
+	d.sends(t, d.c().Name())
+	pulled := time.Now()
+	d.must(t, d.PullPlug(d.ctx, d.A))
+	d.takesOver(t, d.c(), pulled)
+	d.neverWrote(t, d.B)
+	d.has(t, d.replicated)
+	// The third node follows the new one.
+	d.standsBy(t, d.B)
+	d.sends(t, d.B.Name())
+	d.standsBy(t, d.B)
+}
+
+// firstReturns is the node that was active, with a tail of its own: it takes
+// nothing, and rejoins.
+func firstReturns(t *testing.T, d three) {
+	d.must(t, d.A.Start(d.ctx))
+	d.booted(t, d.A)
+	d.idle(t, d.A)
+	d.shell(t, d.A, `zfs-replicate rejoin --yes >&2`)
+	d.sends(t)
+	d.standsBy(t, d.A)
+	d.neverWrote(t, d.A)
+	d.serves(t)
+}
+
+// switchoverPast hands over to a node that another one comes before.
+func switchoverPast(t *testing.T, d three) {
+	from, asked := d.active, time.Now()
+	said := d.shell(t, from, `failover-notify switchover --to "$1"`, d.B.Name())
+	t.Log(strings.TrimSpace(said[strings.LastIndex(strings.TrimSpace(said), "\n")+1:]))
+	d.takesOver(t, d.B, asked)
+	d.neverWrote(t, d.A)
+	d.has(t, time.Now())
+	d.sends(t)
+	for _, n := range []lab.Node{d.A, from} {
+		d.standsBy(t, n)
+	}
+}
+
+// plannedStopOfThree is "systemctl stop keepalived": the standby that comes first
+// gets all.
+func plannedStopOfThree(t *testing.T, d three) {
+	stopped := d.active
+	began := time.Now()
+	d.must(t, lab.StopService(d.ctx, stopped, "keepalived"))
+	d.takesOver(t, d.A, began)
+	d.neverWrote(t, d.c())
+	d.has(t, time.Now())
+	d.must(t, lab.StartService(d.ctx, stopped, "keepalived"))
+	d.sends(t)
+	d.standsBy(t, stopped)
+}
+
+// fresherHeld is a standby that has newer data and may not take over: the other
+// one does, and the first has something that nobody else has. It keeps that.
+func fresherHeld(t *testing.T, d three) {
+	d.written(t)
+	d.sends(t, d.c().Name())
+	d.shell(t, d.c(), `failover-notify hold --reason drill`)
+	pulled := time.Now()
+	d.must(t, d.PullPlug(d.ctx, d.A))
+	d.takesOver(t, d.B, pulled)
+	o, err := StartRun(d.ctx, d.active, "--to", d.c().Name()).Wait()
+	d.must(t, err)
+	if o.Code == 0 || !strings.Contains(o.Stderr+d.shell(t, d.active, `zfs-replicate status || true`), "rejoin") {
+		t.Errorf("what %s alone has is not said (code %d):\n%s", d.c().Name(), o.Code, o.Stderr)
+	}
+	d.shell(t, d.c(), `zfs-replicate rejoin --yes >&2`)
+	if kept := d.shell(t, d.c(), `zfs list -H -o name -r "$1/understudy-kept"`, Pool); !strings.Contains(kept, "/") {
+		t.Errorf("nothing is kept on %s: %q", d.c().Name(), kept)
+	}
+	d.sends(t, d.c().Name())
+	d.shell(t, d.c(), `failover-notify release`)
+	d.standsBy(t, d.c())
+}
