@@ -43,7 +43,7 @@ type watcher struct {
 	looked time.Time // when the services were looked at last
 	alerts []string  // as they were logged last
 	news   bool      // something has come that may be a reason to ask the others at once
-	open   bool      // another one still writes, or has used a newer term than this active node
+	open   bool      // what the others have said is not all there is to hear: see unsettled
 	both   time.Time // since when another node has been seen active beside this one
 }
 
@@ -281,14 +281,19 @@ func (w *watcher) askAround(ctx context.Context, role state.RoleFile) error {
 	return w.weigh(ctx, answers)
 }
 
-// unsettled says whether this node is active, and what others say of themselves
-// does not fit that yet: one has not stopped writing, or has used a newer term.
+// unsettled says whether the others have to be asked again soon. An active node
+// does while what they say of themselves does not fit that yet: one has not stopped
+// writing, or has used a newer term. Another one does until it has heard of an
+// active node: whether its own data is old depends on that.
 func (n *Node) unsettled(answers []Answer) (bool, error) {
 	role, err := n.State.Role()
-	if err != nil || role.Role != state.RoleActive || role.Boot != n.Boot {
+	if err != nil {
 		return false, err
 	}
 	peers, silent := answered(answers)
+	if role.Role != state.RoleActive || role.Boot != n.Boot {
+		return !slices.ContainsFunc(peers, func(p PeerState) bool { return p.Role == state.RoleActive }), nil
+	}
 	writer := slices.ContainsFunc(peers, func(p PeerState) bool { return p.Writers })
 	return writer || len(silent) == 0 && role.NewestTerm > role.Term, nil
 }

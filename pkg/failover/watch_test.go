@@ -112,6 +112,14 @@ func TestTheNodeThatGoesOnTakesANewerTerm(t *testing.T) {
 	if open, err := f.unsettled(f.askAll(t.Context())); open || err != nil {
 		t.Errorf("nothing is open any more: %v", err)
 	}
+	standby := newFake(t)
+	standby.joins(t)
+	for role, want := range map[state.Role]bool{state.RoleStandby: true, state.RoleActive: false} {
+		standby.peers.set("b", PeerState{Node: "b", Role: role})
+		if open, err := standby.unsettled(standby.askAll(t.Context())); open != want || err != nil {
+			t.Errorf("a standby of a node that is %s: open %v, %v", role, open, err)
+		}
+	}
 }
 
 // Right after a partition both are active. keepalived ends that within a second:
