@@ -125,11 +125,12 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 const dialTimeout = time.Second
 
 // tryPortAfter is how long ssh may take before its port is looked at: a machine that
-// is off is found out that way, when ssh alone would take long. answersFor is how
-// long after an answer that is not done at all. sshd takes connections that end
-// before they say who they are for an attack: after a dozen within seconds it
-// refuses this node altogether for a while (PerSourcePenalties, from OpenSSH 9.8 on).
-const tryPortAfter, answersFor = 500 * time.Millisecond, 10 * time.Second
+// is off is found out that way, when ssh alone would take long. One that has
+// answered within answersFor is given patience, since it is asked over and over:
+// sshd takes connections that end before they say who they are for an attack, and
+// more of them than one a second make it refuse this node altogether for a while
+// (PerSourcePenalties, from OpenSSH 9.8 on).
+const tryPortAfter, patience, answersFor = 500 * time.Millisecond, time.Second, 10 * time.Second
 
 // sshPeers asks over ssh.
 type sshPeers struct {
@@ -197,14 +198,16 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 	defer cancel()
 	ctx, gone := context.WithCancelCause(ctx)
 	defer gone(nil)
-	if !p.lately(peer.Name) {
-		late := time.AfterFunc(tryPortAfter, func() {
-			if err := p.reach(ctx, peer); err != nil {
-				gone(err)
-			}
-		})
-		defer late.Stop()
+	wait := tryPortAfter
+	if p.lately(peer.Name) {
+		wait = patience
 	}
+	late := time.AfterFunc(wait, func() {
+		if err := p.reach(ctx, peer); err != nil {
+			gone(err)
+		}
+	})
+	defer late.Stop()
 	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
 		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
 	command := p.cfg.Failover.RemoteCommand

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -66,5 +67,16 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 	answers("exit 255")
 	if _, err := peers.Ask(t.Context(), peer); !errors.As(err, &gone) {
 		t.Errorf("it went off right after an answer: error %v", err)
+	}
+	// Its power goes right after an answer: ssh waits, and says nothing.
+	answers(`echo '{"node": "b"}'`)
+	if _, err := peers.Ask(t.Context(), peer); err != nil {
+		t.Fatal(err)
+	}
+	answers("exec sleep 600")
+	ctx, cancel := context.WithTimeout(t.Context(), f.Config.Failover.PeerTimeout/2)
+	defer cancel()
+	if _, err := peers.Ask(ctx, peer); !errors.As(err, &gone) || ctx.Err() != nil {
+		t.Errorf("its power went right after an answer: error %v", err)
 	}
 }
