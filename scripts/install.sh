@@ -66,9 +66,9 @@ put_all() {
 	put 0644 "$share/grafana" packaging/grafana/*.json
 	put 0644 "$share/logrotate" packaging/logrotate/understudy
 	put 0644 "$share/prometheus" packaging/prometheus/understudy.rules.yml
-	[ ! -d packaging/schema ] || put 0644 "$share/schema" packaging/schema/*.json
+	put 0644 "$share/schema" packaging/schema/*.json
 
-	put 0644 "$doc" README.md CHANGELOG.md LICENSE
+	put 0644 "$doc" README.md CHANGELOG.md LICENSE SECURITY.md
 	cp -R docs "$root$doc/"
 	find "$root$doc/docs" -type f -exec chmod 0644 {} + -o -type d -exec chmod 0755 {} +
 	ln -sfn ../../understudy "$root$doc/examples"
