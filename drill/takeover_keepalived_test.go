@@ -4,6 +4,7 @@ package drill
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,8 +94,10 @@ func flaps(t *testing.T, d *takeover) {
 	}
 }
 
-// whilePromoting has the standby promote itself, slowly, and ends its
-// keepalived in the middle: the other node takes over again.
+// whilePromoting has the standby promote itself, slowly, and ends its keepalived in
+// the middle. The other node takes over again, unless it has heard by then that its
+// data is not the newest any more: in that case it stays out, whatever else is
+// down, and the newest data is served as soon as keepalived is back where it is.
 func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node)) {
 	d.slowStarts(t, "3s")
 	from, to := d.active, d.standby
@@ -114,8 +117,25 @@ func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node)) {
 	ended := time.Now()
 	end(to)
 	d.active, d.standby = to, from
-	d.moved(t, ended, 0)
-	d.idle(t, d.standby)
+	staysOut := false
+	d.await(t, func() string {
+		staysOut = slices.ContainsFunc(d.state(t, from).Eligibility.Reasons, func(r state.Ineligible) bool { return r.Kind == state.IneligibleReplica })
+		if staysOut {
+			return ""
+		}
+		_, missing := d.Line.Moments(ended, from.Name())
+		return missing
+	})
+	if !staysOut {
+		d.moved(t, ended, 0)
+		d.idle(t, to)
+		return
+	}
+	t.Logf("%s has heard that its data is old", from.Name())
+	d.idle(t, from)
+	d.idle(t, to)
+	d.must(t, lab.StartService(d.ctx, to, "keepalived"))
+	d.serves(t)
 }
 
 func stoppedWhilePromoting(t *testing.T, d *takeover) {
