@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/lease/leasetest"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 const (
@@ -53,6 +54,9 @@ func TestLease(t *testing.T) {
 	}{
 		{"the active node has the lease", hasLease},
 		{"switchover", leaseHandedOver},
+		{"the nodes don't see each other", nodesApart},
+		{"the active node loses etcd", losesEtcd},
+		{"etcd is down", etcdDown},
 	} {
 		ok := t.Run(s.name, func(t *testing.T) {
 			d.ctx, d.name, d.began = ctx, s.name, time.Now()
@@ -138,4 +142,96 @@ func (d *leased) unserved(from time.Time) time.Duration {
 		}
 	}
 	return longest
+}
+
+// nodesApart cuts the nodes off from each other alone: both see etcd. The standby
+// gets the floating address and nothing else; the active node goes on.
+func nodesApart(t *testing.T, d *leased) {
+	active, standby := d.active, d.B
+	if active == d.B {
+		standby = d.A
+	}
+	term := d.state(t, active).Role.Term
+	for _, n := range []lab.Node{active, standby} {
+		d.afterwards(t, n, `nft delete table ip apart 2>/dev/null || true`)
+	}
+	for _, n := range []lab.Node{active, standby} {
+		d.shell(t, n, `nft "table ip apart {
+			chain in { type filter hook input priority 0; ip saddr $1 drop; }
+			chain out { type filter hook output priority 0; ip daddr $1 drop; }
+		}"`, d.Other(n).Address())
+	}
+	d.awaitState(t, standby, "a promotion that is refused", func(s NodeState) bool {
+		return s.Role.Role == state.RoleFault && s.Current() && strings.Contains(s.Role.Reason, "the lease is held by "+active.Name())
+	})
+	d.neverWrote(t, standby)
+	for _, n := range []lab.Node{active, standby} {
+		d.shell(t, n, `nft delete table ip apart`)
+	}
+	d.standsBy(t, standby)
+	d.serves(t)
+	if s := d.state(t, active); s.Role.Term != term {
+		t.Errorf("%s is %s, under another term than %d", active.Name(), s, term)
+	}
+}
+
+// losesEtcd cuts the active node off from everything: it has stopped before the
+// lease can be another's, and the other one takes over when it is.
+func losesEtcd(t *testing.T, d *leased) {
+	from, to := d.active, d.Other(d.active)
+	cut := time.Now()
+	d.must(t, from.CutNetwork(d.ctx, lab.Both))
+	d.takesOver(t, to, cut)
+	stopped := d.stopped(t, from, cut)
+	t.Logf("%s had stopped %.2f s after it was cut off", from.Name(), stopped.Seconds())
+	if stopped > leaseTTL {
+		t.Errorf("%s could write %.2f s after it was cut off: the lease lasts %s", from.Name(), stopped.Seconds(), leaseTTL)
+	}
+	if reason := d.state(t, from).Role; !strings.Contains(reason.Transition.Reason+reason.Reason, "lease") && reason.Role != state.RoleFault {
+		t.Errorf("%s does not say why: %+v", from.Name(), reason)
+	}
+	d.must(t, from.RestoreNetwork(d.ctx))
+	d.idle(t, from)
+	d.shell(t, from, `zfs-replicate rejoin --yes >&2`)
+	d.sends(t)
+	d.standsBy(t, from)
+}
+
+// stopped is how long after a moment a node was seen to be a writer last.
+func (d *leased) stopped(t *testing.T, n lab.Node, from time.Time) time.Duration {
+	t.Helper()
+	last := from
+	for _, s := range d.Line.Since(from).Of(n.Name()) {
+		if s.Writer() {
+			last = s.Received
+		}
+	}
+	return last.Sub(from)
+}
+
+// etcdDown ends etcd itself: nobody is active until it is back, and then one is
+// again without anybody's doing.
+func etcdDown(t *testing.T, d *leased) {
+	active, ended := d.active, time.Now()
+	d.must(t, d.etcd.Process.Kill())
+	d.idle(t, active)
+	if stopped := d.stopped(t, active, ended); stopped > leaseTTL {
+		t.Errorf("%s could write %.2f s after etcd had ended: the lease lasts %s", active.Name(), stopped.Seconds(), leaseTTL)
+	}
+	for _, n := range d.Lab.Nodes {
+		if s := d.state(t, n); s.Role.Role == state.RoleActive && s.Current() {
+			t.Errorf("%s is %s without etcd", n.Name(), s)
+		}
+	}
+	d.must(t, d.startEtcd(t))
+	d.await(t, func() string {
+		for _, n := range d.Lab.Nodes {
+			if s := d.state(t, n); s.Role.Role == state.RoleActive && s.Current() {
+				d.active = n
+				return ""
+			}
+		}
+		return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
+	})
+	d.serves(t)
 }
