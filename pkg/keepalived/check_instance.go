@@ -13,6 +13,7 @@ import (
 func (c *comparison) instance(s statement) {
 	c.state(s)
 	c.values(s)
+	c.refresh(s)
 	c.address(s)
 	c.peers(s)
 	c.authentication(s)
@@ -89,6 +90,29 @@ func (c *comparison) values(s statement) {
 		c.add(where, fmt.Sprintf("the VRRP version is %s, not %d", version, c.want.version), "nodes with different versions don't hear each other, so both take the address", fmt.Sprintf("set version %d, on all nodes", c.want.version))
 	}
 }
+
+// refresh looks whether the address is announced again and again.
+func (c *comparison) refresh(s statement) {
+	lines := named(s.block, "garp_master_refresh")
+	for _, g := range named(c.tree, "global_defs") {
+		if len(lines) == 0 {
+			lines = named(g.block, "vrrp_garp_master_refresh")
+		}
+	}
+	have, where := "", s.at()
+	if len(lines) > 0 {
+		last := lines[len(lines)-1]
+		have, where = last.arg(1), last.at()
+	}
+	if n, err := strconv.Atoi(have); err != nil || n < 1 || n > garpLongest {
+		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the address, clients may go on talking to the one that gave it up",
+			fmt.Sprintf("set garp_master_refresh %d", garpRefresh))
+	}
+}
+
+// garpLongest is how long it may take, in seconds, until the network knows again
+// where the address is.
+const garpLongest = 60
 
 func orNone(text string) string {
 	if text == "" {

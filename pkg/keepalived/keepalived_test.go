@@ -129,6 +129,8 @@ func TestCompare(t *testing.T) {
 		"priority":              {"priority 100", "priority 90", "priority is 90, not 100"},
 		"no priority":           {"    priority 100\n", "    priority 120\n", "priority is 120"},
 		"advert":                {"advert_int 1", "advert_int 2", "advert_int is 2, not 1"},
+		"no announcements":      {"    garp_master_refresh 5\n", "", "garp_master_refresh is missing"},
+		"rare announcements":    {"garp_master_refresh 5", "garp_master_refresh 600", "garp_master_refresh is 600"},
 		"interface":             {"interface enp2s0", "interface eth7", "interface is eth7"},
 		"address":               {"192.168.86.100/24", "192.168.86.101/24", "virtual_ipaddress has 192.168.86.101/24"},
 		"prefix length":         {"192.168.86.100/24", "192.168.86.100", "192.168.86.100/32"},

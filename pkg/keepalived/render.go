@@ -94,6 +94,9 @@ func Render(cfg *config.Config, node config.Node, password string) (string, erro
 	line("    virtual_router_id %d", w.routerID)
 	line("    priority %d", node.Priority)
 	line("    advert_int %s", w.advert)
+	line("    # Where both nodes had the address, because they could not hear each other, the")
+	line("    # network may go on sending to the one that has given it up: it is told again.")
+	line("    garp_master_refresh %d", garpRefresh)
 	if w.source.IsValid() {
 		line("    unicast_src_ip %s", w.source)
 		line("    unicast_peer {")
@@ -123,6 +126,11 @@ func Render(cfg *config.Config, node config.Node, password string) (string, erro
 	line("}")
 	return b.String(), nil
 }
+
+// garpRefresh is how often the node with the address says so to the network, in
+// seconds. keepalived by itself says it when it takes the address and when a node
+// of lower priority wants it, but not when that one gives way first.
+const garpRefresh = 5
 
 // hook is one line that makes keepalived run a program at a change.
 type hook struct{ keyword, command string }
