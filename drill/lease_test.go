@@ -58,18 +58,7 @@ func TestLease(t *testing.T) {
 		{"the active node loses etcd", losesEtcd},
 		{"etcd is down", etcdDown},
 	} {
-		ok := t.Run(s.name, func(t *testing.T) {
-			d.ctx, d.name, d.began = ctx, s.name, time.Now()
-			defer func() {
-				if t.Failed() {
-					d.explainAll(t)
-				}
-			}()
-			s.do(t, d)
-			d.onlyOneWrites(t)
-			t.Logf("%.1f s", time.Since(d.began).Seconds())
-		})
-		if !ok {
+		if !d.part(t, ctx, s.name, func(t *testing.T) { s.do(t, d) }) {
 			return
 		}
 	}

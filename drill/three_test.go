@@ -36,18 +36,7 @@ func TestThreeNodes(t *testing.T) {
 		{"planned stop", plannedStopOfThree},
 		{"the fresher one is held, and rejoins", fresherHeld},
 	} {
-		ok := t.Run(s.name, func(t *testing.T) {
-			d.ctx, d.name, d.began = ctx, s.name, time.Now()
-			defer func() {
-				if t.Failed() {
-					d.explainAll(t)
-				}
-			}()
-			s.do(t, d)
-			d.onlyOneWrites(t)
-			t.Logf("%.1f s", time.Since(d.began).Seconds())
-		})
-		if !ok {
+		if !d.part(t, ctx, s.name, func(t *testing.T) { s.do(t, d) }) {
 			return // each goes on from where the one before has come to
 		}
 	}
@@ -85,6 +74,21 @@ func newSite(t *testing.T, ctx context.Context, o SiteOptions) *takeover {
 	d.serves(t)
 	done = true
 	return d
+}
+
+// part goes through one scenario and judges it; false when it has failed.
+func (d three) part(t *testing.T, ctx context.Context, name string, do func(*testing.T)) bool {
+	return t.Run(name, func(t *testing.T) {
+		d.ctx, d.name, d.began = ctx, name, time.Now()
+		defer func() {
+			if t.Failed() {
+				d.explainAll(t)
+			}
+		}()
+		do(t)
+		d.onlyOneWrites(t)
+		t.Logf("%.1f s", time.Since(d.began).Seconds())
+	})
 }
 
 // explainAll is explain with what the nodes say of each other.

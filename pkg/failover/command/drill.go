@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -34,16 +35,7 @@ the drill stops where the services run and says which node that is.`,
 			}
 			plan, err := n.PlanDrill(c.Context(), to)
 			if err != nil || dryRun {
-				if out.JSON() {
-					if printErr := cli.Printed(report.JSON(p.Stdout, plan)); printErr != nil {
-						return printErr
-					}
-					return err
-				}
-				if printErr := cli.Printed(writeSwitched(p.Stdout, plan, dryRun)); printErr != nil {
-					return printErr
-				}
-				return err
+				return cmp.Or(printSwitched(p, out, plan, dryRun), err)
 			}
 			if !yes {
 				past, err := n.Drills()

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -41,16 +42,7 @@ fails before that starts everything here again.`,
 				return cli.Printed(report.JSON(p.Stdout, moved))
 			}
 			result, err := n.Switchover(c.Context(), to, dryRun)
-			if out.JSON() {
-				if printErr := cli.Printed(report.JSON(p.Stdout, result)); printErr != nil {
-					return printErr
-				}
-				return err
-			}
-			if printErr := cli.Printed(writeSwitched(p.Stdout, result, dryRun)); printErr != nil {
-				return printErr
-			}
-			return err
+			return cmp.Or(printSwitched(p, out, result, dryRun), err)
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the first standby that may hold the address)")
@@ -96,6 +88,15 @@ what it would have done anyway. On a node that is not active nothing is done.`,
 	}
 	c.Flags().DurationVar(&timeout, "timeout", timeout, "how long it may take")
 	return c
+}
+
+// printSwitched prints a move, or what was looked at before one, in the form asked
+// for.
+func printSwitched(p *cli.Process, out cli.Output, s failover.Switched, dryRun bool) error {
+	if out.JSON() {
+		return cli.Printed(report.JSON(p.Stdout, s))
+	}
+	return cli.Printed(writeSwitched(p.Stdout, s, dryRun))
 }
 
 // writeSwitched says what was looked at and what came of it.
