@@ -83,6 +83,12 @@ func cameToNothing(role state.RoleFile, boot string) bool {
 		(role.Role == state.RolePromoting || role.Role == state.RoleDemoting)
 }
 
+// failedToBecomeActive says whether a promotion was refused, or has failed, last.
+func failedToBecomeActive(role state.RoleFile) bool {
+	t := role.Transition
+	return t != nil && t.To == state.RoleActive && t.Outcome == state.OutcomeFailed
+}
+
 // unmark leaves no history behind of a promotion that came to nothing. That it
 // fails leaves a history to be kept, which is no harm.
 func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {

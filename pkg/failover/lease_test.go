@@ -129,6 +129,12 @@ func TestPartitionWithALease(t *testing.T) {
 	if !strings.Contains(role.Reason, "the lease is held by a under term") {
 		t.Errorf("refused for: %s", role.Reason)
 	}
+	// keepalived follows the eligibility, and says no more than that.
+	b.asks(t, state.WishFault)
+	b.becomes(t, state.RoleFault)
+	if now := b.is(t, state.RoleFault); now.Reason != role.Reason {
+		t.Errorf("the reason has become: %s", now.Reason)
+	}
 	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
 		t.Fatal(err)
 	}

@@ -104,8 +104,9 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 		Config: cfg, Self: self, State: dir, Boot: boot, Runner: runner, Log: log, Now: now,
 		Data:     data.New(cfg, zfs.New(runner, cfg.Replication.Timeouts.ZFS), log),
 		Services: projects{compose.New(cfg.Services, docker.New(cfg.Services.Socket), runner, log), cfg.Services},
-		Peers:    newSSHPeers(cfg, runner), Lease: newLease(cfg),
+		Lease:    newLease(cfg),
 	}
+	n.Peers = newSSHPeers(n)
 	if n.Address, err = newAddress(cfg, runner); err != nil {
 		return nil, err
 	}

@@ -108,6 +108,37 @@ func (n *Node) receivedTerm() uint64 {
 	return received.Term
 }
 
+// newestTerm is the newest term that this node has heard of; zero when it has heard
+// of none, or that can't be read.
+func (n *Node) newestTerm() uint64 {
+	role, err := n.State.Role()
+	if err != nil {
+		return 0
+	}
+	return max(role.NewestTerm, role.Term, n.receivedTerm())
+}
+
+// heardName is the name of what a node leaves that has asked this one and knows of
+// a newer term. It lies where nothing waits for a disk.
+const heardName = "heard"
+
+// Heard notes that another node says that it knows of a newer term than this one.
+// Nothing but asking that node sooner comes of it: what it says of itself when it
+// is asked counts, and not what anybody says who can log in here.
+func (n *Node) Heard(newest uint64) error {
+	if newest <= n.newestTerm() {
+		return nil
+	}
+	dir, err := state.Open(n.Config.RunDir)
+	if err != nil {
+		return err
+	}
+	return dir.Write(heardName, struct {
+		Term uint64    `json:"term"`
+		Time time.Time `json:"time"`
+	}{newest, n.Now().UTC()})
+}
+
 // UnreachableError is a node that does not answer at all.
 type UnreachableError struct {
 	Node, Address string
@@ -136,13 +167,15 @@ const tryPortAfter, patience, answersFor = 500 * time.Millisecond, time.Second, 
 type sshPeers struct {
 	cfg    *config.Config
 	runner *run.Runner
+	// newest is the newest term that this node has heard of.
+	newest func() uint64
 
 	mu       sync.Mutex
 	answered map[string]time.Time // when a node has answered last
 }
 
-func newSSHPeers(cfg *config.Config, runner *run.Runner) *sshPeers {
-	return &sshPeers{cfg: cfg, runner: runner, answered: map[string]time.Time{}}
+func newSSHPeers(n *Node) *sshPeers {
+	return &sshPeers{cfg: n.Config, runner: n.Runner, newest: n.newestTerm, answered: map[string]time.Time{}}
 }
 
 // lately says whether a node has answered a moment ago.
@@ -174,7 +207,11 @@ const sshFailed = 255
 // Ask asks failover-notify on the other node.
 func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
 	var answer PeerState
-	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, "peer", "-o", "json")
+	args := []string{"peer", "-o", "json"}
+	if newest := p.newest(); newest > 0 {
+		args = append(args, "--newest-term", strconv.FormatUint(newest, 10))
+	}
+	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, args...)
 	return answer, err
 }
 
@@ -189,7 +226,7 @@ func (p *sshPeers) Status(ctx context.Context, peer config.Node) (Status, error)
 // AskFor runs failover-notify with args on another node, within timeout, and
 // decodes what it prints there as JSON.
 func (n *Node) AskFor(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
-	return newSSHPeers(n.Config, n.Runner).ask(ctx, peer, timeout, answer, args...)
+	return newSSHPeers(n).ask(ctx, peer, timeout, answer, args...)
 }
 
 // ask runs failover-notify on the other node and decodes what it prints.

@@ -39,7 +39,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 	}
 	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
 	f.Config.Failover.PeerTimeout *= 10
-	peers, peer := newSSHPeers(f.Config, f.Runner), f.Config.Nodes[1]
+	peers, peer := newSSHPeers(f.Node), f.Config.Nodes[1]
 	peer.Address = "127.0.0.1"
 
 	answers(`echo '{"node": "b", "role": "demoting"}'`)

@@ -56,7 +56,7 @@ func withPeer(t *testing.T, script string) *fake {
 	f.Config.Nodes[1].Address = "127.0.0.1"
 	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
 	f.Config.Failover.RemoteCommand = "failover-notify"
-	f.Peers = newSSHPeers(f.Config, f.Runner)
+	f.Peers = newSSHPeers(f.Node)
 	return f
 }
 

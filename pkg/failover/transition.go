@@ -57,12 +57,17 @@ func (n *Node) begin(role state.RoleFile, via, to state.Role, intent state.Inten
 	if role.Boot != n.Boot {
 		from = state.RoleUnknown
 	}
-	role.Role, role.Boot, role.Since, role.Reason = via, n.Boot, now, reasonOf(intent)
-	role.Transition = &state.Transition{From: from, To: to, Reason: role.Reason, Intent: intent.Seq, Started: now, Updated: now}
+	reason := reasonOf(intent)
+	if from != to || !failedToBecomeActive(role) {
+		// Else keepalived follows the eligibility: why that was lost says more.
+		role.Reason = reason
+	}
+	role.Role, role.Boot, role.Since = via, n.Boot, now
+	role.Transition = &state.Transition{From: from, To: to, Reason: reason, Intent: intent.Seq, Started: now, Updated: now}
 	if err := n.State.SetRole(role); err != nil {
 		return nil, err
 	}
-	n.Log.Info().Str("from", from.String()).Str("to", to.String()).Str("reason", role.Reason).Msg(string(via))
+	n.Log.Info().Str("from", from.String()).Str("to", to.String()).Str("reason", reason).Msg(string(via))
 	t := &transition{node: n, now: n.Now, role: role, stop: make(chan struct{})}
 	t.done.Go(t.flush)
 	return t, nil

@@ -82,14 +82,20 @@ func (n *Node) lockWatch(ctx context.Context) (*state.Lock, error) {
 	return n.State.WaitLock(ctx, WatchLock)
 }
 
-// intents tells when an intent is recorded.
+// intents tells when an intent is recorded, and what else a chore may be due for.
 func (n *Node) intents() (*fsnotify.Watcher, error) {
+	passing, err := state.Open(n.Config.RunDir)
+	if err != nil {
+		return nil, err
+	}
 	changes, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", n.State.Path(), err)
 	}
-	if err := changes.Add(n.State.Path()); err != nil {
-		return nil, errors.Join(fmt.Errorf("watch %s: %w", n.State.Path(), err), changes.Close())
+	for _, path := range []string{n.State.Path(), passing.Path()} {
+		if err := changes.Add(path); err != nil {
+			return nil, errors.Join(fmt.Errorf("watch %s: %w", path, err), changes.Close())
+		}
 	}
 	return changes, nil
 }
@@ -123,7 +129,7 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 			case state.IntentFile:
 				news = true // keepalived repeats itself when it hears another master
 				return
-			case receivedFile:
+			case receivedFile, heardName + ".json":
 				news = true
 			}
 		case err := <-changes.Errors:

@@ -122,6 +122,29 @@ func TestTheNodeThatGoesOnTakesANewerTerm(t *testing.T) {
 	}
 }
 
+// Nothing tells an active node that another one was active meanwhile, but that one
+// when it asks: it is asked at once, and not only within a minute.
+func TestTheActiveNodeHearsOfANewerTerm(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.watches(t)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleActive)
+	term := f.is(t, state.RoleActive).Term
+	time.Sleep(lookEach + askAtOnce) // it has asked for having become active
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Term: term + 1, ActiveTerm: term + 1, NewestTerm: term + 1})
+	began := time.Now()
+	for _, newest := range []uint64{0, term, term + 1} {
+		if err := f.Heard(newest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.awaits(t, "a newer term", func() bool { return f.is(t, state.RoleActive).Term == term+2 })
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("after %s", took)
+	}
+}
+
 // Right after a partition both are active. keepalived ends that within a second:
 // the node that keeps the address must not give way meanwhile as well.
 func TestTwoActiveNodesAreLeftToKeepalivedFirst(t *testing.T) {

@@ -28,15 +28,20 @@ var allowed = []string{
 	"image-sync manifest -o json",
 }
 
-// Of these a part may differ: the images' ids, and the name of the node that
-// asks, at the end of its drill, for what it has handed over.
+// Of these a part may differ: the images' ids, the name of the node that asks, at
+// the end of its drill, for what it has handed over, and the newest term that the
+// node that asks has heard of.
 const (
 	export = "image-sync export"
 	giving = "failover-notify switchover --return"
+	asking = "failover-notify peer -o json --newest-term"
 )
 
 // imageID is an image's id, never its name.
 var imageID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// term is a term, of at most 64 bits.
+var term = regexp.MustCompile(`^[0-9]{1,20}$`)
 
 // nodeName is the name of a node, never a flag.
 var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -78,7 +83,8 @@ func newGate(p *cli.Process) *cobra.Command {
 		Use:   "gate",
 		Short: "Let another node's key run what it needs, and nothing else",
 		Long: `Run what another node asks for over ssh, if it is one of these, word for word; an
-ID is an image's, sha256: and 64 digits and letters, and NODE a node's name:
+ID is an image's, sha256: and 64 digits and letters, NODE a node's name, and TERM
+a number:
 
   ` + strings.Join(choices(), "\n  ") + `
 
@@ -126,7 +132,7 @@ func admit(asked string) ([]string, error) {
 	}
 	words := slices.Clone(argv)
 	words[0] = filepath.Base(words[0])
-	if !slices.Contains(allowed, strings.Join(words, " ")) && !exports(words) && !returns(words) {
+	if !slices.Contains(allowed, strings.Join(words, " ")) && !exports(words) && !returns(words) && !asks(words) {
 		return nil, &gateError{asked}
 	}
 	return argv, nil
@@ -149,9 +155,15 @@ func returns(words []string) bool {
 	return rest == "-o json" || rest == "-o json --dry-run"
 }
 
+// asks says whether words ask this node what it is.
+func asks(words []string) bool {
+	last := len(words) - 1
+	return strings.Join(words[:last], " ") == asking && term.MatchString(words[last])
+}
+
 // choices are what this key is for, in words.
 func choices() []string {
-	return append(slices.Clone(allowed), export+" ID...", giving+" NODE -o json [--dry-run]")
+	return append(slices.Clone(allowed), export+" ID...", giving+" NODE -o json [--dry-run]", asking+" TERM")
 }
 
 // locate finds one of our programs: in the folder of this one, or where programs

@@ -14,6 +14,7 @@ import (
 // newPeer returns the command "peer".
 func newPeer(p *cli.Process) *cobra.Command {
 	var out cli.Output
+	var newest uint64
 	c := &cobra.Command{
 		Use:   "peer",
 		Short: "Say what this node is, for the other nodes",
@@ -29,12 +30,16 @@ role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 			if err != nil {
 				return err
 			}
+			if err := node.Heard(newest); err != nil {
+				p.Log.Debug().Err(err).Msg("the other node's term is heard of when it is asked")
+			}
 			if out.JSON() {
 				return cli.Printed(report.JSON(p.Stdout, state))
 			}
 			return cli.Printed(sayPeer(p.Stdout, state))
 		},
 	}
+	c.Flags().Uint64Var(&newest, "newest-term", 0, "the newest `term` that the asking node has heard of: of a newer one than here, it is asked")
 	out.AddTo(c)
 	return c
 }
