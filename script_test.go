@@ -35,10 +35,7 @@ func programs() map[string]func() {
 		"hold-port":        holdPort,
 		"failover-notify":  func() { cli.Main(failover.New) },
 		"image-sync":       func() { cli.Main(images.New) },
-		"track-traefik": func() {
-			probe.Guard(os.Args[1:], os.Stderr, os.Exit)
-			cli.Main(probe.New)
-		},
+		"track-traefik":    probe.Main,
 		"lag-check": func() {
 			lag.Guard(os.Args[1:], os.Stdout, os.Exit)
 			cli.Main(lag.New)

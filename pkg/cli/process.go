@@ -56,8 +56,14 @@ type Process struct {
 // return errors instead of printing them.
 type NewCommand func(*Process) *cobra.Command
 
-// Main runs a program as this process and exits with its code.
+// Main runs a program as this process and exits with its code. The first SIGINT
+// or SIGTERM cancels the context of its command.
 func Main(newCommand NewCommand) {
+	MainIn(withSignals(context.Background()), newCommand)
+}
+
+// MainIn is Main in a given context, for a program that sees to signals itself.
+func MainIn(ctx context.Context, newCommand NewCommand) {
 	p := &Process{
 		Name:           filepath.Base(os.Args[0]),
 		Stdin:          os.Stdin,
@@ -74,10 +80,7 @@ func Main(newCommand NewCommand) {
 		fmt.Fprintf(os.Stderr, "%s: error: %v\n", p.Name, err)
 		os.Exit(Failed)
 	}
-	ctx, stop := withSignals(context.Background())
-	code := Run(ctx, os.Args[1:], p, newCommand)
-	stop()
-	os.Exit(code)
+	os.Exit(Run(ctx, os.Args[1:], p, newCommand))
 }
 
 // completeHome sets HOME to what the user database says: systemd gives root's
@@ -133,25 +136,17 @@ func (e signalError) Error() string {
 // second one finds the default action restored and ends the process at once.
 // A pipe without a reader becomes a write error instead of the end: a log
 // that nobody reads any more must not keep work from ending in order.
-func withSignals(parent context.Context) (ctx context.Context, stop func()) {
+func withSignals(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	pipes := make(chan os.Signal, 1)
 	// Notify and not Ignore: an ignored signal would be inherited by every
 	// program that is started.
-	signal.Notify(pipes, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
-		select {
-		case s := <-signals:
-			cancel(signalError{signal: s.(syscall.Signal)})
-			signal.Reset(syscall.SIGINT, syscall.SIGTERM)
-		case <-ctx.Done():
-		}
+		s := <-signals
+		cancel(signalError{signal: s.(syscall.Signal)})
+		signal.Reset(syscall.SIGINT, syscall.SIGTERM)
 	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		signal.Stop(pipes)
-		cancel(nil)
-	}
+	return ctx
 }

@@ -52,7 +52,7 @@ healthy, and a witness answers where one is configured.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			// The end on a signal is Guard's, with the right code.
+			// The end on a signal is guard's, with the right code.
 			return run(context.WithoutCancel(c.Context()), p, o)
 		},
 	}
