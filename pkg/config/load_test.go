@@ -169,7 +169,7 @@ func TestWhichFile(t *testing.T) {
 	}
 	_, err = config.Load(config.LoadOptions{File: "/does/not/exist", Env: env(map[string]string{"UNDERSTUDY_CONFIG": file})})
 	fault, ok := errors.AsType[*config.FileError](err)
-	if !ok || fault.ExitCode() != 78 || fault.Hint() == "" || !errors.Is(err, os.ErrNotExist) {
+	if !ok || fault.ExitCode() != 78 || !strings.Contains(fault.Hint(), "failover-notify setup") || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
 }
