@@ -151,15 +151,32 @@ func standbyText(b *strings.Builder, r *lag.Report, s lag.Standby) error {
 			return err
 		}
 	}
+	reasonsText(b, s)
+	return nil
+}
+
+// reasonsText says why datasets are not as they should be, and once below those
+// that it is about what to do.
+func reasonsText(b *strings.Builder, s lag.Standby) {
+	var hints []string
+	reasons := map[string][]string{} // by hint
 	for _, d := range s.Datasets {
-		if d.Reason != "" && d.Level != lag.OK {
-			fmt.Fprintf(b, "%s: %s\n", d.Dataset, d.Reason)
-			if d.Hint != "" {
-				fmt.Fprintf(b, "  hint: %s\n", d.Hint)
-			}
+		if d.Reason == "" || d.Level == lag.OK {
+			continue
+		}
+		if reasons[d.Hint] == nil {
+			hints = append(hints, d.Hint)
+		}
+		reasons[d.Hint] = append(reasons[d.Hint], d.Dataset+": "+d.Reason)
+	}
+	for _, hint := range hints {
+		for _, reason := range reasons[hint] {
+			fmt.Fprintln(b, reason)
+		}
+		if hint != "" {
+			fmt.Fprintf(b, "  hint: %s\n", hint)
 		}
 	}
-	return nil
 }
 
 func datasetRow(now time.Time, d lag.Dataset) []string {
