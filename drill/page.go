@@ -85,7 +85,6 @@ type tick struct{ X, Text, Anchor, Class string }
 func newPage(results []Result, version string) page {
 	p := page{Version: version, Results: results, AllPassed: true, Kept: "D" + strings.ReplaceAll(keptMeans[1:], "\n", " ") + "."}
 	var address, projects []float64
-	nodes := nodesOf(results)
 	for i, r := range results {
 		if r.Verdict == Passed {
 			p.Passed++
@@ -96,15 +95,15 @@ func newPage(results []Result, version string) page {
 		if r.Address > 0 {
 			address, projects = append(address, r.Address), append(projects, r.Projects)
 		}
-		one := newRow(r, fmt.Sprintf("s%d", i+1), nodes)
+		one := newRow(r, fmt.Sprintf("s%d", i+1))
 		p.place(one)
 		if len(one.Strips) > 0 {
 			p.Timelines = append(p.Timelines, one)
 		}
 	}
 	p.Address, p.Projects = middle(address), middle(projects)
-	for i, name := range nodes {
-		p.Legend = append(p.Legend, legend{classOf(i), "node " + name})
+	for i, names := range places(results) {
+		p.Legend = append(p.Legend, legend{classOf(i), "node " + strings.Join(names, " or ")})
 	}
 	p.Legend = append(p.Legend, legend{"either", "answers, whichever node it is"}, legend{"fails", "does not answer"}, legend{"silent", "node off or cut off"})
 	return p
@@ -122,7 +121,7 @@ func (p *page) place(one row) {
 		p.Groups = append(p.Groups, group{Title: title, About: groupAbout(one.Group)})
 	}
 	g := &p.Groups[i]
-	g.Rows, g.Moves = append(g.Rows, one), g.Moves || one.Writes > 0
+	g.Rows, g.Moves = append(g.Rows, one), g.Moves || one.measured()
 	if g.from.IsZero() || one.Began.Before(g.from) {
 		g.from = one.Began
 	}
@@ -139,24 +138,38 @@ func kindWords(kind string) string {
 	return "namespaces with simulated ZFS"
 }
 
-// nodesOf are the names of the nodes that were watched, the first and the second.
-func nodesOf(results []Result) []string {
+// nodesOf are the names of the nodes that were watched, in their order.
+func nodesOf(r Result) []string {
 	var names []string
-	for _, r := range results {
-		for _, lane := range r.Lanes {
-			if lane.Node != "" && !slices.Contains(names, lane.Node) {
-				names = append(names, lane.Node)
-			}
+	for _, lane := range r.Lanes {
+		if lane.Node != "" && !slices.Contains(names, lane.Node) {
+			names = append(names, lane.Node)
 		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// classOf is how the bars of a node look. A third one looks like what is not
-// known to be either's.
+// places are the names that the first node has in any of the results, those of
+// the second, and so on.
+func places(results []Result) [][]string {
+	var all [][]string
+	for _, r := range results {
+		for i, name := range nodesOf(r) {
+			if i == len(all) {
+				all = append(all, nil)
+			}
+			if !slices.Contains(all[i], name) {
+				all[i] = append(all[i], name)
+			}
+		}
+	}
+	return all
+}
+
+// classOf is how the bars of a node look.
 func classOf(node int) string {
-	if classes := []string{"first", "second"}; node >= 0 && node < len(classes) {
+	if classes := []string{"first", "second", "third"}; node >= 0 && node < len(classes) {
 		return classes[node]
 	}
 	return "either"
@@ -172,7 +185,8 @@ func middle(list []float64) string {
 	return fmt.Sprintf("%.1f / %.1f s", list[len(list)/2], list[len(list)-1])
 }
 
-func newRow(r Result, id string, nodes []string) row {
+func newRow(r Result, id string) row {
+	nodes := nodesOf(r)
 	one := row{Result: r, ID: id, About: about(r.Scenario), Class: "failed", Cells: r.cells()}
 	if r.Verdict == Passed {
 		one.Class = "passed"

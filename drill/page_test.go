@@ -122,6 +122,34 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
+// Each node of three has a colour, and so has each of two that have other names;
+// what was measured is shown also where no writes were looked for.
+func TestNodesHaveTheirColours(t *testing.T) {
+	result := func(nodes ...string) Result {
+		r := Result{Group: "Setup", Scenario: strings.Join(nodes, ""), Began: epoch, Verdict: Passed, Address: 1.5, Traefik: 2, Projects: 2}
+		for _, n := range nodes {
+			r.Lanes = append(r.Lanes, Lane{Node: n, What: "address", Bars: []Bar{{From: -1, To: 5, Node: n, Kind: "on"}}})
+		}
+		return r
+	}
+	p := newPage([]Result{result("a", "b", "c"), result("primary", "secondary")}, "")
+	for i, want := range []legend{{"first", "node a or primary"}, {"second", "node b or secondary"}, {"third", "node c"}} {
+		if p.Legend[i] != want {
+			t.Errorf("the legend says %v, want %v", p.Legend[i], want)
+		}
+	}
+	if class := p.Timelines[1].Strips[1].Rects[0].Class; class != "second" {
+		t.Errorf("secondary is shown as %s", class)
+	}
+	if !p.Groups[0].Moves {
+		t.Error("a takeover without writes is shown without its times")
+	}
+	var text strings.Builder
+	if err := PrintResults(&text, p.Results); err != nil || !strings.Contains(text.String(), "1.5 s") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+}
+
 // walkPage parses a page strictly: each element that is opened is closed, in
 // order, and nothing is fetched. It returns the text, the ids and the links.
 func walkPage(t *testing.T, data []byte) (text string, ids map[string]bool, links []string) {

@@ -33,8 +33,8 @@ type Result struct {
 	Traefik   float64 `json:"traefik_seconds,omitempty"`
 	Projects  float64 `json:"projects_seconds,omitempty"`
 
-	// Writes are the writes that were acknowledged meanwhile, 0 where nothing
-	// wrote. Lost are those of them, or of earlier ones, that are missing where they
+	// Writes are the writes that were acknowledged meanwhile and looked for
+	// afterwards, 0 where nothing wrote. Lost are those of them, or of earlier ones, that are missing where they
 	// must be. Kept are those that came after the last replication: on the node that
 	// broke down alone, and found there afterwards.
 	Writes int `json:"writes,omitempty"`
@@ -63,6 +63,9 @@ func (r *Result) Measure(m Moments) {
 
 // hundredths rounds to what is observed.
 func hundredths(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
+
+// measured says whether there is more than a verdict.
+func (r *Result) measured() bool { return r.Address > 0 || r.loss() != "-" }
 
 // loss says in a few words what was lost.
 func (r *Result) loss() string {
@@ -98,7 +101,7 @@ func (r *Result) cells() []cell {
 // is nothing but verdicts.
 func PrintResults(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	measured := slices.ContainsFunc(results, func(r Result) bool { return r.loss() != "-" })
+	measured := slices.ContainsFunc(results, func(r Result) bool { return r.measured() })
 	line := func(name string, cells []string, verdict string) {
 		if !measured {
 			cells = nil
