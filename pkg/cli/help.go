@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // exitStatusKey is the annotation under which a command's exit codes stand.
@@ -45,14 +47,44 @@ func exitStatus(c *cobra.Command) string {
 // groupKey marks a command that only holds others.
 const groupKey = "understudy/group"
 
-// usageTemplate is cobra's, without the line "TOOL [flags]" for commands that
-// only hold others (prepareTree makes those runnable to catch mistakes), and
-// with flags that fit a terminal of 80 columns.
-func usageTemplate(c *cobra.Command) string {
-	return strings.NewReplacer(
-		"{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "`+groupKey+`"))}}`,
-		"Flags.FlagUsages ", "Flags.FlagUsagesWrapped 80 ",
-	).Replace(c.UsageTemplate())
+// usage prints how c is called, as cobra does, but without the line "TOOL [flags]"
+// for commands that only hold others (prepareTree makes those runnable to catch
+// mistakes), and with flags that fit a terminal of 80 columns.
+func usage(c *cobra.Command) error {
+	var b strings.Builder
+	b.WriteString("Usage:")
+	if c.Runnable() && c.Annotations[groupKey] == "" {
+		b.WriteString("\n  " + c.UseLine())
+	}
+	if c.HasAvailableSubCommands() {
+		b.WriteString("\n  " + c.CommandPath() + " [command]")
+	}
+	if c.HasExample() {
+		b.WriteString("\n\nExamples:\n" + c.Example)
+	}
+	if c.HasAvailableSubCommands() {
+		b.WriteString("\n\nAvailable Commands:")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() || sub.Name() == "help" {
+				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
+			}
+		}
+	}
+	if c.HasAvailableLocalFlags() {
+		b.WriteString("\n\nFlags:\n" + flagUsages(c.LocalFlags()))
+	}
+	if c.HasAvailableInheritedFlags() {
+		b.WriteString("\n\nGlobal Flags:\n" + flagUsages(c.InheritedFlags()))
+	}
+	if c.HasAvailableSubCommands() {
+		b.WriteString("\n\nUse \"" + c.CommandPath() + " [command] --help\" for more information about a command.")
+	}
+	_, err := fmt.Fprintln(c.OutOrStderr(), b.String())
+	return err
+}
+
+func flagUsages(flags *pflag.FlagSet) string {
+	return strings.TrimRightFunc(flags.FlagUsagesWrapped(80), unicode.IsSpace)
 }
 
 // help prints the help of c: what it does, its usage and flags, its exit

@@ -83,20 +83,26 @@ func (p *Process) prepare(root *cobra.Command, log *logFlags, ran *bool) {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.DisableAutoGenTag = true
-	root.Version = Version()
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.SetUsageTemplate(usageTemplate(root))
+	// No templates: what they need is a tenth of the start of every program.
+	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
 
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.ConfigFile, "config", "", "configuration `file` (default "+config.DefaultFile+"; $UNDERSTUDY_CONFIG)")
 	log.add(flags)
-	// Defined here, cobra does not claim -v for it.
-	root.Flags().Bool("version", false, "print the version and exit")
+	version := root.Flags().Bool("version", false, "print the version and exit")
 
 	p.addMan(root)
 	root.InitDefaultCompletionCmd()
 	p.prepareTree(root, log, ran)
+	run := root.RunE
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *version {
+			_, err := fmt.Fprintln(p.Stdout, c.Name(), Version())
+			return err
+		}
+		return run(c, args)
+	}
 }
 
 // prepareTree sets the commands up, from c down.
