@@ -70,9 +70,9 @@ drill: setup ## run the scenarios in the lab (LAB=ns or vm); report: dist/drill-
 
 # Not part of the drill on virtual machines: emulated nodes are so slow that
 # other work on the machine makes their services time out.
-takeover: setup ## run the takeovers alone (LAB=vm: real ZFS and Traefik, up to an hour)
+takeover: setup ## run takeovers and giving back alone (LAB=vm: real ZFS and Traefik, up to two hours)
 	install -d dist
-	$(reported) UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -v -timeout 90m -run TestTakeover ./drill $(report)
+	$(reported) UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -v -timeout 4h -run 'TestTakeover|TestGiveBack' ./drill $(report)
 
 bench: setup ## measure against syncoid in the lab and write docs/benchmarks.md
 	$(GO) run ./drill/bench
