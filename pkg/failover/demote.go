@@ -49,7 +49,9 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Int
 	if clean {
 		left = n.verifyStopped(ctx, t)
 	} else {
+		enough := n.sayStopping(ctx, t.current().Term)
 		left = n.giveAway(ctx, t)
+		enough()
 		if len(left) == 0 && ctx.Err() == nil && cameToNothing(role, n.Boot) {
 			n.unmark(ctx, t, role.Transition.Started)
 		}

@@ -246,7 +246,7 @@ type fakeServices struct {
 	order   []string // of starts
 	up      map[string]func(context.Context) error
 	stop    error
-	stopped func()
+	stopped func(context.Context)
 	known   []string
 }
 
@@ -297,9 +297,9 @@ func (s *fakeServices) Running(context.Context, []compose.Project) ([]docker.Con
 	return found, nil
 }
 
-func (s *fakeServices) Stop(context.Context, []compose.Project, time.Duration) error {
+func (s *fakeServices) Stop(ctx context.Context, _ []compose.Project, _ time.Duration) error {
 	if s.stopped != nil {
-		s.stopped()
+		s.stopped(ctx)
 	}
 	if s.stop != nil {
 		return s.stop

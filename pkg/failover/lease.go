@@ -66,8 +66,8 @@ func (n *Node) changeLease(ctx context.Context, id int64, l *state.Lease) error 
 }
 
 // takeLease waits until this node has the lease, for as long as one that is not
-// renewed lasts, or for a moment when etcd does not answer. It returns the revision that goes with it; 0 where no lease is
-// needed.
+// renewed lasts, or for a moment when etcd does not answer or the holder is seen to
+// stay. It returns the revision that goes with it; 0 where no lease is needed.
 func (n *Node) takeLease(ctx context.Context, t *transition) (revision uint64, err error) {
 	if n.Lease == nil {
 		return 0, nil
@@ -77,25 +77,29 @@ func (n *Node) takeLease(ctx context.Context, t *transition) (revision uint64, e
 		if !n.State.Held(WatchLock) {
 			return &RefusedError{state.IneligibleRefused, "the watcher does not run, and nobody else would renew the lease", "systemctl start understudy"}
 		}
-		l, err := n.awaitLease(ctx, patience)
+		l, err := n.awaitLease(ctx, t.current().Transition.Started, patience)
 		revision = l.Revision
 		return err
 	})
 	return revision, err
 }
 
-func (n *Node) awaitLease(ctx context.Context, patience time.Duration) (state.Lease, error) {
+// awaitLease is takeLease for a promotion that began then.
+func (n *Node) awaitLease(ctx context.Context, promoted time.Time, patience time.Duration) (state.Lease, error) {
 	began := n.Now()
 	var silent time.Time
+	var renewals lease.Renewals
 	for {
 		l, err := n.tryLease(ctx)
 		if err == nil || ctx.Err() != nil {
 			return l, err
 		}
 		// Where etcd does not answer this node, it may answer another one.
-		_, held := errors.AsType[*lease.HeldError](err)
+		other, held := errors.AsType[*lease.HeldError](err)
 		unheard := since(&silent, !held, n.Now(), 3*n.Config.Witness.Etcd.Timeout)
-		if unheard || n.Now().Sub(began) > patience {
+		// Meanwhile the address is here, where nothing answers.
+		stays := held && stays(other.Holder) && renewals.Seen(other.Holder) && n.Now().Sub(promoted) > conflictAfter
+		if stays || unheard || n.Now().Sub(began) > patience {
 			refused := &RefusedError{state.IneligibleRefused, err.Error(), "it may take over once it can have the lease; failover-notify status shows who has it"}
 			if hinted, ok := errors.AsType[interface {
 				error
@@ -110,6 +114,10 @@ func (n *Node) awaitLease(ctx context.Context, patience time.Duration) (state.Le
 		}
 	}
 }
+
+// stays says that a node which renews the lease goes on to have it. One that is
+// becoming active may come to nothing yet.
+func stays(h lease.Holder) bool { return h.Term > 0 && !h.Stopping }
 
 // tryLease renews the lease that a promotion before this one has left, or takes
 // one.
@@ -144,6 +152,25 @@ func (n *Node) signLease(ctx context.Context, term uint64) {
 	if err := n.Lease.Sign(ctx, l, n.asHolder(term)); err != nil {
 		n.Log.Warn().Err(err).Msg("the term is not recorded in etcd")
 	}
+}
+
+// sayStopping says in etcd that this node is about to give the lease back, so
+// that another one waits for it. Nothing here waits for etcd; what has not been said
+// when the function that it returns is called, is not said any more.
+func (n *Node) sayStopping(ctx context.Context, term uint64) (enough func()) {
+	l, found, err := n.lease()
+	if n.Lease == nil || err != nil || !found || l.Lost != "" {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	as := n.asHolder(term)
+	as.Stopping = true
+	go func() {
+		if err := n.Lease.Sign(ctx, l, as); err != nil && ctx.Err() == nil {
+			n.Log.Warn().Err(err).Msg("that this node is stopping is not recorded in etcd")
+		}
+	}()
+	return cancel
 }
 
 // giveLeaseBack lets another node have the lease at once. It is called when

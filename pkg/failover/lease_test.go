@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,8 +104,22 @@ func (f *fake) with(t *testing.T, change func(*state.RoleFile)) {
 	}
 }
 
+// sawBefore makes a node one that was here before another became active: nothing is
+// waited for, and nothing was received since.
+func (f *fake) sawBefore(t *testing.T, term uint64) {
+	t.Helper()
+	f.with(t, func(r *state.RoleFile) { r.NewestTerm = 0 })
+	if err := f.State.Write("received", map[string]any{"term": term}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.weigh(t.Context(), f.askAll(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Two nodes that don't see each other, while both see etcd: the second is
-// refused, says who has the lease, and tries no more until it is free.
+// refused as soon as it has seen the lease renewed, says who has it, and tries no
+// more until it is free.
 func TestPartitionWithALease(t *testing.T) {
 	server := leasetest.Start(t)
 	a, b := leased(t, server, "a"), leased(t, server, "b")
@@ -114,17 +129,12 @@ func TestPartitionWithALease(t *testing.T) {
 	if len(joined.Silent) > 0 || len(joined.Peers) != 1 || joined.Peers[0].Role != state.RoleActive || joined.Peers[0].Term != term {
 		t.Errorf("the lease does not say who is active: %+v", joined)
 	}
-	// It was here before: nothing is waited for, and nothing was received since.
-	b.with(t, func(r *state.RoleFile) { r.NewestTerm = 0 })
-	if err := b.State.Write("received", map[string]any{"term": term}); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	b.sawBefore(t, term)
 	b.watches(t)
+	began := time.Now()
 	b.asks(t, state.WishMaster)
-	b.becomesWithin(t, state.RoleFault, b.Config.Witness.Etcd.TTL+leaseGrace+15*time.Second)
+	b.becomesWithin(t, state.RoleFault, b.Config.Witness.Etcd.TTL+leaseGrace)
+	t.Logf("refused after %.1f s", time.Since(began).Seconds())
 	role := b.is(t, state.RoleFault)
 	if !strings.Contains(role.Reason, "the lease is held by a under term") {
 		t.Errorf("refused for: %s", role.Reason)
@@ -153,6 +163,79 @@ func TestPartitionWithALease(t *testing.T) {
 		}
 		return state.Shown(b.Config.RunDir)
 	})
+}
+
+// stopsAtLast lets stopping the services take until the function that it returns
+// is called, or the test ends.
+func (f *fake) stopsAtLast(t *testing.T) (release func()) {
+	stopped := make(chan struct{})
+	release = sync.OnceFunc(func() { close(stopped) })
+	t.Cleanup(release) // before the watcher is waited for
+	f.services.mu.Lock()
+	defer f.services.mu.Unlock()
+	f.services.stopped = func(context.Context) { <-stopped }
+	return release
+}
+
+// A holder that is stopping is waited for, though it renews the lease as long as
+// something may still be written there.
+func TestHolderThatStops(t *testing.T) {
+	server := leasetest.Start(t)
+	a, b := leased(t, server, "a"), leased(t, server, "b")
+	a.activeWith(t)
+	release := a.stopsAtLast(t)
+	b.joins(t)
+	b.sawBefore(t, a.is(t, state.RoleActive).Term)
+	a.asks(t, state.WishBackup)
+	var seen lease.Renewals
+	renewed := func() bool {
+		holder, found, err := b.Lease.Holder(t.Context())
+		if err != nil || !found {
+			t.Fatalf("the lease is gone: %v", err)
+		}
+		return holder.Stopping && seen.Seen(holder)
+	}
+	a.awaits(t, "renewed by a node that says that it is stopping", renewed)
+	b.watches(t)
+	b.asks(t, state.WishMaster)
+	b.becomesWithin(t, state.RolePromoting, 10*time.Second)
+	began := time.Now()
+	b.awaits(t, "renewed when another holder would have been found to stay", func() bool {
+		if time.Since(began) < conflictAfter+a.Config.Witness.Etcd.RenewEvery() {
+			return false
+		}
+		seen = lease.Renewals{}
+		return true
+	})
+	b.awaits(t, "renewed again", renewed)
+	b.is(t, state.RolePromoting)
+	if status := b.leaseStatus(t.Context()); !status.Stopping {
+		t.Errorf("%+v", status)
+	}
+	release()
+	b.becomes(t, state.RoleActive)
+}
+
+// A demotion that is turned round says no more that it is stopping.
+func TestHolderThatStopsNoMore(t *testing.T) {
+	server := leasetest.Start(t)
+	a := leased(t, server, "a")
+	l := a.activeWith(t)
+	var turned sync.Once
+	a.services.mu.Lock()
+	a.services.stopped = func(ctx context.Context) { turned.Do(func() { <-ctx.Done() }) }
+	a.services.mu.Unlock()
+	says := func(stopping bool) func() bool {
+		return func() bool {
+			holder, _, err := a.Lease.Holder(t.Context())
+			return err == nil && holder.Revision == l.Revision && holder.Stopping == stopping
+		}
+	}
+	a.asks(t, state.WishBackup)
+	a.awaits(t, "it says that it is stopping", says(true))
+	a.asks(t, state.WishMaster)
+	a.becomes(t, state.RoleActive)
+	a.awaits(t, "it says so no more", says(false))
 }
 
 // becomesWithin is becomes with other patience.
@@ -201,7 +284,7 @@ func TestLeaseLost(t *testing.T) {
 			}
 			if c.stuck {
 				a.services.mu.Lock()
-				a.services.stopped = func() { <-release }
+				a.services.stopped = func(context.Context) { <-release }
 				a.services.mu.Unlock()
 			}
 			c.lose(t, server)

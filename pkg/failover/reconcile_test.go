@@ -104,7 +104,7 @@ func TestAStopThatWasTurnedRoundIsFinishedFirst(t *testing.T) {
 	}
 	f.services.set("traefik", true)
 	stopped := 0
-	f.services.stopped = func() {
+	f.services.stopped = func(context.Context) {
 		if stopped++; len(f.services.order) > 0 {
 			t.Errorf("stopped after %v were started", f.services.order)
 		}

@@ -12,6 +12,8 @@ type LeaseStatus struct {
 	// Holder is the node that has it, under Term; "" when nobody has.
 	Holder string `json:"holder,omitempty"`
 	Term   uint64 `json:"term,omitempty"`
+	// Stopping says that the holder is giving it up.
+	Stopping bool `json:"stopping,omitempty"`
 	// Left is how many seconds it lasts unless it is renewed: on the holder as it
 	// counts itself, elsewhere as etcd says.
 	Left  float64 `json:"left_seconds,omitempty"`
@@ -28,7 +30,7 @@ func (n *Node) leaseStatus(ctx context.Context) *LeaseStatus {
 	if err != nil {
 		s.Error = err.Error()
 	}
-	s.Holder, s.Term = holder.Node, holder.Term
+	s.Holder, s.Term, s.Stopping = holder.Node, holder.Term, holder.Stopping
 	left := holder.Left
 	if l, found, err := n.lease(); err == nil && found {
 		if now, err := state.SinceBoot(); err == nil {

@@ -31,6 +31,9 @@ func (e *HeldError) Error() string {
 	if e.Holder.Term > 0 {
 		text += fmt.Sprintf(" under term %d", e.Holder.Term)
 	}
+	if e.Holder.Stopping {
+		text += ", which is stopping"
+	}
 	if e.Holder.Left > 0 {
 		text += fmt.Sprintf(", for another %d s unless it is renewed", int(e.Holder.Left/time.Second))
 	}

@@ -20,12 +20,16 @@ type Holder struct {
 	Term  uint64    `json:"term,omitempty"`
 	Boot  string    `json:"boot,omitempty"`
 	Since time.Time `json:"since,omitzero"`
+	// Stopping says that it is giving the lease up, as soon as nothing can be
+	// written there any more.
+	Stopping bool `json:"stopping,omitempty"`
 	// Revision is etcd's when the lease was taken.
 	Revision uint64 `json:"revision,omitempty"`
 	// Left is how long the lease lasts unless it is renewed.
 	Left time.Duration `json:"-"`
 
-	id clientv3.LeaseID
+	id   clientv3.LeaseID
+	left left
 }
 
 // Holder returns who has the lease; found is false when nobody has.
@@ -54,9 +58,11 @@ func (e *Etcd) read(ctx context.Context, client *clientv3.Client, kv *mvccpb.Key
 		h = Holder{}
 	}
 	h.Revision, h.id = uint64(kv.CreateRevision), clientv3.LeaseID(kv.Lease)
-	// For people only.
-	if left, err := client.TimeToLive(ctx, h.id); err == nil && left.TTL > 0 {
-		h.Left = time.Duration(left.TTL) * time.Second
+	// For people, and to see whether it is renewed; nobody gets a lease by it.
+	asked := time.Now()
+	if got, err := client.TimeToLive(ctx, h.id); err == nil && got.TTL > 0 {
+		h.Left = time.Duration(got.TTL) * time.Second
+		h.left = left{h.Left, time.Duration(got.GrantedTTL) * time.Second, got.RaftTerm, asked, time.Now()}
 	}
 	return h
 }

@@ -191,7 +191,7 @@ func TestAway(t *testing.T) {
 // With users, a token that has run out is replaced, and the password is taken
 // from a file that nobody else may read.
 func TestUser(t *testing.T) {
-	server := leasetest.Start(t, "--auth-token-ttl", "1")
+	server := leasetest.Start(t, "--auth-token-ttl", "3") // logging in may take a second on a busy machine
 	ctx := t.Context()
 	for _, step := range []func() error{
 		func() error { _, err := server.Client.UserAdd(ctx, "root", "secret"); return err },
@@ -220,8 +220,8 @@ func TestUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := must[state.Lease](t)(a.Take(ctx, lease.Holder{Node: "a"}))
-	for range 3 {
-		time.Sleep(1200 * time.Millisecond) // the token's life
+	for range 2 {
+		time.Sleep(3200 * time.Millisecond) // the token's life
 		held = must[state.Lease](t)(a.Renew(ctx, held))
 	}
 }

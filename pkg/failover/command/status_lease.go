@@ -20,6 +20,9 @@ func sayLease(s *failover.Status) string {
 	if l.Holder == s.Node {
 		text = "held here"
 	}
+	if l.Stopping {
+		text += ", being given up"
+	}
 	switch {
 	case l.Error != "" && l.Left > 0:
 		return fmt.Sprintf("%s left; %s", report.Seconds(l.Left), l.Error)
