@@ -83,7 +83,7 @@ func (p *Process) prepare(root *cobra.Command, log *logFlags, ran *bool) {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.DisableAutoGenTag = true
-	// No templates: what they need is a tenth of the start of every program.
+	// No templates: what they need is a fourteenth of a run of track-traefik.
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
 

@@ -21,13 +21,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// TestMain lets this binary stand in for the docker program: it notes how it
-// was called and does what FAKE_DOCKER says.
+// TestMain lets this binary stand in for the docker program and its plugin: it
+// notes how it was called and does what FAKE_DOCKER says.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "docker" {
+	program := filepath.Base(os.Args[0])
+	if program != "docker" && program != "docker-compose" {
 		os.Exit(m.Run())
 	}
-	call, err := json.Marshal(dockerCall{Args: os.Args[1:], Env: os.Environ()})
+	call, err := json.Marshal(dockerCall{Program: program, Args: os.Args[1:], Env: os.Environ()})
 	if err != nil {
 		os.Exit(99)
 	}
@@ -55,7 +56,10 @@ func TestMain(m *testing.M) {
 	}
 }
 
-type dockerCall struct{ Args, Env []string }
+type dockerCall struct {
+	Program   string
+	Args, Env []string
+}
 
 // box is a container of the engine that stands in.
 type box struct {

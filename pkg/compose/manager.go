@@ -26,6 +26,9 @@ type Manager struct {
 	// groups is where the kernel shows its cgroups, and settings the engine's
 	// own configuration.
 	groups, settings string
+	// docker is the program that has plugins in the folders.
+	docker  string
+	plugins []string
 
 	mu    sync.Mutex
 	known map[string]bool
@@ -34,7 +37,7 @@ type Manager struct {
 // New returns a manager. Nothing is asked or started yet.
 func New(cfg config.Services, engine *docker.Engine, runner *run.Runner, log zerolog.Logger) *Manager {
 	return &Manager{cfg: cfg, engine: engine, runner: runner, log: log,
-		groups: docker.CgroupRoot, settings: "/etc/docker/daemon.json", known: map[string]bool{}}
+		groups: docker.CgroupRoot, settings: "/etc/docker/daemon.json", docker: systemDocker, plugins: systemPlugins(), known: map[string]bool{}}
 }
 
 // Known returns the ids of our containers as they were last seen, sorted. Kept

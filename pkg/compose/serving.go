@@ -10,7 +10,7 @@ import (
 )
 
 // pollServing is how often a project that starts is looked at.
-const pollServing = 250 * time.Millisecond
+const pollServing = 100 * time.Millisecond
 
 // Serving waits until each service of the project has a container, and each
 // container of it runs and, where it has a health check, is healthy. One that

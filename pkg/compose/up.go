@@ -103,13 +103,14 @@ func (m *Manager) ping(ctx context.Context) error {
 }
 
 func (m *Manager) up(ctx context.Context, p Project, pull string) error {
-	argv := []string{"docker", "--host", "unix://" + m.engine.Socket(), "compose", "--ansi", "never", "--progress", "quiet",
+	program, env := m.program()
+	argv := []string{program, "--host", "unix://" + m.engine.Socket(), "compose", "--ansi", "never", "--progress", "quiet",
 		"-p", p.Name, "--project-directory", p.Directory}
 	for _, file := range p.Files {
 		argv = append(argv, "-f", file)
 	}
 	argv = append(argv, "up", "-d", "--pull", pull, "--no-build")
-	err := m.runner.Run(ctx, run.Command{Argv: argv, Env: []string{"PWD=" + p.Directory}, Without: scrubbed, Grace: upGrace})
+	err := m.runner.Run(ctx, run.Command{Argv: argv, Env: append(env, "PWD="+p.Directory), Without: scrubbed, Grace: upGrace})
 	if err == nil {
 		return nil
 	}
