@@ -26,8 +26,15 @@ const pairConfig = `nodes:
 ssh: {identity_file: /etc/understudy/id_ed25519, known_hosts_file: /etc/understudy/known_hosts}
 replication:
   datasets: [{name: tank/data}]
-lag: {timeout: 10s}
+lag: {timeout: %s}
 `
+
+// How long lag-check waits for the other node: hasty where that one hangs,
+// patient where an emulated one lists ten thousand snapshots in a minute.
+const (
+	hasty   = "10s"
+	patient = "5m"
+)
 
 // shell runs a script on a node and returns what it printed and its exit code.
 func shell(t *testing.T, n lab.Node, script string) (string, int) {
@@ -74,8 +81,9 @@ func must(t *testing.T, n lab.Node, script string) {
 	}
 }
 
-// newPair makes two nodes, of which a is active.
-func newPair(t *testing.T) (a, b lab.Node) {
+// newPair makes two nodes, of which a is active and which wait that long for
+// each other.
+func newPair(t *testing.T, timeout string) (a, b lab.Node) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -105,7 +113,7 @@ func newPair(t *testing.T) (a, b lab.Node) {
 		if err := lab.MakePool(ctx, n, "tank", 1<<30, "-f"); err != nil {
 			t.Fatal(err)
 		}
-		shell(t, n, fmt.Sprintf("mkdir -p /var/lib/understudy; cat > /etc/understudy/config.yaml <<'END'\n%sEND\necho '%s' > /var/lib/understudy/role.json", pairConfig, roles[i]))
+		shell(t, n, fmt.Sprintf("mkdir -p /var/lib/understudy; cat > /etc/understudy/config.yaml <<'END'\n%sEND\necho '%s' > /var/lib/understudy/role.json", fmt.Sprintf(pairConfig, timeout), roles[i]))
 	}
 	return l.Nodes[0], l.Nodes[1]
 }

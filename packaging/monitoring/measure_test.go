@@ -11,36 +11,61 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// What it costs to compare 100 datasets with 10,000 snapshots, in terms of one
-// bare listing on each side at the same time.
+// atMost is what a check may cost, in terms of one bare listing on each side at
+// the same time.
+const atMost = 1.3
+
+// copied brings a pool to another node with its disk: the guids are the same on
+// both then, as after that many replications, which would take hours.
+const copied = `cd /var/lib/understudy-disk
+zpool export tank
+ssh b zpool destroy tank
+tar -cS tank.pool | ssh b tar -xS -C /var/lib/understudy-disk
+zpool import -N -d /var/lib/understudy-disk/tank.pool tank
+ssh b 'zpool import -N -d /var/lib/understudy-disk/tank.pool tank; zfs set readonly=on tank/data'`
+
+// What it costs to compare 100 datasets with 10,000 snapshots, which both nodes
+// have.
 func TestCostOfManySnapshots(t *testing.T) {
-	a, b := newPair(t)
-	const list = "zfs list -H -p -o name,guid,createtxg -t snapshot -r tank/data"
-	for _, n := range []lab.Node{a, b} {
-		shell(t, n, fill)
-		if out, _ := shell(t, n, list+" | wc -l"); strings.TrimSpace(out) != "10000" {
-			t.Fatalf("%s snapshots on %s", strings.TrimSpace(out), n.Name())
-		}
+	if kind() != lab.VM {
+		t.Log("most of what a listing takes of the simulator is its start: LAB=vm measures it on OpenZFS")
+		return
 	}
-	bare := list + " >/dev/null & ssh -i /etc/understudy/id_ed25519 -o UserKnownHostsFile=/etc/understudy/known_hosts root@10.77.0.12 " + list + " >/dev/null; wait"
+	a, _ := newPair(t, patient)
+	fill(t, a)
+	must(t, a, copied)
+	const list = "zfs list -H -p -o name,guid,createtxg -t snapshot -r tank/data"
+	const bare = "{ " + list + " & ssh -n -i /etc/understudy/id_ed25519 -o UserKnownHostsFile=/etc/understudy/known_hosts root@10.77.0.12 " + list + "; wait; } | wc -l"
 	var ours, least []float64
-	for range 5 {
-		for _, c := range []struct {
-			script string
-			took   *[]float64
-		}{{bare, &least}, {"/usr/sbin/lag-check >/dev/null", &ours}} {
-			began := time.Now()
-			shell(t, a, c.script)
-			*c.took = append(*c.took, time.Since(began).Seconds())
+	for range 3 {
+		out, took := timed(t, a, bare)
+		if strings.TrimSpace(out) != "20000" {
+			t.Fatalf("%s snapshots on both", strings.TrimSpace(out))
 		}
+		least = append(least, took)
+		out, took = timed(t, a, "/usr/sbin/lag-check")
+		if !strings.Contains(out, "LAG OK - b: 100 datasets in sync") {
+			t.Fatal(out)
+		}
+		ours = append(ours, took)
+		t.Logf("lag-check %.2f s, one bare listing a side %.2f s", ours[len(ours)-1], least[len(least)-1])
 	}
 	slices.Sort(ours)
 	slices.Sort(least)
-	// Which calls it takes, and how long each of them does alone.
-	calls, _ := shell(t, a, "/usr/sbin/lag-check --log-level debug --log-format logfmt 2>&1 | sed -n 's/.*argv=//p' | cut -c1-200")
+	// Which calls it takes, and how long each of them does.
+	calls, _ := shell(t, a, "/usr/sbin/lag-check --log-level debug --log-format logfmt 2>&1 | sed -n 's/.*argv=//p'")
 	t.Logf("the calls of node a:\n%s", calls)
-	parts, _ := shell(t, a, "for what in 'list -H -p -o name,guid,createtxg -t snapshot' 'list -H -p -o name,guid,createtxg,numclones -t snapshot,bookmark' 'list -H -p -o name,guid,written,referenced,readonly,receive_resume_token -t filesystem,volume'; do echo $what; bash -c \"time zfs $what -r tank/data\" 2>&1 >/dev/null; done; echo lag-check --local; bash -c 'time /usr/sbin/lag-check --local' 2>&1 >/dev/null; echo lag-check --version; bash -c 'time /usr/sbin/lag-check --version' 2>&1 >/dev/null")
-	t.Logf("alone:\n%s", parts)
-	ratio := ours[2] / least[2]
-	t.Logf("lag-check %.2f s, one bare listing a side %.2f s: %.2f (%v)", ours[2], least[2], ratio, kind())
+	ratio := ours[1] / least[1]
+	t.Logf("medians: lag-check %.2f s, one bare listing a side %.2f s: %.2f", ours[1], least[1], ratio)
+	if ratio > atMost {
+		t.Errorf("that is more than %.1f", atMost)
+	}
+}
+
+// timed is shell with the seconds that it took.
+func timed(t *testing.T, n lab.Node, script string) (string, float64) {
+	t.Helper()
+	began := time.Now()
+	out, _ := shell(t, n, script)
+	return out, time.Since(began).Seconds()
 }
