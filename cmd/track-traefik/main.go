@@ -1,11 +1,4 @@
 // Command track-traefik tells keepalived whether this node serves, or could.
-//
-// It computes next to nothing and waits for several things at once. Handing those
-// from one processor to another costs a tenth of the whole run, so it uses one,
-// and does not ask how many its control group has:
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
 package main
 
 import (
@@ -15,6 +8,8 @@ import (
 )
 
 func main() {
+	// It computes next to nothing and waits for several things at once. Handing
+	// those from one processor to another costs a tenth of the whole run.
 	runtime.GOMAXPROCS(1)
 	command.Main()
 }
