@@ -32,9 +32,7 @@ func (n *Node) alerts() []string {
 		n.addressAlerts(role, add)
 	}
 	n.engineAlert(add)
-	if !n.State.Held(WatchLock) {
-		add("the watcher does not run, so nobody notices what keepalived's hooks don't tell: systemctl start understudy")
-	}
+	n.watcherAlert(add)
 	return alerts
 }
 

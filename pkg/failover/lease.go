@@ -74,8 +74,10 @@ func (n *Node) takeLease(ctx context.Context, t *transition) (revision uint64, e
 	}
 	patience := n.Config.Witness.Etcd.TTL + leaseGrace
 	err = t.step(ctx, "lease", "", patience+2*leaseGrace, func(ctx context.Context) error {
-		if !n.State.Held(WatchLock) {
+		if watched, held := watchedIn(n.Boot, n.Config, n.State); !held {
 			return &RefusedError{state.IneligibleRefused, "the watcher does not run, and nobody else would renew the lease", "systemctl start understudy"}
+		} else if !watched {
+			return &RefusedError{state.IneligibleRefused, "the watcher does not move, and nobody else would renew the lease", "systemctl restart understudy"}
 		}
 		l, err := n.awaitLease(ctx, t.current().Transition.Started, patience)
 		revision = l.Revision

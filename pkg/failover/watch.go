@@ -61,6 +61,9 @@ func (n *Node) Watch(ctx context.Context) error {
 	}
 	defer changes.Close()
 	w := &watcher{Node: n}
+	if err := errors.Join(n.beats(ctx), tellSystemd(ctx, "READY=1")); err != nil {
+		n.Log.Warn().Err(err).Msg("that the watcher runs is not known everywhere")
+	}
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() { w.lookAround(ctx) })
@@ -172,6 +175,9 @@ func (w *watcher) lookAround(ctx context.Context) {
 		case <-tick.C:
 			if err := w.guards(ctx); err != nil && ctx.Err() == nil {
 				w.Log.Error().Err(err).Msg("looking after the floating address failed")
+			}
+			if err := w.beats(ctx); err != nil && ctx.Err() == nil {
+				w.Log.Error().Err(err).Msg("that the watcher moves is not known everywhere")
 			}
 			w.report()
 		}

@@ -26,25 +26,30 @@ const (
 )
 
 // wake sees to it that somebody acts on the newest intent, and says who. Where
-// the watcher does not run, systemd starts it: what keepalived's own unit has
-// started would be killed with it. Elsewhere a process of its own does this one
-// thing.
+// the watcher does not run, or is frozen, systemd starts it anew: what keepalived's
+// own unit has started would be killed with it. Elsewhere a process of its own does
+// this one thing.
 func wake(ctx context.Context, p *cli.Process, cfg *config.Config, dir *state.Dir) (who string, err error) {
-	if dir.Held(failover.WatchLock) {
+	watched, held := failover.Watched(cfg, dir)
+	if watched {
 		return "the watcher acts on it", nil
 	}
+	which, verb := "does not run", "start"
+	if held {
+		which, verb = "does not move", "restart"
+	}
 	if _, err := os.Stat(systemdRuns); err == nil {
-		_, err := run.New(p.Log).Output(ctx, startTimeout, "systemctl", "start", "--no-block", unit)
+		_, err := run.New(p.Log).Output(ctx, startTimeout, "systemctl", verb, "--no-block", unit)
 		if err == nil {
-			return "the watcher did not run; " + unit + " is being started and acts on it", nil
+			return "the watcher " + which + "; " + unit + " is being " + verb + "ed and acts on it", nil
 		}
-		p.Log.Warn().Err(err).Msg(unit + " can't be started")
+		p.Log.Warn().Err(err).Msg(unit + " can't be " + verb + "ed")
 	}
 	pid, err := detach(p, cfg)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("the watcher does not run; process %d acts on it", pid), nil
+	return fmt.Sprintf("the watcher %s; process %d acts on it", which, pid), nil
 }
 
 // detach starts a reconciler that is no part of this session: it outlives this

@@ -36,6 +36,9 @@ var faults = []planted{
 	{"the watcher does not run", func(p *pair) {
 		p.b.Status.Alerts = []string{"the watcher does not run, so nobody notices: systemctl start understudy"}
 	}, "b", "alert", Error, "systemctl start understudy"},
+	{"the watcher is frozen", func(p *pair) {
+		p.b.Status.Alerts = []string{"the watcher has not moved for 10s or more, so nobody notices: systemctl restart understudy"}
+	}, "b", "alert", Error, "systemctl restart understudy"},
 	{"a program is missing", func(p *pair) { p.b.Programs[0].Problem = "is not on PATH" }, "b", "programs", Error, "apt install openssh-client"},
 	{"a folder on the way to a program belongs to a user", func(p *pair) { p.b.Programs[1].Problem = "/usr/bin belongs to user 1000, not to root" }, "b", "programs", Error, "make install"},
 	{"no interface", func(p *pair) { p.b.Interface.Here = false }, "b", "interface", Error, "UNDERSTUDY_INTERFACE"},

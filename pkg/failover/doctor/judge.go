@@ -145,9 +145,12 @@ func (j *judging) role(f *Facts, add add) {
 
 // sayAlert says what an alert means by what it speaks of.
 func sayAlert(alert string) (severity Severity, why, fix string) {
+	const unwatched = "a lost hook, or a keepalived that was killed, leaves two nodes active or none"
 	switch {
+	case strings.Contains(alert, "watcher has not moved"):
+		return Error, unwatched, "systemctl restart understudy"
 	case strings.Contains(alert, "watcher"):
-		return Error, "a lost hook, or a keepalived that was killed, leaves two nodes active or none", "systemctl start understudy"
+		return Error, unwatched, "systemctl start understudy"
 	case strings.Contains(alert, "check"):
 		return Error, "a service that has died does not move the address", "systemctl restart keepalived, and see that track-traefik is where keepalived's configuration has it"
 	case strings.Contains(alert, "keepalived"):
