@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -121,7 +122,13 @@ func (e *fenceError) Hint() string {
 }
 
 func fence(ctx context.Context, p *cli.Process) error {
-	node, err := newNode(ctx, p)
+	cfg, err := load(p)
+	if err != nil {
+		return err
+	}
+	// Which of the nodes this is does not matter, and can't be told: datasets are
+	// mounted long before the network has addresses.
+	node, err := assemble(p, cfg, config.Node{})
 	if err != nil {
 		return err
 	}

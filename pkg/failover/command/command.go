@@ -62,6 +62,11 @@ func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return assemble(p, cfg, self)
+}
+
+// assemble puts a node together.
+func assemble(p *cli.Process, cfg *config.Config, self config.Node) (*failover.Node, error) {
 	dir, err := state.Open(cfg.StateDir)
 	if err != nil {
 		return nil, err
