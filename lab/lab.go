@@ -32,6 +32,11 @@ type Options struct {
 	// Name is unique among the labs that run on this machine. When empty one
 	// is made up.
 	Name string
+	// Systemd starts the nodes with systemd, as servers are, and puts nothing on
+	// them but addresses, host keys and a way in for the lab: they know neither each
+	// other nor services of the lab's (SetService). Under emulation a boot takes
+	// minutes.
+	Systemd bool
 	// Detached labs outlive the process that made them and end with Down of
 	// an attached Lab only.
 	Detached bool
@@ -127,7 +132,7 @@ func plan(o Options) (hub.Spec, error) {
 		return hub.Spec{}, err
 	}
 	spec := hub.Spec{
-		Name: o.Name, Kind: o.Kind, Owned: !o.Detached,
+		Name: o.Name, Kind: o.Kind, Systemd: o.Systemd, Owned: !o.Detached,
 		RunDir:  filepath.Join(RunRoot, o.Name),
 		DiskDir: diskDir(o.Name),
 	}

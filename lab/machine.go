@@ -20,6 +20,8 @@ const (
 	bootTimeNS  = 30 * time.Second
 	stopTime    = time.Minute
 	requestTime = 30 * time.Second
+
+	bootTimeSystemd, stopTimeSystemd = 8 * time.Minute, 5 * time.Minute
 )
 
 // machine is the Node of both kinds: what differs lies in the hub and the
@@ -42,6 +44,9 @@ func (m *machine) Start(ctx context.Context) error {
 	limit := bootTimeNS
 	if m.Kind() == VM {
 		limit = bootTimeVM
+	}
+	if m.lab.spec.Systemd {
+		limit = bootTimeSystemd
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit,
 		fmt.Errorf("node %s did not come up within %s", m.Name(), limit))
@@ -96,8 +101,12 @@ func (m *machine) consoleTail() string {
 func (m *machine) Stop(ctx context.Context) error {
 	// The connection ends in the middle of this command's own end, so what
 	// tells is only whether the node goes off.
-	_, runErr := m.Run(ctx, Argv("kill", "-TERM", "1"))
-	err := m.ask(ctx, "WaitOff", hub.NodeArgs{Timeout: stopTime})
+	argv, limit := Argv("kill", "-TERM", "1"), stopTime
+	if m.lab.spec.Systemd { // which gives each service a minute and a half
+		argv, limit = Argv("systemctl", "poweroff"), stopTimeSystemd
+	}
+	_, runErr := m.Run(ctx, argv)
+	err := m.ask(ctx, "WaitOff", hub.NodeArgs{Timeout: limit})
 	m.closeMaster()
 	if err != nil {
 		return fmt.Errorf("stop node %s: %w", m.Name(), errors.Join(err, runErr))

@@ -104,3 +104,29 @@ func TestSeedHoldsWhatSSHNeeds(t *testing.T) {
 		t.Errorf("host key %q, zpool %q", contents["etc/ssh/ssh_host_ed25519_key"], contents["usr/sbin/zpool"])
 	}
 }
+
+// What a set-up writes must outlive a boot, which puts the seed's files back.
+func TestSeedOfABareNode(t *testing.T) {
+	k := keys{dir: t.TempDir()}
+	for _, kind := range []Kind{NS, VM} {
+		files, err := bareSeed(kind, hub.NodeSpec{Name: "a"}, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links := map[string]string{}
+		for _, f := range files {
+			if strings.HasPrefix(f.path, "etc/understudy/") || f.path == "root/.ssh/authorized_keys" {
+				t.Errorf("%s node: each boot puts %s back", kind, f.path)
+			}
+			links[f.path] = f.link
+		}
+		for unit, target := range wanted {
+			if got := links[unitDir+target+".wants/"+unit]; got != "../"+unit {
+				t.Errorf("%s node: %s is not started by %s: %q", kind, unit, target, got)
+			}
+		}
+		if masked := links[unitDir+"systemd-sysctl.service"] == "/dev/null"; masked != (kind == NS) {
+			t.Errorf("%s node: systemd sets the kernel's settings: %t", kind, !masked)
+		}
+	}
+}

@@ -84,23 +84,23 @@ func writeSeed(spec hub.Spec, node hub.NodeSpec, k keys, extra []seedFile) error
 		hosts += host(n.Address) + " " + n.Name + "\n"
 	}
 	description := fmt.Sprintf("KIND=%s\nNAME=%s\nADDRESS=%s\nMANAGEMENT=%s\n", spec.Kind, node.Name, node.Address, node.Management)
-	client := filepath.Join(k.dir, "id_ed25519")
-	const sshConfig = "Host *\n\tUser root\n\tIdentityFile /etc/understudy/id_ed25519\n\tUserKnownHostsFile /etc/understudy/known_hosts\n"
 	files := append([]seedFile{
-		{path: "usr/sbin/lab-init", data: nodeInit, mode: 0o755},
-		{path: "usr/sbin/lab-service", data: nodeService, mode: 0o755},
 		{path: "etc/lab/node", data: []byte(description), mode: 0o644},
 		{path: "etc/hostname", data: []byte(node.Name + "\n"), mode: 0o644},
 		{path: "etc/hosts", data: []byte(hosts), mode: 0o644},
 		{path: "etc/ssh/ssh_host_ed25519_key", host: k.hostKey(node.Name), mode: 0o600},
 		{path: "etc/ssh/ssh_host_ed25519_key.pub", host: k.hostKey(node.Name) + ".pub", mode: 0o644},
-		{path: "root/.ssh/authorized_keys", host: client + ".pub", mode: 0o600},
-		{path: "root/.ssh/config", data: []byte(sshConfig), mode: 0o600},
-		{path: "etc/understudy/id_ed25519", host: client, mode: 0o600},
-		{path: "etc/understudy/id_ed25519.pub", host: client + ".pub", mode: 0o644},
-		{path: "etc/understudy/known_hosts", data: k.knownHosts, mode: 0o644},
 		{path: "var/lib/understudy-disk/README", data: []byte("Bulk data of this lab node; on the host's disk.\n"), mode: 0o644},
 	}, extra...)
+	if spec.Systemd {
+		bare, err := bareSeed(spec.Kind, node, k)
+		if err != nil {
+			return fmt.Errorf("make the files of node %s: %w", node.Name, err)
+		}
+		files = append(files, bare...)
+	} else {
+		files = append(files, pairSeed(k)...)
+	}
 
 	file, err := renameio.NewPendingFile(node.Seed, renameio.WithPermissions(0o600))
 	if err != nil {
@@ -120,6 +120,22 @@ func writeSeed(spec hub.Spec, node hub.NodeSpec, k keys, extra []seedFile) error
 		return fmt.Errorf("make the files of node %s: %w", node.Name, err)
 	}
 	return nil
+}
+
+// pairSeed are the files of a node whose init is the lab's own, which reaches the
+// others by the lab's key.
+func pairSeed(k keys) []seedFile {
+	client := filepath.Join(k.dir, "id_ed25519")
+	const sshConfig = "Host *\n\tUser root\n\tIdentityFile /etc/understudy/id_ed25519\n\tUserKnownHostsFile /etc/understudy/known_hosts\n"
+	return []seedFile{
+		{path: "usr/sbin/lab-init", data: nodeInit, mode: 0o755},
+		{path: "usr/sbin/lab-service", data: nodeService, mode: 0o755},
+		{path: "root/.ssh/authorized_keys", host: client + ".pub", mode: 0o600},
+		{path: "root/.ssh/config", data: []byte(sshConfig), mode: 0o600},
+		{path: "etc/understudy/id_ed25519", host: client, mode: 0o600},
+		{path: "etc/understudy/id_ed25519.pub", host: client + ".pub", mode: 0o644},
+		{path: "etc/understudy/known_hosts", data: k.knownHosts, mode: 0o644},
+	}
 }
 
 func (f seedFile) write(archive *tar.Writer) error {

@@ -105,16 +105,21 @@ func writableBelow(line, below string) (point string, ok bool) {
 	return m[4], !readOnly
 }
 
-// groups are the control groups of Docker's containers, with their processes.
-const groups = "/sys/fs/cgroup/docker/*/cgroup.procs"
+// groups are the control groups of Docker's containers, with their processes: its
+// own ones, and those that systemd makes for it.
+var groups = []string{"/sys/fs/cgroup/docker/*/cgroup.procs", "/sys/fs/cgroup/system.slice/docker-*.scope/cgroup.procs"}
 
 // running names the projects by the processes in Docker's control groups, since
 // asking Docker, or looking at all processes, costs more than the processor of
 // a virtual machine has to spare.
 func running() ([]string, error) {
-	paths, err := filepath.Glob(groups)
-	if err != nil {
-		return nil, err
+	var paths []string
+	for _, pattern := range groups {
+		some, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, some...)
 	}
 	var found []string
 	for _, path := range paths {

@@ -48,6 +48,7 @@ func newUp(name *string) *cobra.Command {
 	kind := cmp.Or(os.Getenv("LAB"), string(lab.NS))
 	nodes := []string{"a", "b"}
 	var simulator string
+	systemd := false
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start a lab that stays until lab down",
@@ -59,7 +60,7 @@ func newUp(name *string) *cobra.Command {
 			}
 			began := time.Now()
 			l, err := lab.Up(cmd.Context(), lab.Options{
-				Kind: lab.Kind(kind), Nodes: nodes, Name: *name,
+				Kind: lab.Kind(kind), Nodes: nodes, Name: *name, Systemd: systemd,
 				Detached: true, HubProgram: program, Simulator: simulator, Log: cmd.ErrOrStderr(),
 			})
 			if err != nil {
@@ -75,6 +76,7 @@ func newUp(name *string) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&kind, "kind", kind, "ns: namespaces, ZFS simulated; vm: virtual machines, all real (default also from $LAB)")
 	cmd.Flags().StringSliceVar(&nodes, "nodes", nodes, "names of the nodes, at most three")
+	cmd.Flags().BoolVar(&systemd, "systemd", false, "start vm nodes with systemd, bare as a server after its installation")
 	cmd.Flags().StringVar(&simulator, "simulator", "", "a built testdata/zfssim for ns nodes; built when empty")
 	return cmd
 }

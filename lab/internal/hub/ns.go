@@ -86,7 +86,7 @@ func (n *ns) start(ctx context.Context, node NodeSpec, console *os.File) (_ *exe
 	dir := filepath.Join(n.memory, node.Name)
 	input, err := json.Marshal(nsInit{
 		Lower: n.spec.Rootfs, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work"), Root: filepath.Join(dir, "root"),
-		Seed: node.Seed,
+		Seed: node.Seed, Systemd: n.spec.Systemd, Console: console.Name(),
 		Binds: map[string]string{
 			"var/lib/docker":          filepath.Join(n.spec.DiskDir, node.Name, "docker"),
 			"var/lib/understudy-disk": filepath.Join(n.spec.DiskDir, node.Name, "disk"),

@@ -20,6 +20,10 @@ const NSInitCommand = "ns-init"
 type nsInit struct {
 	Lower, Upper, Work, Root string
 	Seed                     string
+	// Systemd says that the node's init is systemd. Console is what its
+	// /dev/console is then.
+	Systemd bool
+	Console string
 	// Binds maps folders of the node to folders of the host's disk: an
 	// overlay on an overlay is no place for Docker's.
 	Binds map[string]string
@@ -42,7 +46,7 @@ func NSInit() error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a control group namespace: %w", err)
 	}
-	for _, step := range []func(nsInit) error{mountRoot, mountKernel, makeDevices, makeBootID, unpackSeed, enterLeaf, switchRoot} {
+	for _, step := range []func(nsInit) error{mountRoot, mountKernel, makeDevices, protectSettings, makeBootID, unpackSeed, enterLeaf, switchRoot} {
 		if err := step(in); err != nil {
 			return err
 		}
@@ -57,7 +61,11 @@ func NSInit() error {
 	if err := unix.Dup2(int(null.Fd()), 0); err != nil {
 		return fmt.Errorf("close standard input: %w", err)
 	}
-	err = unix.Exec("/usr/sbin/lab-init", []string{"lab-init"}, []string{"LANG=C.UTF-8"})
+	environment := []string{"LANG=C.UTF-8"}
+	if in.Systemd { // it asks whether the kernel is its own
+		environment = append(environment, "container=lab")
+	}
+	err = unix.Exec("/usr/sbin/lab-init", []string{"lab-init"}, environment)
 	return fmt.Errorf("run /usr/sbin/lab-init: %w", err)
 }
 
@@ -141,6 +149,33 @@ func makeDevices(in nsInit) error {
 	return nil
 }
 
+// protectSettings lets systemd, which sets much of the kernel when it starts, set
+// only what belongs to the node's own network, and gives it a console.
+func protectSettings(in nsInit) error {
+	if !in.Systemd {
+		return nil
+	}
+	settings := filepath.Join(in.Root, "proc/sys")
+	for _, m := range []struct {
+		path  string
+		flags uintptr
+	}{
+		{settings, unix.MS_BIND}, {settings + "/net", unix.MS_BIND}, {settings, unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY},
+	} {
+		if err := unix.Mount(m.path, m.path, "", m.flags, ""); err != nil {
+			return fmt.Errorf("protect %s: %w", m.path, err)
+		}
+	}
+	console := filepath.Join(in.Root, "dev/console")
+	if err := os.WriteFile(console, nil, 0o600); err != nil {
+		return fmt.Errorf("make a console: %w", err)
+	}
+	if err := unix.Mount(in.Console, console, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("make a console: %w", err)
+	}
+	return nil
+}
+
 // makeBootID gives each boot of the node an id of its own: programs tell by it
 // what they recorded before a boot, and the kernel's is this machine's.
 func makeBootID(in nsInit) error {
@@ -168,6 +203,9 @@ func unpackSeed(in nsInit) error {
 }
 
 func enterLeaf(in nsInit) error {
+	if in.Systemd {
+		return nil // it makes control groups itself
+	}
 	leaf := filepath.Join(in.Root, "sys/fs/cgroup/init")
 	if err := os.MkdirAll(leaf, 0o755); err != nil {
 		return fmt.Errorf("make the control group of the node's programs: %w", err)

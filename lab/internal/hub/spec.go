@@ -40,6 +40,8 @@ type Spec struct {
 	// ImageDir is locked as used while the hub runs.
 	ImageDir                     string
 	Rootfs, Kernel, Initrd, Disk string
+	// Systemd says that the nodes' first process is systemd, not the lab's own.
+	Systemd bool
 	// KVM says that qemu may use hardware virtualisation.
 	KVM bool
 	// Owned hubs end when their standard input does.

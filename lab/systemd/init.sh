@@ -1,0 +1,15 @@
+#!/bin/bash
+# What the initrd starts on a node whose first process is systemd. Called again by
+# lab-network.service, it sets the network.
+export PATH=/usr/sbin:/usr/bin
+# ADDRESS and MANAGEMENT, both with prefix length.
+. /etc/lab/node
+[ "${1:-}" = network ] || exec /usr/lib/systemd/systemd
+exec ip -batch - <<END
+link set lo up
+address add $ADDRESS dev eth0
+link set eth0 up
+address add $MANAGEMENT dev eth1
+link set eth1 up
+route add default via 10.77.0.1
+END
