@@ -27,14 +27,15 @@ type file struct {
 type standing struct {
 	missing, differing []file
 	before             map[string]machine.File // of the differing ones
-	places             []string
+	places             []string                // in which they are, or will be
 }
 
 // compare looks which of the files are there.
 func compare(ctx context.Context, n *node, files []file) (standing, error) {
 	s := standing{before: map[string]machine.File{}}
 	for _, f := range files {
-		there, err := n.Read(ctx, f.path)
+		place := f.path
+		there, err := n.Read(ctx, place)
 		if err != nil {
 			return s, err
 		}
@@ -44,7 +45,7 @@ func compare(ctx context.Context, n *node, files []file) (standing, error) {
 				return s, err
 			}
 			if packaged.Found { // the package's own, whatever its release has in it
-				there, there.Text = packaged, f.text
+				there, there.Text, place = packaged, f.text, f.instead[i]
 			}
 		}
 		switch {
@@ -54,7 +55,7 @@ func compare(ctx context.Context, n *node, files []file) (standing, error) {
 			s.differing = append(s.differing, f)
 			s.before[f.path] = there
 		}
-		s.places = append(s.places, f.path)
+		s.places = append(s.places, place)
 	}
 	return s, nil
 }

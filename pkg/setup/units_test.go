@@ -95,11 +95,19 @@ func TestPackagedUnits(t *testing.T) {
 	for _, name := range []string{"understudy.service", "understudy-join.service", "understudy-fence.service"} {
 		a.files["/usr/lib/systemd/system/"+name] = machine.File{Found: true, Text: "the package's\n"}
 	}
-	s, out := trial(a, b, usual(t, b))
+	answers := usual(t, b)
+	s, out := trial(a, b, answers)
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if a.files[unitFolder+"/understudy.service"].Found || !a.files[unitFolder+"/understudy-replicate.timer"].Found || !b.files[unitFolder+"/understudy.service"].Found {
 		t.Error("written beside the package's, or not where there is none")
+	}
+	s, out = trial(a, b, answers)
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if text := out.String(); !strings.Contains(text, "/usr/lib/systemd/system/understudy.service") || !strings.Contains(text, unitFolder+"/understudy-replicate.timer") {
+		t.Errorf("it does not say where the units are:\n%s", text)
 	}
 }
