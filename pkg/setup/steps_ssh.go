@@ -79,7 +79,7 @@ func ownHostKeys(address string, port int, keys []string) []string {
 	return list
 }
 
-// gateLine is what lets a node in: the form that docs/failover.md has.
+// gateLine is what lets a node in: the form that docs/setup.md has.
 func gateLine(from *node, key string) string {
 	return fmt.Sprintf(`restrict,command="failover-notify gate",from="%s" %s understudy %s`, from.address, key, from.name)
 }
