@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // LoadConfig loads the configuration that --config, else the environment,
@@ -15,6 +17,21 @@ import (
 // as "replication.snapshot" to --snapshot; nil: none do.
 func (p *Process) LoadConfig(flags map[string]*pflag.Flag) (*config.Config, error) {
 	return config.Load(config.LoadOptions{File: p.ConfigFile, Env: p.Getenv, Flags: flags})
+}
+
+// LoadNode loads the configuration as LoadConfig does, and finds out which of its
+// nodes this machine is and where that keeps its state.
+func (p *Process) LoadNode(ctx context.Context, flags map[string]*pflag.Flag) (*config.Config, config.Node, *state.Dir, error) {
+	cfg, err := p.LoadConfig(flags)
+	if err != nil {
+		return nil, config.Node{}, nil, err
+	}
+	self, err := cfg.Self(ctx, config.LocalAddresses)
+	if err != nil {
+		return nil, config.Node{}, nil, err
+	}
+	dir, err := state.Open(cfg.StateDir)
+	return cfg, self, dir, err
 }
 
 // ConfigCommand returns the command "config" with "check" and "show", to be

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/images"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -90,15 +89,7 @@ func (f *syncFlags) run(c *cobra.Command, p *cli.Process) error {
 
 // newNode loads the configuration and puts this node together.
 func newNode(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) (*images.Node, error) {
-	cfg, err := p.LoadConfig(flags)
-	if err != nil {
-		return nil, err
-	}
-	self, err := cfg.Self(ctx, config.LocalAddresses)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := state.Open(cfg.StateDir)
+	cfg, self, dir, err := p.LoadNode(ctx, flags)
 	if err != nil {
 		return nil, err
 	}

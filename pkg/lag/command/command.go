@@ -8,11 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lag"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/run"
-	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -80,15 +78,7 @@ Each run is kept: see lag-check history.`,
 
 // newChecker loads the config and puts together what measures.
 func newChecker(ctx context.Context, p *cli.Process) (*lag.Checker, error) {
-	cfg, err := p.LoadConfig(nil)
-	if err != nil {
-		return nil, err
-	}
-	self, err := cfg.Self(ctx, config.LocalAddresses)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := state.Open(cfg.StateDir)
+	cfg, self, dir, err := p.LoadNode(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/replicate"
 	"github.com/understudy-ha/understudy/pkg/run"
-	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -33,15 +31,7 @@ dataset is left alone and named.`,
 
 // newEngine loads the config and puts the sending side together.
 func newEngine(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag) (*replicate.Engine, error) {
-	cfg, err := p.LoadConfig(flags)
-	if err != nil {
-		return nil, err
-	}
-	self, err := cfg.Self(ctx, config.LocalAddresses)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := state.Open(cfg.StateDir)
+	cfg, self, dir, err := p.LoadNode(ctx, flags)
 	if err != nil {
 		return nil, err
 	}
