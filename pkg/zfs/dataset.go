@@ -100,6 +100,23 @@ func (z *ZFS) DatasetsBare(ctx context.Context, roots []Root) ([]Dataset, error)
 }
 
 func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds string) ([]Dataset, error) {
+	return listRoots(roots, func(names []string, recursive bool) ([]Dataset, error) {
+		datasets, err := z.listDatasets(ctx, names, recursive)
+		if err != nil || len(datasets) == 0 {
+			return nil, err
+		}
+		snaps, err := z.listSnapshots(ctx, kinds, names, recursive)
+		if err != nil {
+			return nil, err
+		}
+		snaps.addTo(datasets)
+		return datasets, nil
+	})
+}
+
+// listRoots lists those roots that are recursive, and the others by a call of
+// their own, and puts what it finds in order, each once.
+func listRoots(roots []Root, list func(names []string, recursive bool) ([]Dataset, error)) ([]Dataset, error) {
 	var all []Dataset
 	for _, recursive := range []bool{true, false} {
 		var names []string
@@ -111,16 +128,9 @@ func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds string) ([]Datas
 		if len(names) == 0 {
 			continue
 		}
-		datasets, err := z.listDatasets(ctx, names, recursive)
+		datasets, err := list(names, recursive)
 		if err != nil {
 			return nil, err
-		}
-		if len(datasets) > 0 {
-			snaps, err := z.listSnapshots(ctx, kinds, names, recursive)
-			if err != nil {
-				return nil, err
-			}
-			snaps.addTo(datasets)
 		}
 		all = append(all, datasets...)
 	}

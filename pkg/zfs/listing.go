@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -16,39 +15,19 @@ import (
 // and not in the other, so it is for looking, not for deciding what to send.
 // No root may be listed twice, nor lie within another that is recursive.
 func (z *ZFS) DatasetsAtOnce(ctx context.Context, roots []Root) ([]Dataset, error) {
-	var all []Dataset
-	for _, recursive := range []bool{true, false} {
-		var names []string
-		for _, root := range roots {
-			if root.Recursive == recursive {
-				names = append(names, root.Name)
-			}
-		}
-		if len(names) == 0 {
-			continue
-		}
-		datasets, err := z.listAtOnce(ctx, names, recursive)
-		if err != nil {
+	return listRoots(roots, func(names []string, recursive bool) ([]Dataset, error) {
+		var listing sync.WaitGroup
+		var snaps *snapshots
+		var failed error
+		listing.Go(func() { snaps, failed = z.listSnapshots(ctx, "snapshot,bookmark", names, recursive) })
+		datasets, err := z.listDatasets(ctx, names, recursive)
+		listing.Wait()
+		if err := errors.Join(failed, err); err != nil {
 			return nil, err
 		}
-		all = append(all, datasets...)
-	}
-	slices.SortFunc(all, func(a, b Dataset) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
-}
-
-func (z *ZFS) listAtOnce(ctx context.Context, names []string, recursive bool) ([]Dataset, error) {
-	var listing sync.WaitGroup
-	var snaps *snapshots
-	var failed error
-	listing.Go(func() { snaps, failed = z.listSnapshots(ctx, "snapshot,bookmark", names, recursive) })
-	datasets, err := z.listDatasets(ctx, names, recursive)
-	listing.Wait()
-	if err := errors.Join(failed, err); err != nil {
-		return nil, err
-	}
-	snaps.addTo(datasets)
-	return datasets, nil
+		snaps.addTo(datasets)
+		return datasets, nil
+	})
 }
 
 // Created returns when datasets, snapshots or bookmarks (full names) were made,
