@@ -90,7 +90,9 @@ func (r *runbooks) page(t *testing.T, ctx context.Context, s situation, steps []
 	}
 	ran := 0
 	for _, c := range cases {
-		ok := t.Run(strings.Trim(s.page+"/"+c, "/"), func(t *testing.T) {
+		name := strings.Trim(s.page+"/"+c, "/")
+		ok := t.Run(name, func(t *testing.T) {
+			record(t, name, nil)
 			ran++
 			ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 			defer cancel()

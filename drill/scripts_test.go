@@ -25,6 +25,7 @@ func TestScriptsOnZFS(t *testing.T) {
 		t.Log("nothing to do with LAB=ns: its nodes have the simulator, on which make test runs the scripts; LAB=vm runs them on OpenZFS")
 		return
 	}
+	record(t, "every script", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	files, err := filepath.Glob("../testdata/script/*.txtar")
