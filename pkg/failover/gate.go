@@ -28,6 +28,10 @@ func (e *RefusedError) ExitCode() int { return 76 }
 // Hint says what to do next.
 func (e *RefusedError) Hint() string { return e.What }
 
+// AskStep is the step of a promotion in which another node is asked what it is. It
+// is skipped where that node is up and can't be asked.
+const AskStep = "ask"
+
 const (
 	// pollPeer is how often a node that has to stop first is asked again.
 	pollPeer = 250 * time.Millisecond
@@ -64,10 +68,13 @@ func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (ne
 	for _, peer := range others {
 		go func() {
 			a := Answer{Node: peer}
-			a.Err = t.step(asking, "ask", peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
+			a.Err = t.step(asking, AskStep, peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
 				a.State, err = n.awaitPeer(ctx, peer, intent)
 				return err
 			})
+			if _, passed := errors.AsType[skipped](a.Err); passed {
+				a.Err = nil
+			}
 			answers <- a
 		}()
 	}
@@ -111,7 +118,9 @@ func (n *Node) mayPromote() error {
 // awaitPeer returns once another node is no obstacle: it is down, or has stopped
 // its services and given its data up. Where witnesses are configured, one that
 // can't be reached gets the time in which it notices that it is cut off. It returns
-// what that node has said last, nothing but its term when it is down.
+// what that node has said last, nothing but its term when it is down. A node that is
+// up and can't be asked is passed over, which is returned as skipped: its keepalived
+// is silent, and a machine whose disk has failed still takes connections.
 func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Intent) (said PeerState, err error) {
 	began := n.Now()
 	for {
@@ -121,7 +130,8 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Int
 		}
 		waited := n.Now().Sub(began)
 		if err != nil {
-			if _, down := errors.AsType[*UnreachableError](err); !down && waited < n.Config.Failover.PeerTimeout {
+			_, down := errors.AsType[*UnreachableError](err)
+			if !down && waited < n.Config.Failover.PeerTimeout {
 				// It is up, but does not say what it is.
 				if err := pause(ctx, pollPeer); err != nil {
 					return said, err
@@ -130,7 +140,12 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Int
 			}
 			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
 			if len(n.Config.Witness.Targets) > 0 {
-				return PeerState{NewestTerm: said.NewestTerm}, pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now()))
+				if err := pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
+					return said, err
+				}
+			}
+			if !down {
+				return PeerState{NewestTerm: said.NewestTerm}, skipped("passed over: it is up, but can't be asked what it is, and may still write: " + err.Error())
 			}
 			return PeerState{NewestTerm: said.NewestTerm}, nil
 		}

@@ -222,7 +222,8 @@ func TestAPeerThatIsDownIsNoObstacle(t *testing.T) {
 	f.is(t, state.RoleActive)
 }
 
-// One that accepts connections but can't be asked holds nothing up for long.
+// One that accepts connections but can't be asked holds nothing up for long, and
+// people are told that it may still write.
 func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
@@ -234,6 +235,11 @@ func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 	}
 	if took := time.Since(began); took < f.Config.Failover.PeerTimeout || took > f.Config.Failover.PeerTimeout+time.Second {
 		t.Errorf("active after %v", took)
+	}
+	steps := f.is(t, state.RoleActive).Transition.Steps
+	at := slices.IndexFunc(steps, func(s state.Step) bool { return s.Name == AskStep && s.Object == "b" })
+	if at < 0 || steps[at].Outcome != state.OutcomeSkipped || !strings.Contains(steps[at].Error, "may still write: permission denied") {
+		t.Errorf("%+v", steps)
 	}
 }
 

@@ -74,6 +74,16 @@ func repeats(before, now failover.Past) bool {
 	return before.To == now.To && before.Outcome == now.Outcome && before.Error == now.Error && now.Outcome == state.OutcomeFailed
 }
 
+// passedOver names the nodes that were up and could not be asked.
+func passedOver(past failover.Past) (texts []string) {
+	for _, s := range past.Steps {
+		if s.Name == failover.AskStep && s.Outcome == state.OutcomeSkipped {
+			texts = append(texts, s.Object+" was "+s.Error)
+		}
+	}
+	return texts
+}
+
 // event is what is told of a transition, if anything.
 func (t *Teller) event(past failover.Past) (notify.Notice, bool) {
 	name := t.node.Self.Name
@@ -82,9 +92,14 @@ func (t *Teller) event(past failover.Past) (notify.Notice, bool) {
 		return n, false
 	}
 	n.Text = []string{fmt.Sprintf("%s, from %s in %s", past.Reason, past.From, report.Duration(past.Ended.Sub(past.Started)))}
+	passed := passedOver(past)
+	n.Text = append(n.Text, passed...)
 	switch past.Outcome {
 	case state.OutcomeDone:
 		n.Level, n.Title = notify.Info, fmt.Sprintf("%s is active now (term %d)", name, past.Term)
+		if len(passed) > 0 {
+			n.Level, n.Hint = notify.Warning, "see that nothing runs there, or switch it off; failover-notify doctor on "+name+" says why it can't be asked"
+		}
 		return n, true
 	case state.OutcomePartial:
 		n.Level, n.Title = notify.Warning, fmt.Sprintf("%s is active now (term %d), but not with everything", name, past.Term)

@@ -81,6 +81,13 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	if got := events(t, again); len(got) != 1 || !strings.HasPrefix(got[0], "info: b is active now (term 4)") {
 		t.Errorf("%v", got)
 	}
+	// One that may still write is told of.
+	promoted := past(noon.Add(7*time.Minute), state.RoleActive, state.OutcomeDone, "")
+	promoted.Steps = append(promoted.Steps, state.Step{Name: failover.AskStep, Object: "a", Outcome: state.OutcomeSkipped, Error: "passed over: it is up"})
+	write(promoted)
+	if got := events(t, again); len(got) != 1 || !strings.HasPrefix(got[0], "warning: b is active now (term 4)") || !strings.Contains(got[0], "| a was passed over: it is up") {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestConditionOfTheNode(t *testing.T) {
