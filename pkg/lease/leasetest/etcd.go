@@ -4,9 +4,11 @@ package leasetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -50,9 +52,9 @@ func Missing(t *testing.T) {
 func Start(t *testing.T, args ...string) *Server {
 	t.Helper()
 	Missing(t)
-	client, peer := free(t), free(t)
-	s := &Server{t: t, Endpoint: "http://" + client}
-	s.argv = append(Args(t.TempDir(), "http://"+client, "http://"+peer), args...)
+	at := free(t, 2)
+	s := &Server{t: t, Endpoint: "http://" + at[0]}
+	s.argv = append(Args(t.TempDir(), "http://"+at[0], "http://"+at[1]), args...)
 	s.Run()
 	t.Cleanup(func() {
 		s.End()
@@ -74,6 +76,13 @@ func Args(dir, client, peer string) []string {
 // Run starts it again, with what it had.
 func (s *Server) Run() {
 	s.t.Helper()
+	s.launch()
+	s.await()
+}
+
+// launch starts the process.
+func (s *Server) launch() {
+	s.t.Helper()
 	s.cmd = exec.Command(s.argv[0], s.argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if runtime.GOARCH != "amd64" {
@@ -88,11 +97,16 @@ func (s *Server) Run() {
 		s.t.Fatal(err)
 	}
 	s.Client = client
+}
+
+// await waits until it answers with what its cluster agrees on.
+func (s *Server) await() {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	for {
 		one, done := context.WithTimeout(ctx, time.Second)
-		_, err := client.Get(one, "is it up")
+		_, err := s.Client.Get(one, "is it up")
 		done()
 		if err == nil {
 			return
@@ -114,8 +128,33 @@ func (s *Server) End() {
 	s.cmd = nil
 }
 
-// Freeze lets it hang until Thaw: it accepts connections and says nothing.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze lets it hang until Thaw: it accepts connections and says nothing. It may
+// answer until the last of its threads has stopped, which is waited for.
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	for began := time.Now(); !s.frozen(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			s.t.Fatal("etcd does not freeze")
+		}
+	}
+}
+
+// frozen says whether each thread is stopped.
+func (s *Server) frozen() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		s.t.Fatalf("etcd has no threads: %v", err)
+	}
+	for _, thread := range threads {
+		// "PID (NAME) STATE …"; one that has ended meanwhile does nothing either.
+		text, err := os.ReadFile(thread)
+		if at := bytes.LastIndex(text, []byte(") ")); err == nil && (at < 0 || !bytes.HasPrefix(text[at:], []byte(") T"))) {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw lets it go on.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
@@ -127,13 +166,16 @@ func (s *Server) signal(number syscall.Signal) {
 	}
 }
 
-// free is an address on which nobody listened just now.
-func free(t *testing.T) string {
+// free are addresses on which nobody listened just now, no two the same.
+func free(t *testing.T, count int) (addresses []string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range count {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		addresses = append(addresses, listener.Addr().String())
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return addresses
 }
