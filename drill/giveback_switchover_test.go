@@ -6,17 +6,24 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/understudy-ha/understudy/lab"
 )
 
 // rounds is how often a switchover goes there and back.
-const rounds = 10
+func rounds() int {
+	if Kind() == lab.VM {
+		return 3 // each move takes an emulated machine minutes
+	}
+	return 10
+}
 
 // overAndOver moves everything to the other node and back again, over and over,
 // while the applications are written to. Nothing that was acknowledged is
 // missing after any of the moves.
 func overAndOver(t *testing.T, d *takeover) {
 	var gaps []time.Duration
-	for range 2 * rounds {
+	for range 2 * rounds() {
 		from, asked := d.active.Name(), time.Now()
 		d.shell(t, d.active, `failover-notify switchover >&2`)
 		d.active, d.standby = d.standby, d.active

@@ -19,7 +19,7 @@ import (
 var givingBack = []scenario{
 	{"both wrote", bothWrote, ""},
 	{"rejoin killed again and again", rejoinKilled, ""},
-	{"switchover there and back ten times", overAndOver, lab.NS},
+	{"switchover there and back again and again", overAndOver, ""},
 	{"switchover with the peer broken", peerBroken, lab.NS},
 	{"partition with two writers, healed", partitionKept, lab.NS},
 	{"partition with a witness", partitionWitnessed, lab.NS},
