@@ -18,12 +18,9 @@ import (
 // that is frozen, or waits for a disk without end, still has its lock.
 const beatName = "beat"
 
-const (
-	// beatSilence is how old the beat may be before people are told.
-	beatSilence = 10 * time.Second
-	// beatLate is how old it may be before a hook no longer relies on the watcher.
-	beatLate = 5 * time.Second
-)
+// beatSilence is how old the beat may be before people are told, and before a hook
+// no longer relies on the watcher.
+const beatSilence = 10 * time.Second
 
 // beat is when the watcher has looked around last.
 type beat struct {
@@ -88,7 +85,7 @@ func Watched(cfg *config.Config, dir *state.Dir) (watched, held bool) {
 // watchedIn is Watched in a boot.
 func watchedIn(boot string, cfg *config.Config, dir *state.Dir) (watched, held bool) {
 	held = dir.Held(WatchLock)
-	return held && silentFor(cfg.RunDir, boot) < beatLate, held
+	return held && silentFor(cfg.RunDir, boot) < beatSilence, held
 }
 
 // tellSystemd tells systemd what the watcher is, by sd_notify(3): a datagram to
