@@ -87,10 +87,20 @@ func linkCutOneWay(t *testing.T, d *drill) {
 
 func plugPulled(t *testing.T, d *drill) {
 	stall := func(c Config) { c.Set("replication.timeouts.stall", "8s") }
-	o, _ := d.broken(t, 10<<20, stall, func() { d.must(t, d.B.PullPlug(d.ctx)) })
+	// The kernel of an ns node says goodbye to its connections; a machine without
+	// power does not.
+	o, took := d.broken(t, 10<<20, stall, func() {
+		d.must(t, d.B.CutNetwork(d.ctx, lab.Both))
+		d.must(t, d.B.PullPlug(d.ctx))
+	})
+	t.Logf("the sender noticed after %.1f s, with a stall of 8 s", took.Seconds())
+	if took > 20*time.Second+slack() {
+		t.Error("the sender noticed too late")
+	}
 	fails(t, o, 3, lost, `the next run resumes where this one ended; .*`)
 	o = d.run(t)
 	fails(t, o, 1, `ssh to 10.77.0.12: no (answer|route)`, `see that the node is up and its network reaches this one \('ping 10.77.0.12'\)`)
+	d.must(t, d.B.RestoreNetwork(d.ctx))
 	d.must(t, d.B.Start(d.ctx))
 	// What was received in the last seconds lay in memory only: all of it may
 	// be gone, and then there is nothing to resume.

@@ -150,8 +150,8 @@ func (d *drill) broken(t *testing.T, at int64, change func(Config), breakIt func
 		o, waitErr := run.Wait()
 		t.Fatalf("%v; the run: code %d, %v\n%s", err, o.Code, waitErr, o.Stderr)
 	}
-	breakIt()
 	broke := time.Now()
+	breakIt()
 	o, err := run.Wait()
 	if err != nil && !strings.Contains(err.Error(), "ssh: ") { // ended by a signal
 		t.Fatal(err)

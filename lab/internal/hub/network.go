@@ -27,11 +27,14 @@ type network struct {
 // newNetwork makes the bridges in the current network namespace.
 func newNetwork(ctx context.Context, rootfs string) (*network, error) {
 	batch := "link set lo up\n"
-	for bridge, address := range map[string]string{lanBridge: lanAddress, managementBridge: managementHub} {
+	for eth, bridge := range []struct{ name, address string }{{lanBridge, lanAddress}, {managementBridge, managementHub}} {
 		// Without a forwarding delay ports forward at once, and without
-		// snooping VRRP's multicast needs no querier.
-		batch += fmt.Sprintf("link add %[1]s type bridge forward_delay 0 mcast_snooping 0\n"+
-			"address add %[2]s dev %[1]s\nlink set %[1]s up\n", bridge, address)
+		// snooping VRRP's multicast needs no querier. A bridge that has no
+		// hardware address of its own takes one of its ports', so that of the
+		// hub would change when a node comes or goes: what the others then send
+		// to the hub is lost until they ask again, which takes up to minutes.
+		batch += fmt.Sprintf("link add %[1]s address 52:54:00:%02[3]x:00:01 type bridge forward_delay 0 mcast_snooping 0\n"+
+			"address add %[2]s dev %[1]s\nlink set %[1]s up\n", bridge.name, bridge.address, 0x77+eth)
 	}
 	if err := command(ctx, "", batch, "ip", "-batch", "-"); err != nil {
 		return nil, fmt.Errorf("make the lab's bridges: %w", err)
