@@ -54,6 +54,16 @@ type measured struct {
 	moments Moments
 	missing map[string]bool // acknowledged writes that are missing where they must be
 	gone    int             // the takeover's, when it began
+	// Where partly, not all acknowledged writes are looked for, only so many.
+	partly bool
+	sought int
+}
+
+// took notes how long something took to move, the first time.
+func (m *measured) took(fault time.Time, moments Moments) {
+	if m.fault.IsZero() {
+		m.fault, m.moments = fault, moments
+	}
 }
 
 // misses notes an acknowledged write that is missing where it must be.
@@ -107,11 +117,23 @@ func (d *takeover) completes(r *Result) {
 			}
 		}
 	}
+	if m.partly {
+		r.Writes = m.sought
+	}
 	r.Lost = len(m.missing)
 	// What is still in tail nobody has found, since the scenario has failed before.
 	r.Kept = max(0, d.gone-m.gone-r.Lost-len(d.tail))
-	r.Lanes = d.Line.Lanes(zero, from, m.ended, d.A.Name(), d.B.Name())
-	r.Changes = d.Line.Changes(zero, from, m.ended, d.A.Name(), d.B.Name())
+	r.Lanes = d.Line.Lanes(zero, from, m.ended, d.names()...)
+	r.Changes = d.Line.Changes(zero, from, m.ended, d.names()...)
+}
+
+// names are those of all nodes.
+func (d *takeover) names() []string {
+	var names []string
+	for _, n := range d.Lab.Nodes {
+		names = append(names, n.Name())
+	}
+	return names
 }
 
 // reacted is when something was done about a fault for the first time: by what

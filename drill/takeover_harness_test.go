@@ -125,9 +125,7 @@ func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 		m, missing = d.Line.Moments(fault, d.standby.Name())
 		return missing
 	})
-	if d.measured.fault.IsZero() {
-		d.measured.fault, d.measured.moments = fault, m
-	}
+	d.measured.took(fault, m)
 	t.Logf("address after %.2f s, Traefik after %.2f s, all projects after %.2f s", m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
 	// It is looked for ten times a second: what counts is when it can't have been
 	// there yet.

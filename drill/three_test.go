@@ -79,26 +79,18 @@ func newSite(t *testing.T, ctx context.Context, o SiteOptions) *takeover {
 // part goes through one scenario and judges it; false when it has failed.
 func (d three) part(t *testing.T, ctx context.Context, name string, do func(*testing.T)) bool {
 	return t.Run(name, func(t *testing.T) {
-		d.ctx, d.name, d.began = ctx, name, time.Now()
-		defer func() {
+		d.begins(t, ctx, name)
+		d.measured.partly = true
+		t.Cleanup(func() {
 			if t.Failed() {
-				d.explainAll(t)
+				t.Logf("of all nodes:\n%s", d.Line.Since(d.began).Story(d.names()...))
 			}
-		}()
+		})
 		do(t)
 		d.onlyOneWrites(t)
+		d.happened()
 		t.Logf("%.1f s", time.Since(d.began).Seconds())
 	})
-}
-
-// explainAll is explain with what the nodes say of each other.
-func (d three) explainAll(t *testing.T) {
-	d.explain(t)
-	names := make([]string, 0, len(d.Lab.Nodes))
-	for _, n := range d.Lab.Nodes {
-		names = append(names, n.Name())
-	}
-	t.Logf("of all nodes:\n%s", d.Line.Since(d.began).Story(names...))
 }
 
 // onlyOneWrites checks every pair of nodes since the scenario began.
@@ -154,6 +146,7 @@ func (d three) takesOver(t *testing.T, n lab.Node, since time.Time) {
 		m, missing = d.Line.Moments(since, n.Name())
 		return missing
 	})
+	d.measured.took(since, m)
 	t.Logf("address on %s after %.2f s, Traefik after %.2f s, all projects after %.2f s", n.Name(), m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
 	d.active = n
 	d.serves(t)
@@ -172,9 +165,11 @@ func (d three) has(t *testing.T, before time.Time) {
 			}
 			if acked++; !present[a.ID] {
 				missing++
+				d.measured.misses(a.ID)
 			}
 		}
 	}
+	d.measured.sought += acked
 	if missing > 0 || acked == 0 {
 		t.Errorf("of %d writes acknowledged since the scenario began, %d are not on %s", acked, missing, d.active.Name())
 	}
