@@ -21,7 +21,7 @@ var givingBack = []scenario{
 	{"rejoin killed again and again", rejoinKilled, ""},
 	{"switchover there and back again and again", overAndOver, ""},
 	{"switchover with the peer broken", peerBroken, lab.NS},
-	{"partition with two writers, healed", partitionKept, lab.NS},
+	{"partition with two writers, healed", partitionKept, ""},
 	{"partition with a witness", partitionWitnessed, lab.NS},
 	{"load on the secondary", underLoad, lab.NS},
 	{"doctor", diagnosed, lab.NS},
