@@ -25,8 +25,8 @@ func systemPlugins() []string {
 
 // program returns the program that takes docker's words for compose, and what its
 // environment needs. docker starts its plugin twice, first to ask what it is, and
-// ends up by giving it just these: without that, two processors start projects
-// faster by a ninth. Where it is not plain which plugin docker would take, it is asked.
+// ends up by giving it just these: that is 40 ms of processor time for each project.
+// Where it is not plain which plugin docker would take, it is asked.
 func (m *Manager) program() (name string, env []string) {
 	// It lives for a second or two, and collects garbage many times in them.
 	env = []string{"GOGC=400"}
