@@ -36,7 +36,7 @@ func TestSelfDrill(t *testing.T) {
 // pairKey is a key that is for the gate alone, as a pair's is.
 const pairKey = "/etc/understudy/pair_ed25519"
 
-// gated has the nodes reach each other through the gate, as docs/failover.md
+// gated has the nodes reach each other through the gate, as docs/setup.md
 // has it, and by no other key.
 func (d *takeover) gated(t *testing.T) {
 	t.Helper()
