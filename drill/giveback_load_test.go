@@ -49,40 +49,65 @@ func underLoad(t *testing.T, d *takeover) {
 	t.Logf("%.0f writes a second on the primary, %.0f on the secondary", first, second)
 }
 
-// loaded puts load on the active node and replicates under it. Every write must be
-// acknowledged, and everything must be on both nodes in the end.
-func (d *takeover) loaded(t *testing.T, name string) (perSecond float64) {
-	t.Helper()
+// load is what clients write to all applications while other things happen.
+type load struct {
+	acked string // by what the clients say
+	err   error
+	took  time.Duration
+	done  sync.WaitGroup
+}
+
+// puts begins to load the active node, from the standby.
+func (d *takeover) puts(name string) *load {
 	run := fmt.Sprintf("%s%d", name, time.Now().UnixMilli())
 	args := append([]string{run, strconv.Itoa(clients), strconv.Itoa(writes), Floating}, d.Line.Projects...)
-	var acked string
-	var err error
-	var took time.Duration
-	var load sync.WaitGroup
-	load.Go(func() {
+	l := &load{}
+	ctx, from := d.ctx, d.standby
+	l.done.Go(func() {
 		began := time.Now()
-		acked, err = Shell(d.ctx, d.standby, hammer, args...)
-		took = time.Since(began)
+		l.acked, l.err = Shell(ctx, from, hammer, args...)
+		l.took = time.Since(began)
 	})
-	if o, err := StartRun(d.ctx, d.active).Wait(); err != nil || o.Code != 0 {
-		t.Errorf("replication under load ended with %d, %v:\n%s", o.Code, err, o.Stderr)
-	}
-	load.Wait()
-	d.must(t, err)
-	ids := strings.Fields(acked)
+	return l
+}
+
+// ends waits for the clients, each of whose writes must have been acknowledged.
+func (d *takeover) ends(t *testing.T, l *load) (ids []string) {
+	t.Helper()
+	l.done.Wait()
+	d.must(t, l.err)
+	ids = strings.Fields(l.acked)
 	if want := clients * writes * len(d.Line.Projects); len(ids) != want {
 		t.Errorf("%d of %d writes were acknowledged under load", len(ids), want)
 	}
-	d.replicate(t)
-	d.judge(t)
+	return ids
+}
+
+// keeps checks that the active node has all of these writes.
+func (d *takeover) keeps(t *testing.T, ids []string) {
+	t.Helper()
 	present := writesIn(d.shell(t, d.active, `cat /"$1"/*/log`, Apps))
 	for _, id := range ids {
 		if !present[id] {
 			t.Errorf("%s was acknowledged and is missing", id)
 		}
 	}
+}
+
+// loaded puts load on the active node and replicates under it. Every write must be
+// acknowledged, and everything must be on both nodes in the end.
+func (d *takeover) loaded(t *testing.T, name string) (perSecond float64) {
+	t.Helper()
+	l := d.puts(name)
+	if o, err := StartRun(d.ctx, d.active).Wait(); err != nil || o.Code != 0 {
+		t.Errorf("replication under load ended with %d, %v:\n%s", o.Code, err, o.Stderr)
+	}
+	ids := d.ends(t, l)
+	d.replicate(t)
+	d.judge(t)
+	d.keeps(t, ids)
 	for _, dataset := range d.datasets() {
 		same(t, dataset+" on both", d.files(t, d.active, d.newest(t, d.active, dataset)), d.files(t, d.standby, d.newest(t, d.standby, dataset)))
 	}
-	return float64(len(ids)) / took.Seconds()
+	return float64(len(ids)) / l.took.Seconds()
 }

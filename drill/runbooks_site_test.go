@@ -81,6 +81,7 @@ done
 type runbooks struct {
 	*takeover
 	third lab.Node
+	load  *load // of the page that puts one on
 }
 
 // runbookPrograms are built once, for as many sites as are needed.

@@ -21,6 +21,7 @@ var situations = []situation{
 	{page: "network-loss.md", bring: cutOff, hands: map[string]func(*testing.T, *runbooks){"plug in the cable": plugIn}},
 	{page: "pool-failure.md", bring: poolFails, hands: map[string]func(*testing.T, *runbooks){"change the disk": changeDisk}},
 	{page: "planned-maintenance.md", bring: primaryServes, hands: map[string]func(*testing.T, *runbooks){"switch on": switchOn}},
+	{page: "load-test.md", bring: primaryServes, hands: map[string]func(*testing.T, *runbooks){"put the load on": putLoadOn, "take the load off": takeLoadOff}},
 	{page: "restore-kept-tail.md", bring: keptSomething},
 	{page: "conflict.md", bring: bothServe},
 	{page: "replace-server.md", bring: serverGone, hands: map[string]func(*testing.T, *runbooks){"build the new server": newServer}},
@@ -92,6 +93,17 @@ func poolFails(t *testing.T, r *runbooks, c string) {
 }
 
 func changeDisk(t *testing.T, r *runbooks) { r.shell(t, r.A, `rm /var/lib/zfssim/faults`) }
+
+func putLoadOn(t *testing.T, r *runbooks) {
+	r.look(t)
+	r.load = r.puts("runbook")
+	t.Cleanup(r.load.done.Wait) // also when the page fails before its end
+}
+
+func takeLoadOff(t *testing.T, r *runbooks) {
+	r.look(t)
+	r.keeps(t, r.ends(t, r.load))
+}
 
 // keptSomething has a node that lost its power keep what only it had.
 func keptSomething(t *testing.T, r *runbooks, c string) {
