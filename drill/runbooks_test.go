@@ -219,7 +219,7 @@ func (r *runbooks) power(t *testing.T, n lab.Node, script string) bool {
 // typed runs a script on a node as at a terminal, and returns what is seen
 // there. An exit code other than the right one is an error.
 func (r *runbooks) typed(n lab.Node, step runbook.Step) (string, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(r.ctx, max(time.Minute, patience()))
 	defer cancel()
 	script := strings.NewReplacer(toLab...).Replace(step.Script)
 	result, err := n.Run(ctx, lab.Argv("env", "TERM=xterm", "HOME=/root", "script", "-qec", "set -eo pipefail\n"+script, "/dev/null"))
