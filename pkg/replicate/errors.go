@@ -12,10 +12,10 @@ import (
 type Refusal struct {
 	What   string
 	Advice string
-	// Standby: this node is a standby, or on its way from one role to another, so
+	// Expected: this node is a standby, or on its way from one role to another, so
 	// there is nothing to do for it. A schedule that is the same on all nodes meets
 	// this each time, and in each move.
-	Standby bool
+	Expected bool
 }
 
 func (r *Refusal) Error() string { return r.What }
@@ -77,9 +77,9 @@ func mayRun(role state.RoleFile, self string) error {
 		}
 	}
 	return &Refusal{
-		What:    fmt.Sprintf("%s is %s, not active: only the active node replicates", self, role.Role),
-		Advice:  "run it on the active node; on a standby there is nothing to do",
-		Standby: role.Role == state.RoleStandby || role.Role == state.RolePromoting || role.Role == state.RoleDemoting,
+		What:     fmt.Sprintf("%s is %s, not active: only the active node replicates", self, role.Role),
+		Advice:   "run it on the active node; on a standby there is nothing to do",
+		Expected: role.Role == state.RoleStandby || role.Role == state.RolePromoting || role.Role == state.RoleDemoting,
 	}
 }
 

@@ -90,7 +90,7 @@ func idle(err error) bool {
 		return true
 	}
 	refusal, refused := errors.AsType[*replicate.Refusal](err)
-	return refused && refusal.Standby
+	return refused && refusal.Expected
 }
 
 // locked says whether another run is at work.
