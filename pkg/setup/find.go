@@ -151,7 +151,7 @@ func ready(here, there machine.Facts, a Answers) error {
 			return &LackError{one.node, "this needs root", "run it with sudo, or as root"}
 		}
 		if missing := lacks(one.f, a); len(missing) > 0 {
-			return &LackError{one.node, "not installed: " + strings.Join(missing, ", "), "apt install zfsutils-linux keepalived docker.io docker-compose openssh-client; Understudy itself: docs/setup.md"}
+			return &LackError{one.node, "not installed: " + strings.Join(missing, ", "), "apt install zfsutils-linux keepalived docker.io openssh-client, what of it is missing; Understudy itself: its package, or make install"}
 		}
 	}
 	if release(here) != release(there) {

@@ -1,13 +1,16 @@
 package setup
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -69,6 +72,9 @@ func (s *Setup) checkProjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(s.starts(ctx, s.here), s.starts(ctx, s.there)); err != nil {
+		return err
+	}
 	var missing []string
 	for _, p := range projects {
 		if p.Err != nil {
@@ -96,6 +102,28 @@ func (s *Setup) checkProjects(ctx context.Context) error {
 	}
 	return &LackError{s.there.name, "the projects' files are not there: " + strings.Join(missing, ", "),
 		"copy them, with what lies beside them: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
+}
+
+// starts looks whether a node can start projects: setting up stops those that run
+// here, and then it is too late to find that out.
+func (s *Setup) starts(ctx context.Context, n *node) error {
+	for _, one := range []struct {
+		argv         []string
+		what, advice string
+	}{
+		{[]string{"docker", "compose", "version"}, "docker compose can't be called", "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or docker-compose-plugin (Docker's own packages, on Debian 12 too)"},
+		{[]string{"docker", "version", "--format", "{{.Server.Version}}"}, "the Docker Engine does not answer", "systemctl status docker"},
+	} {
+		_, err := n.Run(ctx, machine.Call{Argv: one.argv, Timeout: short})
+		if failed, ok := errors.AsType[*run.Error](err); ok {
+			first, _, _ := strings.Cut(strings.TrimSpace(failed.Stderr), "\n") // the rest is docker's advice
+			return &LackError{n.name, fmt.Sprintf("%s: %s", one.what, cmp.Or(first, failed.Error())), one.advice}
+		}
+		if err != nil {
+			return fmt.Errorf("on %s: %w", n.name, err)
+		}
+	}
+	return nil
 }
 
 // checkAddress looks whether something else has the virtual address already.

@@ -34,6 +34,12 @@ func TestRefused(t *testing.T) {
 			delete(b.facts.Programs, "keepalived")
 		}},
 		{"projects", 1, "the projects' files are not there", func(_ *Answers, _, b *host) { clear(b.files) }},
+		{"Compose", 1, "beta: docker compose can't be called: docker: 'compose' is not a docker command.", func(_ *Answers, _, b *host) {
+			b.fails["docker compose"] = run.Error{ExitCode: 1, Stderr: "docker: 'compose' is not a docker command.\nSee 'docker --help'\n"}
+		}},
+		{"engine", 1, "alpha: the Docker Engine does not answer: Cannot connect", func(_ *Answers, a, _ *host) {
+			a.fails["docker version"] = run.Error{ExitCode: 1, Stderr: "Cannot connect to the Docker daemon\n"}
+		}},
 		{"taken", 64, "something has 192.0.2.100 already", func(_ *Answers, a, _ *host) { a.taken = true }},
 		{"this machine", 64, "is this machine itself", func(x *Answers, _, _ *host) { x.Address = "192.0.2.11" }},
 	} {
