@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,24 +16,24 @@ func (s *Setup) key(n *node) step {
 	return step{
 		name: "key on " + n.name,
 		look: func(ctx context.Context) (found, error) {
-			private, err := n.Read(ctx, identityFile)
+			private, err := n.Read(ctx, n.identity())
 			if err != nil {
 				return found{}, err
 			}
 			public, err := n.publicKey(ctx)
-			return found{done: private.Found && public != "", says: identityFile, detail: shown(n.keygen())}, err
+			return found{done: private.Found && public != "", says: n.identity(), detail: shown(n.keygen())}, err
 		},
 		do: func(ctx context.Context) error {
-			private, err := n.Read(ctx, identityFile)
+			private, err := n.Read(ctx, n.identity())
 			if err != nil {
 				return err
 			}
 			if private.Found { // it was ended before it wrote the public half
-				public, err := call(ctx, n, short, "ssh-keygen", "-y", "-P", "", "-f", identityFile)
+				public, err := call(ctx, n, short, "ssh-keygen", "-y", "-P", "", "-f", n.identity())
 				if err != nil {
 					return err
 				}
-				return file{path: identityFile + ".pub", text: strings.TrimSpace(public) + "\n", mode: 0o644}.write(ctx, n)
+				return file{path: n.identity() + ".pub", text: strings.TrimSpace(public) + "\n", mode: 0o644}.write(ctx, n)
 			}
 			_, err = call(ctx, n, short, n.keygen()...)
 			return err
@@ -41,12 +42,16 @@ func (s *Setup) key(n *node) step {
 }
 
 func (n *node) keygen() []string {
-	return []string{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "understudy " + n.name, "-f", identityFile}
+	return []string{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "understudy " + n.name, "-f", n.identity()}
 }
+
+// identity and known are where a node keeps its key, and the others' host keys.
+func (n *node) identity() string { return cmp.Or(n.cfg.SSH.IdentityFile, identityFile) }
+func (n *node) known() string    { return cmp.Or(n.cfg.SSH.KnownHostsFile, knownHostsFile) }
 
 // publicKey is the public half, as TYPE KEY; "" is not there yet.
 func (n *node) publicKey(ctx context.Context) (string, error) {
-	public, err := n.Read(ctx, identityFile+".pub")
+	public, err := n.Read(ctx, n.identity()+".pub")
 	if fields := strings.Fields(public.Text); err == nil && len(fields) >= 2 {
 		return fields[0] + " " + fields[1], nil
 	}
@@ -56,7 +61,7 @@ func (n *node) publicKey(ctx context.Context) (string, error) {
 // knows is the step that pins other's host keys on n.
 func (s *Setup) knows(n, other *node) step {
 	return lines{
-		name: "host key of " + other.name, node: n, path: knownHostsFile, mode: 0o644,
+		name: "host key of " + other.name, node: n, path: n.known(), mode: 0o644,
 		want: func(context.Context) ([]string, error) { return other.hostKeys, nil },
 		// One key of each kind for a host.
 		same: func(there, wanted string) bool {
@@ -100,10 +105,12 @@ func (s *Setup) admits(n, other *node) step {
 			}
 			return []string{gateLine(other, key)}, nil
 		},
+		// The same key with other rights, or another key with the same: that of a
+		// server whose place this one has taken.
 		same: func(there, wanted string) bool {
-			_, key, _ := strings.Cut(wanted, `" ssh-`)
+			rights, key, _ := strings.Cut(wanted, `" ssh-`)
 			words := strings.Fields(key)
-			return len(words) > 1 && strings.Contains(there, words[1])
+			return len(words) > 1 && strings.Contains(there, words[1]) || strings.HasPrefix(there, rights+`"`)
 		},
 	}.step()
 }
