@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,6 +48,24 @@ func exitStatus(c *cobra.Command) string {
 // groupKey marks a command that only holds others.
 const groupKey = "understudy/group"
 
+// calledKey marks a command that other programs call.
+const calledKey = "understudy/called"
+
+// AddCalled adds commands that keepalived, systemd or another node call rather than
+// people: the help lists them apart.
+func AddCalled(parent *cobra.Command, commands ...*cobra.Command) {
+	for _, c := range commands {
+		if c.Annotations == nil {
+			c.Annotations = map[string]string{}
+		}
+		c.Annotations[calledKey] = "yes"
+	}
+	parent.AddCommand(commands...)
+}
+
+// helpWidth is how many columns a line of help may have.
+const helpWidth = 80
+
 // usage prints how c is called, as cobra does, but without the line "TOOL [flags]"
 // for commands that only hold others (prepareTree makes those runnable to catch
 // mistakes), and with flags that fit a terminal of 80 columns.
@@ -63,11 +82,9 @@ func usage(c *cobra.Command) error {
 		b.WriteString("\n\nExamples:\n" + c.Example)
 	}
 	if c.HasAvailableSubCommands() {
-		b.WriteString("\n\nAvailable Commands:")
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() || sub.Name() == "help" {
-				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
-			}
+		b.WriteString("\n\nAvailable Commands:" + commands(c, false))
+		if called := commands(c, true); called != "" {
+			b.WriteString("\n\nCalled by other programs:" + called)
 		}
 	}
 	if c.HasAvailableLocalFlags() {
@@ -77,14 +94,59 @@ func usage(c *cobra.Command) error {
 		b.WriteString("\n\nGlobal Flags:\n" + flagUsages(c.InheritedFlags()))
 	}
 	if c.HasAvailableSubCommands() {
-		b.WriteString("\n\nUse \"" + c.CommandPath() + " [command] --help\" for more information about a command.")
+		b.WriteString("\n\n" + fill("Use \""+c.CommandPath()+" [command] --help\" for more information about a command.", 0))
 	}
 	_, err := fmt.Fprintln(c.OutOrStderr(), b.String())
 	return err
 }
 
+// commands lists those below c that people call, or those that programs do.
+func commands(c *cobra.Command, called bool) string {
+	var b strings.Builder
+	for _, sub := range c.Commands() {
+		if (sub.IsAvailableCommand() || sub.Name() == "help") && (sub.Annotations[calledKey] != "") == called {
+			name := fmt.Sprintf("  %-*s ", sub.NamePadding(), sub.Name())
+			b.WriteString("\n" + name + fill(sub.Short, len(name)))
+		}
+	}
+	return b.String()
+}
+
+// fill breaks text into lines that fit, of which all but the first are indented;
+// the first stands behind as many columns.
+func fill(text string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+length > helpWidth:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += length
+	}
+	return b.String()
+}
+
+// filled fills each paragraph of text; one that is indented stays as it is.
+func filled(text string) string {
+	paragraphs := strings.Split(strings.TrimSpace(text), "\n\n")
+	for i, p := range paragraphs {
+		if !strings.HasPrefix(p, " ") {
+			paragraphs[i] = fill(p, 0)
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
 func flagUsages(flags *pflag.FlagSet) string {
-	return strings.TrimRightFunc(flags.FlagUsagesWrapped(80), unicode.IsSpace)
+	return strings.TrimRightFunc(flags.FlagUsagesWrapped(helpWidth), unicode.IsSpace)
 }
 
 // help prints the help of c: what it does, its usage and flags, its exit
@@ -94,5 +156,5 @@ func help(c *cobra.Command, _ []string) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s\nEXIT STATUS\n%s\n", strings.TrimSpace(text), c.UsageString(), exitStatus(c))
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s\nEXIT STATUS\n%s\n", filled(text), c.UsageString(), exitStatus(c))
 }

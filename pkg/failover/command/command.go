@@ -26,10 +26,12 @@ keepalived's hooks only record what is asked for and return. The resident watche
 services, or stops them and gives the data up. The newest wish always wins.`,
 	}
 	c.AddCommand(
+		newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newResolve(p), newStatus(p), newDoctor(p), newHistory(p),
+		newKeepalived(p), newTestNotification(p), setup.New(p), setup.NewNode(p), cli.ConfigCommand(p),
+	)
+	cli.AddCalled(c,
 		newEvent(p), newWish(p, state.WishMaster), newWish(p, state.WishBackup), newWish(p, state.WishFault), newWish(p, state.WishStop),
-		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newDrain(p), newResolve(p),
-		newStatus(p), newDoctor(p), newHistory(p), newPeer(p), newGate(p), newKeepalived(p),
-		newDeliver(p), newTestNotification(p), setup.New(p), setup.NewNode(p), cli.ConfigCommand(p),
+		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newDrain(p), newPeer(p), newGate(p), newDeliver(p),
 	)
 	return c
 }

@@ -48,7 +48,8 @@ at any moment. Without a terminal it prints only what has changed.`,
 	c.Flags().BoolVar(&f.NoCheckout, "no-checkout", false, "leave the checkout alone")
 	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error while another run is at work")
 	f.AddTo(c)
-	c.AddCommand(newManifest(p), newExport(p), newStatus(p), cli.ConfigCommand(p))
+	c.AddCommand(newStatus(p), cli.ConfigCommand(p))
+	cli.AddCalled(c, newManifest(p), newExport(p))
 	return c
 }
 

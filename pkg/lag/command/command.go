@@ -72,7 +72,8 @@ Each run is kept: see lag-check history.`,
 	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")
 	c.Flags().BoolVar(&o.scheduled, "scheduled", false, "for cron and timers: end with 0 whenever it could be told, and print only what nobody else is told of")
 	cli.SetExitStatus(c, exitStatus)
-	c.AddCommand(newHistory(p), newInventory(p), cli.ConfigCommand(p))
+	c.AddCommand(newHistory(p), cli.ConfigCommand(p))
+	cli.AddCalled(c, newInventory(p))
 	return c
 }
 

@@ -24,8 +24,8 @@ session per standby what that standby lacks. What is on a standby is never
 rolled back or destroyed by force: where both sides were written to, the
 dataset is left alone and named.`,
 	}
-	c.AddCommand(newRun(p), newPlan(p), newStatus(p), newPrune(p), newReceiver(p),
-		newRejoin(p), newKept(p), newInventory(p), cli.ConfigCommand(p))
+	c.AddCommand(newRun(p), newPlan(p), newStatus(p), newPrune(p), newRejoin(p), newKept(p), cli.ConfigCommand(p))
+	cli.AddCalled(c, newReceiver(p), newInventory(p))
 	return c
 }
 
