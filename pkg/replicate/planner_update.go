@@ -85,17 +85,13 @@ func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 	return fmt.Sprintf("; %d snapshots here, since @%s, are not there", n, base.Name)
 }
 
-// logReset is the most that ZFS counts as written, in bytes, when only the head of
-// the intent log was reset: the block that describes a dataset, with its copies.
-const logReset = 16 << 10
-
 // modified says whether a target was written to since its newest snapshot. A few
 // bytes in one that nobody can write to are no writes: rolled back to a snapshot
 // that was taken while it was mounted, it has its intent log's head reset. Should
 // it be more after all, the receiving ZFS itself refuses, which knows the
 // difference (dsl_dataset_modified_since_snap in dsl_dataset.c).
 func modified(t *zfs.Dataset) bool {
-	return t.Written > logReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
+	return t.Written > zfs.LogReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
 }
 
 // divergence says what the target has that the source has not, or "".

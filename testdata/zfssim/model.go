@@ -45,6 +45,7 @@ type Dataset struct {
 	Stage     string            `json:",omitempty"` // folder of a partial receive
 	Partial   bool              `json:",omitempty"` // first receive not finished
 	Crypt     *Crypt            `json:",omitempty"`
+	Claimed   uint64            `json:",omitempty"` // guid of the newest snapshot when an import claimed the intent log
 
 	pool *Pool
 }

@@ -31,6 +31,7 @@ type sendStep struct {
 	fromRef string // as it is printed
 	name    string
 	release func()
+	head    []uint32 // types of records, where it is a dataset itself that is sent
 }
 
 func cmdSend(a *app, args []string) int {
@@ -120,6 +121,9 @@ func cmdSend(a *app, args []string) int {
 	}
 	if !a.commit() {
 		return 1
+	}
+	if head := steps[0].head; head != nil {
+		return a.streamHead(head)
 	}
 	return a.stream(steps, f)
 }

@@ -25,7 +25,7 @@ func (a *app) planOne(f sendFlags, name string) ([]*sendStep, int) {
 	}
 	what := fmt.Sprintf("warning: cannot send '%s'", name)
 	if o.snap == nil {
-		return nil, a.fail(what, "Invalid argument")
+		return a.planHead(o.ds, from, what)
 	}
 	var base *point
 	if from != "" {

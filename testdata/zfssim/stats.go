@@ -98,7 +98,7 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 		if d.latest() == nil && d.Origin == 0 {
 			return size(v.space(d).refer)
 		}
-		return size(v.changed(d))
+		return size(v.changed(d) + claimed(d))
 	case "inconsistent":
 		return exact(boolNumber(isDS && d.Partial))
 	case "redacted":

@@ -149,6 +149,9 @@ func (a *app) importPool(name, to, altroot string, noMount, keys bool) int {
 	a.store.touch(p)
 	ok := true
 	for _, d := range p.sorted() {
+		if newest := d.latest(); newest != nil && !d.Volume && a.faults.match("import", "claim", d.Name) != nil {
+			d.Claimed = newest.GUID
+		}
 		if keys && d.Crypt != nil && d.Crypt.Root == d.ID && d.Local["keylocation"] != "prompt" {
 			ok = a.loadKey(d, "", false) == 0 && ok
 		}

@@ -126,6 +126,61 @@ func TestSentAfterItWasGivenUp(t *testing.T) {
 
 // The node that owns the data gives it up and takes it back: what was set on
 // the datasets themselves is set again, and nothing else is.
+// A boot claims the intent logs of what was given up, which counts as written. It is
+// no reason for another snapshot, which would stop replication; a single line is one.
+func TestClaimedLogIsNoWrite(t *testing.T) {
+	a, _ := pair(t)
+	a.zfs("destroy", "-r", "tank/srv/tmp")
+	a.write("more", "tank/srv/db/f") // with a snapshot of the demotion; mail has none
+	before := a.demote().Snapshot
+	if before == "" {
+		t.Fatal("nothing was written before")
+	}
+	boot := func() {
+		t.Helper()
+		a.faults("import claim dataset=tank/srv/db", "import claim dataset=tank/srv/group/mail")
+		a.zpool("export", "tank")
+		a.zpool("import", "-N", "tank")
+		a.has("tank/srv/db written 1K -", "tank/srv/group/mail written 1K -")
+	}
+	boot()
+	states, err := a.data().State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		if s.Written != 0 {
+			t.Errorf("%s: %d bytes written", s.Name, s.Written)
+		}
+	}
+	if r := a.demote(); r.Written || r.Snapshot != "" || len(r.Warnings) > 0 {
+		t.Errorf("%+v", r)
+	}
+	a.has("tank/srv/db mounted no -", "tank/srv/group/mail mounted no -")
+
+	// What can't be looked at stays written.
+	a.faults("send busy=tank/srv/group/mail", "mount fail=tank/srv/db")
+	if r := a.demote(); !r.Written {
+		t.Errorf("%+v", r)
+	}
+	if got := a.zfs("list", "-H", "-o", "name", "-t", "snapshot", "-r", "tank/srv/group/mail"); strings.Count(got, "@understudy-demoted-") != 1 {
+		t.Errorf("mail has not one snapshot of its own: %s", got)
+	}
+	if got := a.zfs("list", "-H", "-o", "name", "-t", "snapshot", "-r", "tank/srv/db"); strings.Count(got, "@understudy-demoted-") != 1 {
+		t.Errorf("the log of db was replayed before its snapshot: %s", got)
+	}
+
+	boot()
+	a.faults()
+	a.zfs("set", "readonly=off", "tank/srv/db")
+	a.zfs("mount", "tank/srv/db")
+	a.write("hi", "tank/srv/db/g")
+	a.zfs("unmount", "tank/srv/db")
+	if r := a.demote(); !r.Written || r.Snapshot == before {
+		t.Errorf("a line is no write: %+v", r)
+	}
+}
+
 func TestGiveUpAndTakeBack(t *testing.T) {
 	a, _ := pair(t)
 	a.zfs("set", "canmount=noauto", "tank/srv/db") // mounted by hand

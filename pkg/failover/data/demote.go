@@ -129,8 +129,12 @@ func (w *work) sync(ctx context.Context) {
 }
 
 // keepWritten takes a snapshot of what no snapshot holds yet. Replicas get
-// none: it would be in the way of the next stream.
+// none, nor does what was given up before and only looks written to: it would be
+// in the way of the next stream.
 func (w *work) keepWritten(ctx context.Context) error {
+	if err := w.weighWritten(ctx); err != nil {
+		return err
+	}
 	written := filter(w.holding.mine, func(d *dataset) bool {
 		return d.written > 0 && !d.unborn && (d.given() || !d.replica())
 	})
@@ -198,6 +202,7 @@ func (d *Data) State(ctx context.Context) ([]DatasetState, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.weigh(ctx, h.littleWritten(), func(*dataset, string) bool { return true })
 	states := make([]DatasetState, 0, len(h.mine))
 	for _, ds := range h.mine {
 		states = append(states, DatasetState{

@@ -28,15 +28,16 @@ func (d *Data) Replay(ctx context.Context) (Result, error) {
 	})
 }
 
-func (w *work) replay(ctx context.Context, d *dataset) {
+// replay says whether nothing lies in a filesystem's intent log alone any more.
+func (w *work) replay(ctx context.Context, d *dataset) bool {
 	const lost = "%s: what was synced right before the last boot ended may be in its intent log alone, which a rollback throws away: %s"
 	switch {
 	case d.keyNeeded:
 		w.warn(lost, d.name, "load its key and mount it once before it is rejoined: zfs load-key "+d.name+"; zfs mount "+d.name+"; zfs unmount "+d.name)
-		return
+		return false
 	case d.path() == "":
 		w.warn(lost, d.name, "its mountpoint is "+d.mountpoint+": mount it once before it is rejoined")
-		return
+		return false
 	}
 	err := w.zfs.Mount(ctx, d.name)
 	if err == nil {
@@ -45,4 +46,5 @@ func (w *work) replay(ctx context.Context, d *dataset) {
 	if err != nil {
 		w.warn(lost, d.name, err.Error())
 	}
+	return err == nil
 }
