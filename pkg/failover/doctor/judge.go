@@ -100,7 +100,7 @@ func (j *judging) looks(f *Facts, add add) {
 var ends = map[string]string{
 	state.IneligibleHold:      "failover-notify release",
 	state.IneligiblePromotion: "failover-notify status --transition tells what failed; mend it, then: failover-notify release",
-	state.IneligibleConflict:  "keep one side's data (see docs/failover.md), then: failover-notify release",
+	state.IneligibleConflict:  "failover-notify resolve --keep NODE, the one whose data goes on; the other one keeps aside what only it has",
 	state.IneligibleBoot:      "systemctl start understudy-join (or: failover-notify join)",
 	state.IneligibleWaiting:   "start the node that is waited for, or: failover-notify release",
 	state.IneligibleReplica:   "on the active node: zfs-replicate run",
