@@ -29,6 +29,9 @@ var faults = []planted{
 	{"keepalived too old", func(p *pair) { p.a.Keepalived.Version, p.b.Keepalived.Version = "2.0.20", "2.0.20" }, "b", "keepalived-version", Error, "2.0.20"},
 	{"keepalived of two ages", func(p *pair) { p.b.Keepalived.Version = "2.3.3" }, "", "keepalived-version", Warning, "2.3.3"},
 	{"passwords differ", func(p *pair) { p.b.Keepalived.Password = "ff00" }, "", "password", Error, "/etc/understudy/vrrp"},
+	{"one node alone has a password", func(p *pair) {
+		p.cfg.Keepalived.PasswordFile, p.a.Keepalived.Password = "", ""
+	}, "", "password", Error, "name the same keepalived.password_file in the configuration on both nodes"},
 	{"keepalived does not run", func(p *pair) { p.b.Status.Alerts = []string{"keepalived does not run: this node can't take over"} }, "b", "alert", Error, "systemctl start keepalived"},
 	{"the check does not run", func(p *pair) {
 		p.b.Status.Alerts = []string{"keepalived's check /usr/bin/track-traefik last ran 3h ago ago, and keepalived takes that for a success: restart keepalived"}

@@ -24,7 +24,7 @@ func (j *judging) pairs() {
 		j.configs(a, b, add)
 		if k, l := a.Keepalived, b.Keepalived; k != nil && l != nil {
 			if k.Password != l.Password {
-				add("password", Error, "keepalived's passwords on "+names+" differ", "the nodes don't hear each other, so both take the address", "copy "+j.cfg.Keepalived.PasswordFile+" to the other node, and write keepalived's configuration again there")
+				add("password", Error, "keepalived's passwords on "+names+" differ", "the nodes don't hear each other, so both take the address", j.samePassword()+", and write keepalived's configuration again there")
 			}
 			if minor(k.Version) != minor(l.Version) && k.Version != "" && l.Version != "" {
 				add("keepalived-version", Warning, fmt.Sprintf("keepalived is %s on %s and %s on %s", k.Version, a.Node, l.Version, b.Node), "what one's configuration can say the other may not know", "install the same one on both")
@@ -39,6 +39,15 @@ func (j *judging) pairs() {
 		j.features(standby)
 		j.networks(standby)
 	}
+}
+
+// samePassword is how the other node gets this node's password: which file it is in,
+// the one who asks may not know.
+func (j *judging) samePassword() string {
+	if file := j.cfg.Keepalived.PasswordFile; file != "" {
+		return "copy " + file + " to the other node"
+	}
+	return "name the same keepalived.password_file in " + j.file() + " on both nodes, copy that file from the one that has it to the other"
 }
 
 func minor(version string) string {
