@@ -213,7 +213,8 @@ func (s *serving) contain(ctx context.Context, req request) error {
 		return err
 	}
 	if len(datasets) != 1 || len(snapshotsOf(&datasets[0])) > 0 {
-		return fmt.Errorf("make %s a container: it has snapshots of its own", req.Dataset)
+		return &Refusal{What: fmt.Sprintf("make %s a container: it has snapshots of its own", req.Dataset),
+			Advice: fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it keeps what is only there", s.Node)}
 	}
 	for property := range req.Set {
 		if !handedDown[property] {

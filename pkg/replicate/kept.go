@@ -136,16 +136,44 @@ func (e *Engine) DropKept(ctx context.Context, drop []Kept) (gone []string, err 
 		return nil, err
 	}
 	defer lock.Unlock()
+	drop = slices.SortedFunc(slices.Values(drop), func(a, b Kept) int { return strings.Compare(a.Dataset, b.Dataset) })
+	if err := e.asShown(ctx, drop); err != nil {
+		return nil, err
+	}
 	for _, k := range slices.Backward(drop) { // those below first
-		if len(k.Below) > 0 && !slices.ContainsFunc(drop, func(other Kept) bool { return other.Dataset != k.Dataset && zfs.Within(other.Dataset, k.Dataset) }) && k.Base != "" {
-			return gone, &Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(k.Below, ", ")), Advice: "drop those first, or all of that date: zfs-replicate kept drop " + dateOf(k.Dataset)}
-		}
 		if err := e.dropOne(ctx, k); err != nil {
 			return gone, fmt.Errorf("drop %s: %w", k.Dataset, err)
 		}
 		gone = append(gone, k.Dataset)
 	}
 	return gone, e.tidyKept(ctx)
+}
+
+// asShown refuses to drop what has changed since a person was shown it, and what
+// would take something along that is kept for itself and was not named.
+func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
+	now, err := e.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range drop {
+		i := slices.IndexFunc(now, func(other Kept) bool { return other.Dataset == k.Dataset })
+		if i < 0 || !slices.Equal(now[i].Snapshots, k.Snapshots) || !slices.Equal(now[i].Below, k.Below) {
+			return &Refusal{What: k.Dataset + " has changed since it was looked at: nothing was dropped", Advice: "look again: zfs-replicate kept show " + k.Dataset}
+		}
+		var others []string
+		for _, other := range now {
+			isNamed := func(d Kept) bool { return d.Dataset == other.Dataset }
+			if other.Dataset != k.Dataset && zfs.Within(other.Dataset, k.Dataset) && !slices.ContainsFunc(drop, isNamed) {
+				others = append(others, other.Dataset)
+			}
+		}
+		if len(others) > 0 {
+			return &Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(others, ", ")),
+				Advice: "name those too, or all of that date: zfs-replicate kept drop " + dateOf(k.Dataset)}
+		}
+	}
+	return nil
 }
 
 // dropOne destroys one. The snapshots of a pool's root go back to it first, since

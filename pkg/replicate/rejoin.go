@@ -52,12 +52,12 @@ func (e *Engine) Rejoin(ctx context.Context, o RejoinOptions) (*Rejoined, error)
 			return r, err
 		}
 	}
-	return e.rejoinLocked(ctx, from, r)
+	return e.rejoinLocked(ctx, from.Node, r)
 }
 
 // rejoinLocked does it, alone: neither a run from here, nor a session from
 // elsewhere, nor a promotion may be under way.
-func (e *Engine) rejoinLocked(ctx context.Context, from *Inventory, asked *Rejoined) (*Rejoined, error) {
+func (e *Engine) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (*Rejoined, error) {
 	lock, err := e.State.Lock(lockName)
 	if err != nil {
 		return asked, err
@@ -76,7 +76,13 @@ func (e *Engine) rejoinLocked(ctx context.Context, from *Inventory, asked *Rejoi
 	}
 	go e.watchRole(ctx, cancel)
 
-	r, err := e.survey(ctx, from) // what was shown may be old by now
+	// What was shown may be old by now: what the active node has sent meanwhile would
+	// look like something that it lacks.
+	from, err := e.active(ctx, node)
+	if err != nil {
+		return asked, err
+	}
+	r, err := e.survey(ctx, from)
 	if err != nil {
 		return asked, err
 	}

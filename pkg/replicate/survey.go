@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,11 +38,14 @@ type Tail struct {
 	Files     []string `json:"files,omitempty"`
 	NoFiles   string   `json:"no_files,omitempty"` // why they are not listed
 	Done      bool     `json:"done"`
-	dataset   *zfs.Dataset
-	partly    *zfs.Dataset // the kept dataset of a rejoin that was ended
-	needs     int64        // bytes that keeping it, or receiving it anew, takes
-	base      zfs.Snap
-	newer     []zfs.Snap // since base, oldest first
+	// Along are the datasets below one that is set aside that go with it and do not
+	// come anew.
+	Along   []string `json:"along,omitempty"`
+	dataset *zfs.Dataset
+	partly  *zfs.Dataset // the kept dataset of a rejoin that was ended
+	needs   int64        // bytes that keeping it, or receiving it anew, takes
+	base    zfs.Snap
+	newer   []zfs.Snap // since base, oldest first
 }
 
 // Moment is a snapshot and when it was taken.
@@ -112,11 +116,11 @@ func (s *surveyor) item(item *Item) {
 		s.result.OnlyHere = append(s.result.OnlyHere, item.Target)
 	case item.Action == Conflict && d != nil:
 		s.tail(item, d)
-	case item.Action == Refused && d != nil && len(d.Snapshots) > 0 && s.own(item):
+	case item.Action == Refused && d != nil && len(d.Snapshots) > 0 && s.ours(item):
 		s.aside(item, d, item.Reason)
 	case d == nil && isRoot(item.Target) && s.foreignRoot(item.Target):
 		root := s.here[zfs.PoolOf(item.Target)]
-		s.add(&Tail{How: GiveRoots, Reason: "no common snapshot, and a pool's root can't be renamed", needs: s.full(item)}, item, root)
+		s.add(&Tail{How: GiveRoots, Reason: "no common snapshot, and a pool's root can't be renamed", needs: s.alone(item), newer: snapshotsOf(root)}, item, root)
 		s.result.Behind++
 	case item.Action == Refused:
 		s.result.Problems = append(s.result.Problems, fmt.Sprintf("%s: %s", item.Source, item.Reason))
@@ -132,9 +136,9 @@ func (s *surveyor) foreignRoot(target string) bool {
 	return root != nil && !root.Container && len(snapshotsOf(root)) > 0
 }
 
-// own says whether a refusal is for what this node has, not for what the other
+// ours says whether a refusal is for what this node has, not for what the other
 // one is.
-func (s *surveyor) own(item *Item) bool {
+func (s *surveyor) ours(item *Item) bool {
 	source := s.there[item.Source]
 	return source != nil && !source.Replica()
 }
@@ -167,6 +171,15 @@ func (s *surveyor) aside(item *Item, d *zfs.Dataset, reason string) {
 func (s *surveyor) full(item *Item) int64 {
 	if source := s.there[item.Source]; source != nil {
 		return source.Used
+	}
+	return 0
+}
+
+// alone is how much room the content of a pool's root takes: what is below it stays
+// where it is.
+func (s *surveyor) alone(item *Item) int64 {
+	if source := s.there[item.Source]; source != nil {
+		return source.Referenced
 	}
 	return 0
 }
@@ -216,6 +229,25 @@ func (s *surveyor) dropBelowAsides() {
 		return slices.ContainsFunc(tails, func(above *Tail) bool { return above.How == SetAside && zfs.Within(name, above.Dataset) })
 	})
 	slices.SortFunc(s.result.Tails, func(a, b *Tail) int { return strings.Compare(a.Dataset, b.Dataset) })
+	s.along()
+}
+
+// along names what goes along with what is set aside though the active node does
+// not have it, or does not send it.
+func (s *surveyor) along() {
+	sent := map[string]bool{}
+	for _, item := range s.plan.Items {
+		if d := s.local(item); d != nil && item.Action != Orphan {
+			sent[d.Name] = true
+		}
+	}
+	for _, t := range s.result.Tails {
+		for _, name := range slices.Sorted(maps.Keys(s.here)) {
+			if t.How == SetAside && name != t.Dataset && zfs.Within(name, t.Dataset) && !sent[name] {
+				t.Along = append(t.Along, name)
+			}
+		}
+	}
 }
 
 // refusal is what can't be set aside by renaming.
@@ -236,6 +268,9 @@ func (e *Engine) measure(ctx context.Context, r *Rejoined) error {
 	var named []string
 	for _, t := range r.Tails {
 		t.Bytes = t.dataset.Used
+		if t.How == GiveRoots {
+			t.Bytes = t.dataset.Referenced // else all that lies below it would count
+		}
 		if t.How == KeepTail {
 			since[t.Dataset] = "@" + t.Common
 			named = append(named, t.base.Full(t.Dataset))

@@ -138,6 +138,9 @@ func tailLines(b *strings.Builder, r *replicate.Rejoined, t *replicate.Tail) {
 	if t.Kept != "" {
 		fmt.Fprintf(b, "  kept as %s\n", t.Kept)
 	}
+	for _, name := range t.Along {
+		fmt.Fprintf(b, "  goes along, and does not come anew: %s\n", name)
+	}
 	fileLines(b, t.Files, t.NoFiles)
 }
 
@@ -176,6 +179,10 @@ func writeRejoined(w io.Writer, r *replicate.Rejoined, failed bool) error {
 		text = "this was a dry run: nothing was changed\n"
 	case failed:
 		text = fmt.Sprintf("%d of %s done; run rejoin again to go on\n", done, counted(len(r.Tails), "dataset"))
+	case len(r.Tails) == 0 && len(r.Problems) > 0:
+		text = fmt.Sprintf("nothing has to be kept here; what %s can't send is named above\n", r.From)
+	case len(r.Tails) == 0 && len(r.OnlyHere) > 0:
+		text = fmt.Sprintf("nothing has to be kept: %s can send to this node\n", r.From)
 	case len(r.Tails) == 0:
 		text = fmt.Sprintf("nothing is only here: %s can send to this node\n", r.From)
 	default:
