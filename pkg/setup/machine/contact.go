@@ -42,6 +42,8 @@ type HostKeyError struct {
 	Host         string
 	What         string
 	Fingerprints []string
+	// Changed says that it is known by another key.
+	Changed bool
 }
 
 func (e *HostKeyError) Error() string { return fmt.Sprintf("%s: its host key %s", e.Host, e.What) }
@@ -51,6 +53,9 @@ func (e *HostKeyError) ExitCode() int { return 76 }
 
 // Hint says what to do next.
 func (e *HostKeyError) Hint() string {
+	if e.Changed {
+		return "if it was installed anew, type on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; and here what that says: --host-key SHA256:…; if it was not, somebody may be in between"
+	}
 	if len(e.Fingerprints) == 0 {
 		return "see that sshd runs there and listens on this port"
 	}
@@ -84,13 +89,13 @@ func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
 	case err != nil || len(found) > 0:
 		return found, err
 	case c.Fingerprint != "":
-		return nil, &HostKeyError{c.Address, "is not the one that was given", prints}
+		return nil, &HostKeyError{Host: c.Address, What: "is not the one that was given", Fingerprints: prints}
 	case c.Confirm == nil:
-		return nil, &HostKeyError{c.Address, "is not known here", prints}
+		return nil, &HostKeyError{Host: c.Address, What: "is not known here", Fingerprints: prints}
 	}
 	yes, err := c.Confirm(prints)
 	if err == nil && !yes {
-		err = &HostKeyError{c.Address, "was not confirmed", prints}
+		err = &HostKeyError{Host: c.Address, What: "was not confirmed", Fingerprints: prints}
 	}
 	return lines, err
 }
@@ -241,6 +246,10 @@ func (s session) end() func() error {
 			return nil
 		}
 		text := s.said.String()
+		if strings.Contains(text, "REMOTE HOST IDENTIFICATION HAS CHANGED") {
+			why = &HostKeyError{Host: s.contact.Address, What: "is not the one that it is known by here", Changed: true}
+			return why
+		}
 		failed := &run.Error{Argv: s.argv, ExitCode: s.cmd.ProcessState.ExitCode(), Stderr: text, Cause: err}
 		how := run.SSH{User: "root", Host: s.contact.Address, Port: s.contact.Port}
 		why = how.Explain(text, s.contact.Program[0], failed)

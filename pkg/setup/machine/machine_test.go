@@ -239,3 +239,20 @@ func TestHostKeys(t *testing.T) {
 		})
 	}
 }
+
+// A host that is known by another key, as one that was installed anew: what to type
+// is said.
+func TestHostKeyChanged(t *testing.T) {
+	dir := t.TempDir()
+	ssh := "#!/bin/sh\necho '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @' >&2\nexit 255\n"
+	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(ssh), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	c := Contact{Address: "192.0.2.11", Port: 22, Program: []string{"failover-notify"}, Runner: run.New(zerolog.Nop())}
+	_, err := c.Open(t.Context(), []string{"192.0.2.11 ssh-ed25519 OLD"})
+	changed, ok := errors.AsType[*HostKeyError](err)
+	if !ok || !changed.Changed || changed.ExitCode() != 76 || !strings.Contains(changed.Hint(), "--host-key") {
+		t.Fatalf("error %v", err)
+	}
+}
