@@ -35,7 +35,7 @@ func readFile(file string) ([]byte, error) {
 		hint := ""
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			hint = "failover-notify setup makes it for a pair, docs/config.md has every key; or name another with --config or UNDERSTUDY_CONFIG"
+			hint = "failover-notify setup makes it for a pair; /usr/share/understudy/config.yaml is an example; or name another with --config or UNDERSTUDY_CONFIG"
 		case errors.Is(err, fs.ErrPermission):
 			hint = "run this as root"
 		}

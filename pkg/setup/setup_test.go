@@ -56,7 +56,7 @@ func TestSetup(t *testing.T) {
 	if !slices.ContainsFunc(b.ran, func(line string) bool { return strings.HasPrefix(line, "image-sync") }) {
 		t.Error("the standby got no images")
 	}
-	for _, want := range []string{"A failover would work", "192.0.2.100", "DHCP", "DDNS", "UPS", "switchover"} {
+	for _, want := range []string{"A failover would work", "192.0.2.100", "DHCP", "DDNS", "UPS", "failover-notify drill"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not said: %s", want)
 		}

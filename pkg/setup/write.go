@@ -92,7 +92,7 @@ func flow(v any) (any, error) {
 }
 
 const heading = `# Both nodes of the pair have this file: what is changed here is changed on both.
-# 'failover-notify config check' finds mistakes; docs/config.md has every key.
+# 'failover-notify config check' finds mistakes, 'config show' has every key.
 `
 
 // text is the configuration that the answers make. programs is the folder in
