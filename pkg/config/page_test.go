@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,12 @@ The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with 
 - A **size** has one too: ` + "`512KiB`, `20MiB`" + ` (1024 each), ` + "`20MB`" + ` (1000 each); ` + "`/s`" + ` may follow.
 - true and false are written so; yes and no are not.
 - Paths are absolute. A file that everybody may write is refused.
+
+**After a change**, made on all nodes alike, ` + "`failover-notify config check`" + ` and, on each,
+` + "`systemctl restart understudy`" + `: the watcher reads the file when it starts, and nothing stops by
+that. All other programs read it each time. What keepalived has to know (` + "`nodes`, `virtual_ip`,\n`interface`, `keepalived`" + `) it is told, on the standby first, by
+` + "`failover-notify keepalived >/etc/keepalived/keepalived.conf`" + ` and
+` + "`systemctl reload keepalived`" + `. ` + "`failover-notify doctor`" + ` names what differs between the nodes.
 
 `
 
@@ -133,8 +140,14 @@ func (p *pageWriter) fallback(k key) string {
 		return "that of `" + k.inherits + "`"
 	case k.hasDefault:
 		return "`" + k.def + "`"
+	case slices.Contains(needed(parent(k.path)), k.name), k.path == "nodes[].address":
+		return "**needed**"
 	}
 	return ""
+}
+
+func parent(path string) string {
+	return strings.ReplaceAll(path[:max(0, strings.LastIndex(path, "."))], "[]", "")
 }
 
 // docComments returns the doc comments of the structs with the keys and of
