@@ -20,7 +20,7 @@ const (
 )
 
 // guard remembers since when something is not as it should be.
-type guard struct{ gone, absent, present time.Time }
+type guard struct{ gone, absent, present, idle time.Time }
 
 // since notes when a condition began to hold, and says whether it has held for
 // long enough.
@@ -42,12 +42,17 @@ type finding struct {
 	// Own says that the wish is a person's, who may well ask for something
 	// without keepalived.
 	Own bool
+	// Idle says that this node is a standby, and may hold the address, though the
+	// wish that it become active counts as answered: a switchover was killed after it
+	// had given everything up, and before the address moved.
+	Idle bool
 }
 
 // verdict is what has to be done about it.
 type verdict struct {
 	Remove bool       // take the address off this machine
 	Wish   state.Wish // record this one; empty: none
+	Again  bool       // also when it is the newest one already
 	Reason string
 }
 
@@ -57,6 +62,7 @@ func (g *guard) judge(f finding, now time.Time) verdict {
 	gone := since(&g.gone, !f.Kept, now, goneAfter)
 	absent := since(&g.absent, f.Kept && !f.Here && f.Wish == state.WishMaster && !f.Own, now, absentAfter)
 	present := since(&g.present, f.Kept && f.Here && f.Wish != state.WishMaster && !f.Own, now, presentAfter)
+	idle := since(&g.idle, f.Kept && f.Here && f.Wish == state.WishMaster && f.Idle, now, presentAfter)
 	switch {
 	case gone && f.Wish == state.WishMaster && !f.Own:
 		return verdict{Remove: f.Here, Wish: state.WishStop, Reason: "keepalived is gone"}
@@ -66,6 +72,9 @@ func (g *guard) judge(f finding, now time.Time) verdict {
 		return verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}
 	case present:
 		return verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}
+	case idle:
+		g.idle = time.Time{}
+		return verdict{Wish: state.WishMaster, Again: true, Reason: "the floating address is here, and nothing serves"}
 	}
 	return verdict{}
 }
@@ -90,6 +99,8 @@ func (w *watcher) guards(ctx context.Context) error {
 	f := finding{Kept: kept, Here: here}
 	if found {
 		f.Wish, f.Own = intent.Wish, intent.Source == state.SourceOperator
+		role, err := w.State.Role()
+		f.Idle = err == nil && role.Boot == w.Boot && role.Role == state.RoleStandby && role.Intent == intent.Seq && state.Shown(w.Config.RunDir)
 	}
 	v := w.guard.judge(f, w.Now())
 	if v.Remove {
@@ -102,7 +113,7 @@ func (w *watcher) guards(ctx context.Context) error {
 		return nil
 	}
 	w.Log.Warn().Str("wish", string(v.Wish)).Msg(v.Reason)
-	return w.ask(ctx, v.Wish, state.SourceGuard, v.Reason)
+	return w.wishes(ctx, v.Wish, state.SourceGuard, v.Reason, v.Again)
 }
 
 // settleConflict makes this node give way when another one is active too and

@@ -47,8 +47,14 @@ func Ask(ctx context.Context, dir *state.Dir, wish state.Wish, reason string, no
 	}, source == state.SourceOperator)
 }
 
-// ask records a wish of this resident process, which is as new as this moment.
+// ask records a wish of this resident process, which is as new as this moment. The
+// same wish again is none.
 func (n *Node) ask(ctx context.Context, wish state.Wish, source, reason string) error {
+	return n.wishes(ctx, wish, source, reason, false)
+}
+
+// wishes is ask; with again, the same wish is a new one.
+func (n *Node) wishes(ctx context.Context, wish state.Wish, source, reason string, again bool) error {
 	now, err := ticks()
 	if err != nil {
 		return err
@@ -58,7 +64,7 @@ func (n *Node) ask(ctx context.Context, wish state.Wish, source, reason string) 
 	_, err = n.State.RecordIntent(ctx, state.Intent{
 		Wish: wish, Source: source, Reason: reason, Time: n.Now(),
 		Boot: n.Boot, Started: now, PID: os.Getpid(),
-	}, false)
+	}, again)
 	return err
 }
 

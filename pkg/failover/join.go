@@ -157,8 +157,8 @@ func (n *Node) learn(answers []Answer) error {
 		role.NewestTerm = max(role.NewestTerm, p.NewestTerm, p.Term)
 	}
 	others := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive || p.Writers })
-	if role.Role == state.RoleActive && role.Boot == n.Boot && role.NewestTerm > role.Term && len(silent) == 0 && others == nil {
-		role.Term = role.NewestTerm + 1
+	if role.Role == state.RoleActive && role.Boot == n.Boot && usedUp(role, peers) && len(silent) == 0 && others == nil {
+		role.Term = max(role.NewestTerm, role.Term) + 1
 		role.ActiveTerm, role.NewestTerm = role.Term, role.Term
 		n.Log.Info().Uint64("term", role.Term).Msg("another node has used up a term: this one takes a newer one")
 	}
@@ -166,6 +166,13 @@ func (n *Node) learn(answers []Answer) error {
 		return nil
 	}
 	return n.State.SetRole(role)
+}
+
+// usedUp says whether an active node's term is no longer the newest, or not its
+// alone: two that could not hear each other were promoted under the same one. Both
+// would count as the one that was active last.
+func usedUp(role state.RoleFile, peers []PeerState) bool {
+	return role.NewestTerm > role.Term || slices.ContainsFunc(peers, func(p PeerState) bool { return p.ActiveTerm >= role.Term })
 }
 
 // weigh decides anew, by what the others say, whether this node may hold the

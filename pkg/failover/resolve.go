@@ -171,9 +171,9 @@ func (n *Node) Stay(ctx context.Context) error {
 	for _, p := range peers {
 		role.NewestTerm = max(role.NewestTerm, p.NewestTerm, p.Term)
 	}
-	if role.Role == state.RoleActive && role.Boot == n.Boot && role.NewestTerm > role.Term {
-		role.Term = role.NewestTerm + 1
-		role.ActiveTerm = role.Term
+	if role.Role == state.RoleActive && role.Boot == n.Boot && usedUp(role, peers) {
+		role.Term = max(role.NewestTerm, role.Term) + 1
+		role.ActiveTerm, role.NewestTerm = role.Term, role.Term
 		n.Log.Info().Uint64("term", role.Term).Msg("this node stays active, under a newer term")
 	}
 	if err := n.State.SetRole(role); err != nil {

@@ -180,10 +180,13 @@ func (n *Node) handOver(ctx context.Context, peer config.Node) error {
 	if err := t.end(state.RoleStandby, state.OutcomeDone, nil); err != nil {
 		return err
 	}
-	n.giveLeaseBack()
-	return n.changeEligibility(ctx, func(reasons []state.Ineligible) []state.Ineligible {
+	// Also when a person ends the switchover right now: a standby that has the address
+	// and keeps it would serve nothing.
+	err = n.changeEligibility(context.WithoutCancel(ctx), func(reasons []state.Ineligible) []state.Ineligible {
 		return with(reasons, state.Ineligible{Kind: state.IneligibleHandover, Text: "handing over to " + peer.Name, Since: n.Now(), Node: peer.Name})
 	})
+	n.giveLeaseBack()
+	return err
 }
 
 func (n *Node) handOverSteps(ctx context.Context, t *transition, peer config.Node) error {

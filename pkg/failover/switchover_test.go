@@ -188,3 +188,41 @@ func TestAKilledSwitchoverIsTakenBack(t *testing.T) {
 	f.is(t, state.RoleActive)
 	f.writes(t, true)
 }
+
+// Ended in the moment in which all has been sent, a switchover gives the address away
+// all the same. And a standby that has the address, and may have it, since the
+// switchover was killed right then or has taken the address back before keepalived
+// knew, does not serve nothing for ever.
+func TestASwitchoverEndedAtItsLastMoment(t *testing.T) {
+	f := newFake(t)
+	f.joins(t)
+	f.address.set(true, true)
+	f.watches(t)
+	f.asks(t, state.WishMaster)
+	f.becomes(t, state.RoleActive)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Eligible: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.sent = func() error {
+		// Somebody else changes the eligibility right then.
+		lock, err := f.State.Lock(eligibilityLock)
+		if err != nil {
+			return err
+		}
+		cancel()
+		time.AfterFunc(100*time.Millisecond, func() { lock.Unlock() })
+		return nil
+	}
+	if err := f.handOver(ctx, f.Config.Nodes[1]); err != nil {
+		t.Fatal(err)
+	}
+	f.writes(t, false)
+	if state.Shown(f.Config.RunDir) {
+		t.Error("the address was not given away")
+	}
+	if err := f.takeAddressBack(context.Canceled); !state.Shown(f.Config.RunDir) {
+		t.Error("it may not have the address back:", err)
+	}
+	f.becomes(t, state.RoleActive)
+	f.writes(t, true)
+}

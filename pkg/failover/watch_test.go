@@ -216,12 +216,14 @@ func TestJudge(t *testing.T) {
 		{"all is well", finding{Kept: true, Here: true, Wish: state.WishMaster}, time.Hour, verdict{}},
 		{"a standby", finding{Kept: true, Wish: state.WishBackup}, time.Hour, verdict{}},
 		{"a restart of keepalived", finding{Here: true, Wish: state.WishMaster}, time.Second, verdict{}},
-		{"killed", finding{Here: true, Wish: state.WishMaster}, 2 * time.Second, verdict{true, state.WishStop, "keepalived is gone"}},
-		{"killed, and the address went", finding{Wish: state.WishMaster}, 2 * time.Second, verdict{false, state.WishStop, "keepalived is gone"}},
+		{"killed", finding{Here: true, Wish: state.WishMaster}, 2 * time.Second, verdict{Remove: true, Wish: state.WishStop, Reason: "keepalived is gone"}},
+		{"killed, and the address went", finding{Wish: state.WishMaster}, 2 * time.Second, verdict{Wish: state.WishStop, Reason: "keepalived is gone"}},
 		{"a stale address on a standby", finding{Here: true, Wish: state.WishBackup}, 2 * time.Second, verdict{Remove: true}},
 		{"a stale address after a person's word", finding{Here: true, Wish: state.WishStop, Own: true}, 2 * time.Second, verdict{Remove: true}},
 		{"a lost hook of a backup", finding{Kept: true, Wish: state.WishMaster}, 10 * time.Second, verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}},
 		{"a lost hook of a master", finding{Kept: true, Here: true, Wish: state.WishFault}, 3 * time.Second, verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}},
+		{"a switchover that was killed", finding{Kept: true, Here: true, Wish: state.WishMaster, Idle: true}, 3 * time.Second, verdict{Wish: state.WishMaster, Again: true, Reason: "the floating address is here, and nothing serves"}},
+		{"a switchover under way", finding{Kept: true, Here: true, Wish: state.WishMaster, Idle: true}, 2 * time.Second, verdict{}},
 		{"a person without keepalived", finding{Wish: state.WishMaster, Own: true}, time.Hour, verdict{}},
 	} {
 		var g guard
