@@ -1,5 +1,23 @@
 package drill
 
+import "slices"
+
+// groupOrder is that of the report: what people ask for first stands first.
+var groupOrder = []string{"Takeover", "GiveBack", "Packaged", "Setup", "SelfDrill", "ThreeNodes", "Lease", "Runbooks", "Drill", "Images", "LagOfAPair", "ScriptsOnZFS"}
+
+// ordered are the results, group by group.
+func ordered(results []Result) []Result {
+	rank := func(r Result) int {
+		if i := slices.Index(groupOrder, r.Group); i >= 0 {
+			return i
+		}
+		return len(groupOrder)
+	}
+	results = slices.Clone(results)
+	slices.SortStableFunc(results, func(a, b Result) int { return rank(a) - rank(b) })
+	return results
+}
+
 // groupTitle is what a test's scenarios are called for a person.
 func groupTitle(group string) string {
 	switch group {
@@ -19,6 +37,10 @@ func groupTitle(group string) string {
 		return "Set-up"
 	case "ScriptsOnZFS":
 		return "Commands"
+	case "Packaged":
+		return "From the packages to the way back"
+	case "LagOfAPair":
+		return "What would be lost"
 	}
 	return group
 }

@@ -83,6 +83,7 @@ type rect struct {
 type tick struct{ X, Text, Anchor, Class string }
 
 func newPage(results []Result, version string) page {
+	results = ordered(results)
 	p := page{Version: version, Results: results, AllPassed: true, Kept: "D" + strings.ReplaceAll(keptMeans[1:], "\n", " ") + "."}
 	var address, projects []float64
 	for i, r := range results {

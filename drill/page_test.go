@@ -248,3 +248,15 @@ func TestResultsAreReadBack(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// What people ask for first stands first, whatever was run first.
+func TestGroupsAreOrdered(t *testing.T) {
+	results := []Result{{Group: "New", Scenario: "n"}, {Group: "Drill", Scenario: "r1"}, {Group: "Takeover", Scenario: "t"}, {Group: "Drill", Scenario: "r2"}}
+	var titles []string
+	for _, g := range newPage(results, "").Groups {
+		titles = append(titles, g.Title)
+	}
+	if want := []string{"Takeovers", "Replication", "New"}; !slices.Equal(titles, want) {
+		t.Errorf("groups %q, want %q", titles, want)
+	}
+}
