@@ -50,7 +50,7 @@ func (p *Process) writeManPages(root *cobra.Command, dir string) error {
 			c.Hidden = true // five pages that every program would bring again
 		}
 	}
-	describeExitStatus(root)
+	describe(root)
 	err := doc.GenManTreeFromOpts(root, doc.GenManTreeOptions{
 		Path:             dir,
 		CommandSeparator: "-",
@@ -62,17 +62,56 @@ func (p *Process) writeManPages(root *cobra.Command, dir string) error {
 	return nil
 }
 
-// describeExitStatus adds the EXIT STATUS section to the descriptions, the
-// only place in a page that cobra leaves to its user. It changes the commands,
-// which end with the process.
-func describeExitStatus(c *cobra.Command) {
+// describe adds to the descriptions what cobra leaves to its user: the commands, the
+// EXIT STATUS section and, for a program, where its files are. It changes the
+// commands, which end with the process.
+func describe(c *cobra.Command) {
 	// Read before the commands below: they inherit, and Long is no annotation.
 	status := exitStatus(c)
 	if c.Long == "" {
 		c.Long = c.Short
 	}
-	c.Long = strings.TrimSpace(c.Long) + "\n\n# EXIT STATUS\n```\n" + status + "\n```\n"
-	for _, sub := range c.Commands() {
-		describeExitStatus(sub)
+	c.Long = strings.TrimSpace(c.Long) + listed(c) + "\n\n# EXIT STATUS\n```\n" + status + "\n```\n"
+	if !c.HasParent() {
+		c.Long += manFiles
 	}
+	for _, sub := range c.Commands() {
+		describe(sub)
+	}
+}
+
+// manFiles are the files of all programs.
+const manFiles = `
+# FILES
+**/etc/understudy/config.yaml**
+:   the configuration, the same on all nodes
+
+**/var/lib/understudy**
+:   role, term and history; never to be deleted by hand
+
+**/usr/share/doc/understudy/docs**
+:   how it works, every key of the configuration, and in runbooks what to do when something is broken
+`
+
+// listed are the sections of the commands below c.
+func listed(c *cobra.Command) string {
+	var people, called strings.Builder
+	for _, sub := range c.Commands() {
+		if !sub.IsAvailableCommand() {
+			continue
+		}
+		b := &people
+		if sub.Annotations[calledKey] != "" {
+			b = &called
+		}
+		fmt.Fprintf(b, "\n\n**%s**\n:   %s", sub.Name(), sub.Short)
+	}
+	text := ""
+	if people.Len() > 0 {
+		text += "\n\n# COMMANDS" + people.String()
+	}
+	if called.Len() > 0 {
+		text += "\n\n# CALLED BY OTHER PROGRAMS" + called.String()
+	}
+	return text
 }

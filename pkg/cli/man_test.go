@@ -40,6 +40,15 @@ func TestManPages(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", part, page)
 		}
 	}
+	program, err := os.ReadFile(filepath.Join(dir, "tool.8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{".SH COMMANDS", "\\fBconfig\\fP\nCheck or show the configuration", ".SH FILES", "/etc/understudy/config.yaml"} {
+		if !strings.Contains(string(program), part) {
+			t.Errorf("%q is missing in\n%s", part, program)
+		}
+	}
 	bad := &cli.Process{}
 	bad.Getenv = func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "soon"}[name] }
 	if got := run(t, bad, fails(nil), "man", dir); got.code != cli.Usage || !strings.Contains(got.stderr, `SOURCE_DATE_EPOCH "soon"`) {
