@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"al.essio.dev/pkg/shellescape"
+
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -25,6 +27,33 @@ type broken struct {
 // over another network.
 const refuse = `iptables -I INPUT -i eth0 -p tcp --dport 22 -j REJECT --reject-with tcp-reset`
 
+// full makes a node's pool one that receives nothing more: the simulator by
+// these faults, a real one by a dataset that has all the room that is left. What
+// runs meanwhile may need a little itself: less is taken then.
+func full(faults ...string) string {
+	if Kind() == lab.NS {
+		return "printf '%s\\n' " + shellescape.QuoteCommand(faults) + " >/var/lib/zfssim/faults"
+	}
+	return `zfs create -o mountpoint=none ` + filler + `
+		for less in 0 64 128 256 512 1024 2048; do
+			free=$(zfs get -Hp -o value available ` + filler + `)
+			zfs set reservation=$((free - less * 1024)) ` + filler + ` 2>/dev/null || continue
+			zpool sync ` + Pool + `
+			exit 0
+		done
+		echo 'the pool can not be filled' >&2; exit 1`
+}
+
+// room ends what full has done.
+func room() string {
+	if Kind() == lab.NS {
+		return `rm -f /var/lib/zfssim/faults`
+	}
+	return `! zfs list ` + filler + ` >/dev/null 2>&1 || zfs destroy ` + filler
+}
+
+const filler = Pool + "/filler"
+
 var brokenPeers = []broken{
 	{
 		name:  "docker dead",
@@ -39,13 +68,14 @@ var brokenPeers = []broken{
 	}, {
 		name: "pool full",
 		plant: func(t *testing.T, d *takeover) {
-			d.shell(t, d.standby, `echo 'receive nospace-after=1' >/var/lib/zfssim/faults`)
-			d.afterwards(t, d.standby, `rm -f /var/lib/zfssim/faults`)
+			d.shell(t, d.standby, full(`receive nospace-after=1`))
+			d.afterwards(t, d.standby, room())
+			d.shell(t, d.active, `head -c 3M /dev/urandom >/"$1"/more; sync`, d.datasets()[0])
 		},
-		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `rm -f /var/lib/zfssim/faults`) },
+		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
 		code: 1, says: "nothing has been stopped", hint: "free space on that pool",
 	}, {
-		name: "pool faulted while the rest is sent",
+		name: "pool fails while the rest is sent",
 		plant: func(t *testing.T, d *takeover) {
 			// The first sending, while the services run, is to go well.
 			watch := `until grep -q '"role": "demoting"' /var/lib/understudy/role.json; do sleep 0.05; done`
@@ -54,7 +84,7 @@ var brokenPeers = []broken{
 			go func() {
 				_, err := Shell(d.ctx, node, watch)
 				if err == nil {
-					_, err = Shell(d.ctx, peer, `printf 'receive busy\nreceive die-after=1\n' >/var/lib/zfssim/faults`)
+					_, err = Shell(d.ctx, peer, full(`receive busy`, `receive die-after=1`))
 				}
 				done <- err
 			}()
@@ -63,9 +93,9 @@ var brokenPeers = []broken{
 					t.Error(err)
 				}
 			})
-			d.afterwards(t, peer, `rm -f /var/lib/zfssim/faults`)
+			d.afterwards(t, peer, room())
 		},
-		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `rm -f /var/lib/zfssim/faults`) },
+		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
 		code: 1, says: "everything runs here again", hint: "",
 	}, {
 		name: "ssh refused",
@@ -94,9 +124,11 @@ var brokenPeers = []broken{
 	}, {
 		name: "dies in the middle of the handover",
 		plant: func(t *testing.T, d *takeover) {
-			// Time to die in, between the stop of the services and the last sending.
-			d.shell(t, d.active, `echo 'snapshot delay=1500ms' >/var/lib/zfssim/faults`)
-			d.afterwards(t, d.active, `rm -f /var/lib/zfssim/faults`)
+			if Kind() == lab.NS {
+				// Time to die in, between the stop of the services and the last sending.
+				d.shell(t, d.active, `echo 'snapshot delay=1500ms' >/var/lib/zfssim/faults`)
+				d.afterwards(t, d.active, `rm -f /var/lib/zfssim/faults`)
+			}
 			node, peer := d.active, d.standby
 			done := make(chan error, 1)
 			go func() {
@@ -113,7 +145,7 @@ var brokenPeers = []broken{
 			})
 		},
 		mend: func(t *testing.T, d *takeover) {
-			d.shell(t, d.active, `rm -f /var/lib/zfssim/faults`)
+			d.shell(t, d.active, room())
 			d.wake(t, d.standby)
 		},
 		code: 1, says: "everything runs here again", hint: "",

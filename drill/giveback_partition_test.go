@@ -143,6 +143,11 @@ func withoutLog(all ...map[string]string) {
 // a node that reaches no witness must not take over, and one that reaches none any
 // more gives up before another one takes over. judge sees to the rest.
 func partitionWitnessed(t *testing.T, d *takeover) {
+	if Kind() == lab.VM {
+		// An emulated machine that is cut off needs long to notice and to stop.
+		d.configured(t, func(c Config) { c.Set("witness.delay", "60s") })
+		defer d.configured(t, nil)
+	}
 	for _, c := range []struct {
 		name string
 		do   func(*testing.T)
@@ -177,8 +182,21 @@ func (d *takeover) cutOneWay(t *testing.T, way lab.Direction) {
 	d.must(t, node.CutNetwork(d.ctx, way))
 	d.moved(t, cut, 0)
 	d.idle(t, node)
+	t.Logf("%s had stopped %.2f s after it was cut off", node.Name(), d.stopped(t, node, cut).Seconds())
 	d.must(t, node.RestoreNetwork(d.ctx))
 	d.stays(t, 2*time.Second)
 	d.judge(t)
 	d.heal(t)
+}
+
+// stopped is how long after a moment a node was seen to be a writer last.
+func (d *takeover) stopped(t *testing.T, n lab.Node, from time.Time) time.Duration {
+	t.Helper()
+	last := from
+	for _, s := range d.Line.Since(from).Of(n.Name()) {
+		if s.Writer() {
+			last = s.Received
+		}
+	}
+	return last.Sub(from)
 }

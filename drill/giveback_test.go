@@ -20,9 +20,9 @@ var givingBack = []scenario{
 	{"both wrote", bothWrote, ""},
 	{"rejoin killed again and again", rejoinKilled, ""},
 	{"switchover there and back again and again", overAndOver, ""},
-	{"switchover with the peer broken", peerBroken, lab.NS},
+	{"switchover with the peer broken", peerBroken, ""},
 	{"partition with two writers, healed", partitionKept, ""},
-	{"partition with a witness", partitionWitnessed, lab.NS},
+	{"partition with a witness", partitionWitnessed, ""},
 	{"load on the secondary", underLoad, lab.NS},
 	{"doctor", diagnosed, lab.NS},
 }

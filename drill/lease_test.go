@@ -186,18 +186,6 @@ func losesEtcd(t *testing.T, d *leased) {
 	d.standsBy(t, from)
 }
 
-// stopped is how long after a moment a node was seen to be a writer last.
-func (d *leased) stopped(t *testing.T, n lab.Node, from time.Time) time.Duration {
-	t.Helper()
-	last := from
-	for _, s := range d.Line.Since(from).Of(n.Name()) {
-		if s.Writer() {
-			last = s.Received
-		}
-	}
-	return last.Sub(from)
-}
-
 // etcdDown ends etcd itself: nobody is active until it is back, and then one is
 // again without anybody's doing.
 func etcdDown(t *testing.T, d *leased) {
