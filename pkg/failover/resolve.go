@@ -1,9 +1,11 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
@@ -85,8 +87,12 @@ func (n *Node) silent(peer config.Node, err error) error {
 
 // giveWay makes this node a standby of the other one.
 func (n *Node) giveWay(ctx context.Context, peer config.Node) error {
-	if _, err := n.Peers.Ask(ctx, peer); err != nil {
+	answer, err := n.Peers.Ask(ctx, peer)
+	if err != nil {
 		return n.silent(peer, err)
+	}
+	if err := cmp.Or(n.disputed(answer), kept(answer)); err != nil {
+		return err
 	}
 	if err := n.exclude(ctx, state.IneligibleConflict, "it gives way to "+peer.Name); err != nil {
 		return err
@@ -105,10 +111,47 @@ func (n *Node) giveWay(ctx context.Context, peer config.Node) error {
 			return fmt.Errorf("resolve: %s is active; keep what is only here: %w", peer.Name, err)
 		}
 	}
-	err := n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+	err = n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
 		return without(last, state.IneligibleConflict)
 	})
 	return errors.Join(err, n.weigh(ctx, n.askAll(ctx)))
+}
+
+// disputed refuses where this node is active and nothing speaks of a conflict: it
+// would put aside what only it has, and lose time, for nothing.
+func (n *Node) disputed(peer PeerState) error {
+	role, err := n.State.Role()
+	if err != nil || role.Boot != n.Boot || role.Role != state.RoleActive {
+		return err
+	}
+	eligibility, _, err := n.State.Eligibility()
+	if err != nil {
+		return err
+	}
+	if peer.Writers || has(peer.Reasons, state.IneligibleConflict) || has(eligibility.Reasons, state.IneligibleConflict) {
+		return nil
+	}
+	for _, sent := range n.replicationStatus().Sent {
+		if sent.Node == peer.Node && len(sent.Conflicts) > 0 {
+			return nil
+		}
+	}
+	return &UnresolvedError{fmt.Sprintf("%s is active, %s is %s, and no conflict is known", n.Self.Name, peer.Node, peer.Role),
+		"to hand over without loss: failover-notify switchover; if both have written, zfs-replicate run finds it"}
+}
+
+// lifted are the reasons against a node that it lifts when it is the one that is
+// kept.
+var lifted = []string{state.IneligibleConflict, state.IneligibleReplica, state.IneligibleRefused, state.IneligibleWaiting}
+
+// kept refuses to give way to a node that would not become active.
+func kept(peer PeerState) error {
+	left := without(slices.Clone(peer.Reasons), lifted...)
+	if peer.Role == state.RoleActive || len(left) == 0 {
+		return nil
+	}
+	return &UnresolvedError{fmt.Sprintf("%s would not become active: %s", peer.Node, Words(left)),
+		"nothing was changed; on " + peer.Node + ": failover-notify status, then failover-notify release"}
 }
 
 // stepDown stops the services and gives the data up, if this node is active.
@@ -180,7 +223,7 @@ func (n *Node) Stay(ctx context.Context) error {
 		return err
 	}
 	return n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
-		return without(last, state.IneligibleConflict, state.IneligibleReplica, state.IneligibleRefused, state.IneligibleWaiting)
+		return without(last, lifted...)
 	})
 }
 
@@ -190,8 +233,7 @@ func (n *Node) rejoin(ctx context.Context, from string) error {
 	if file := n.Config.File(); file != "" {
 		argv = append(argv, "--config", file)
 	}
-	_, err := n.Runner.Output(ctx, resolveTimeout, argv...)
-	return said(err)
+	return n.patiently(ctx, resolveTimeout, argv)
 }
 
 // remote runs failover-notify on another node.

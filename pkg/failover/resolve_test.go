@@ -3,6 +3,8 @@ package failover
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +48,67 @@ func TestResolveGivesWay(t *testing.T) {
 	last, _, err := f.State.Eligibility()
 	if err != nil || has(last.Reasons, state.IneligibleConflict) {
 		t.Errorf("the conflict stands: %v, %v", last.Reasons, err)
+	}
+}
+
+// Without a conflict nothing is given up, whatever was typed.
+func TestResolveNothing(t *testing.T) {
+	var did []string
+	f := resolving(t, &did)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Eligible: true})
+	err := f.Resolve(t.Context(), "b")
+	if refused, ok := errors.AsType[*UnresolvedError](err); !ok || !strings.Contains(refused.Hint(), "switchover") {
+		t.Fatalf("error %v", err)
+	}
+	f.is(t, state.RoleActive)
+	f.writes(t, true)
+	if len(did) > 0 || !state.Shown(f.Config.RunDir) {
+		t.Errorf("did %q, eligible %v", did, state.Shown(f.Config.RunDir))
+	}
+	// What replication has found is one.
+	found := map[string]any{"standbys": map[string]any{"b": map[string]any{"datasets": map[string]any{"tank/app": map[string]string{"action": "conflict"}}}}}
+	if err := f.State.Write("replication", found); err != nil {
+		t.Fatal(err)
+	}
+	f.Node.Remote = func(context.Context, config.Node, time.Duration, ...string) error {
+		f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive})
+		return nil
+	}
+	if err := f.Resolve(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	f.is(t, state.RoleStandby)
+}
+
+// One that could not become active is not given way to.
+func TestResolveHeld(t *testing.T) {
+	var did []string
+	f := resolving(t, &did)
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, Reasons: []state.Ineligible{
+		{Kind: state.IneligibleConflict, Text: "both were active"}, {Kind: state.IneligibleHold, Text: "held: new disk"}}})
+	err := f.Resolve(t.Context(), "b")
+	if refused, ok := errors.AsType[*UnresolvedError](err); !ok || !strings.Contains(err.Error(), "new disk") || strings.Contains(err.Error(), "both") || !strings.Contains(refused.Hint(), "release") {
+		t.Fatalf("error %v", err)
+	}
+	f.is(t, state.RoleActive)
+	if len(did) > 0 || !state.Shown(f.Config.RunDir) {
+		t.Errorf("did %q, eligible %v", did, state.Shown(f.Config.RunDir))
+	}
+}
+
+// A run of cron's, or the same command on the other node, is waited for.
+func TestResolveWaitsForARun(t *testing.T) {
+	var did []string
+	f := resolving(t, &did)
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	script := "#!/bin/sh\n[ -e " + bin + "/done ] && exit 0\n: >" + bin + "/done\necho 'zfs-replicate: error: another run holds the lock' >&2\nexit 75\n"
+	if err := os.WriteFile(filepath.Join(bin, "zfs-replicate"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.Node.Rejoin = f.rejoin
+	if err := f.Resolve(t.Context(), "b"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -251,15 +251,19 @@ func (n *Node) takeAddressBack(cause error) error {
 	return errors.Join(cause, err)
 }
 
-// send runs zfs-replicate to one node. A run of cron's that is under way is
-// waited for.
+// send runs zfs-replicate to one node.
 func (n *Node) send(ctx context.Context, to string, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	argv := []string{"zfs-replicate", "run", "--to", to}
 	if file := n.Config.File(); file != "" {
 		argv = append(argv, "--config", file)
 	}
+	return n.patiently(ctx, timeout, argv)
+}
+
+// patiently runs zfs-replicate. A run of cron's that is under way is waited for.
+func (n *Node) patiently(ctx context.Context, timeout time.Duration, argv []string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	for {
 		_, err := n.Runner.Output(ctx, timeout, argv...)
 		failed, ok := errors.AsType[*run.Error](err)

@@ -33,7 +33,11 @@ be up. It can be killed, and called again.`,
 			if err := n.Resolve(c.Context(), keep); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(p.Stdout, "resolved: what only the other side had is kept there: zfs-replicate kept list")
+			kept := "this node had is kept here"
+			if keep == n.Self.Name {
+				kept = "the other node had is kept there"
+			}
+			_, err = fmt.Fprintf(p.Stdout, "resolved: %s goes on; what only %s: zfs-replicate kept list\n", keep, kept)
 			return cli.Printed(err)
 		},
 	}
