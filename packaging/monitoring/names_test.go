@@ -106,7 +106,7 @@ const pageFile = "../../docs/metrics.md"
 // The page of all metrics is made here.
 func TestPage(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Metrics\n\nWith `metrics.textfile_dir` set, each program keeps a file there for node_exporter's textfile\ncollector (`--collector.textfile.directory`). All metrics are gauges, without timestamps; a run that\nfails leaves the time of the last success as it was. Alert rules and a Grafana dashboard are in\n[packaging/prometheus](../packaging/prometheus) and [packaging/grafana](../packaging/grafana).\n")
+	b.WriteString("# Metrics\n\nWith `metrics.textfile_dir` set, each program keeps a file there for node_exporter's textfile\ncollector (`--collector.textfile.directory`). All metrics are gauges, without timestamps; a run that\nfails leaves the time of the last success as it was. Alert rules and a Grafana dashboard are in\n[packaging/prometheus](../packaging/prometheus) and [packaging/grafana](../packaging/grafana); the package\nputs them into `/usr/share/understudy`.\n")
 	file := metrics.File("")
 	for _, f := range metrics.Families() {
 		if f.File != file {
