@@ -75,25 +75,39 @@ func (e *UndoneError) Hint() string {
 // only then the address moves. Whatever fails before that starts everything here
 // again. With dryRun it only looks whether it would go well.
 func (n *Node) Switchover(ctx context.Context, to string, dryRun bool) (Switched, error) {
-	peer, err := n.successor(n.choose(ctx, to))
-	if err != nil {
-		return Switched{From: n.Self.Name, To: to}, err
-	}
-	result := Switched{From: n.Self.Name, To: peer.Name}
-	if result.Checks, err = n.preflight(ctx, peer); err != nil {
+	peer, result, err := n.ready(ctx, to)
+	if err != nil || dryRun {
 		return result, err
-	}
-	if failed := failures(result.Checks); len(failed) > 0 {
-		return result, &NotReadyError{failed}
-	}
-	if dryRun {
-		return result, nil
 	}
 	if err := n.sendAhead(ctx, peer); err != nil {
 		return result, fmt.Errorf("switchover: nothing has been stopped: %w", err)
 	}
+	return n.cross(ctx, peer, result, n.takeBack)
+}
+
+// ready chooses a node to hand over to, and looks whether it would go well.
+func (n *Node) ready(ctx context.Context, to string) (config.Node, Switched, error) {
+	peer, err := n.successor(n.choose(ctx, to))
+	if err != nil {
+		return peer, Switched{From: n.Self.Name, To: to}, err
+	}
+	result := Switched{From: n.Self.Name, To: peer.Name}
+	if result.Checks, err = n.preflight(ctx, peer); err != nil {
+		return peer, result, err
+	}
+	if failed := failures(result.Checks); len(failed) > 0 {
+		return peer, result, &NotReadyError{failed}
+	}
+	return peer, result, nil
+}
+
+// instead is what is done instead of a handover that has failed on the way.
+type instead func(ctx context.Context, t *transition, intent state.Intent, cause error) error
+
+// cross hands over and waits until the other node is active.
+func (n *Node) cross(ctx context.Context, peer config.Node, result Switched, failed instead) (Switched, error) {
 	began := n.Now()
-	if err := n.handOver(ctx, peer); err != nil {
+	if err := n.handOver(ctx, peer, failed); err != nil {
 		return result, err
 	}
 	if err := n.awaitSuccessor(ctx, peer); err != nil {
@@ -151,8 +165,8 @@ func (n *Node) sendAhead(ctx context.Context, peer config.Node) error {
 }
 
 // handOver stops the services, gives the data up, sends the rest, and gives the
-// address away.
-func (n *Node) handOver(ctx context.Context, peer config.Node) error {
+// address away. Where that fails, the other thing is done instead.
+func (n *Node) handOver(ctx context.Context, peer config.Node, failed instead) error {
 	lock, err := n.State.WaitLock(ctx, reconcileLock)
 	if err != nil {
 		return err
@@ -175,18 +189,23 @@ func (n *Node) handOver(ctx context.Context, peer config.Node) error {
 		return err
 	}
 	if err := n.handOverSteps(ctx, t, peer); err != nil {
-		return n.takeBack(ctx, t, intent, err)
+		return failed(ctx, t, intent, err)
 	}
 	if err := t.end(state.RoleStandby, state.OutcomeDone, nil); err != nil {
 		return err
 	}
 	// Also when a person ends the switchover right now: a standby that has the address
 	// and keeps it would serve nothing.
-	err = n.changeEligibility(context.WithoutCancel(ctx), func(reasons []state.Ineligible) []state.Ineligible {
-		return with(reasons, state.Ineligible{Kind: state.IneligibleHandover, Text: "handing over to " + peer.Name, Since: n.Now(), Node: peer.Name})
-	})
+	err = n.letGo(context.WithoutCancel(ctx), peer)
 	n.giveLeaseBack()
 	return err
+}
+
+// letGo lets the other node have the address.
+func (n *Node) letGo(ctx context.Context, peer config.Node) error {
+	return n.changeEligibility(ctx, func(reasons []state.Ineligible) []state.Ineligible {
+		return with(reasons, state.Ineligible{Kind: state.IneligibleHandover, Text: "handing over to " + peer.Name, Since: n.Now(), Node: peer.Name})
+	})
 }
 
 func (n *Node) handOverSteps(ctx context.Context, t *transition, peer config.Node) error {

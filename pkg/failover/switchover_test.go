@@ -213,7 +213,7 @@ func TestASwitchoverEndedAtItsLastMoment(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, func() { lock.Unlock() })
 		return nil
 	}
-	if err := f.handOver(ctx, f.Config.Nodes[1]); err != nil {
+	if err := f.handOver(ctx, f.Config.Nodes[1], f.takeBack); err != nil {
 		t.Fatal(err)
 	}
 	f.writes(t, false)
@@ -225,4 +225,64 @@ func TestASwitchoverEndedAtItsLastMoment(t *testing.T) {
 	}
 	f.becomes(t, state.RoleActive)
 	f.writes(t, true)
+}
+
+// A drain that fails once the services are stopped starts nothing again: keepalived is
+// about to stop, and another node waits.
+func TestADrainThatFails(t *testing.T) {
+	for name, rest := range map[string]func(context.Context, context.CancelFunc) error{
+		"all is sent":            func(context.Context, context.CancelFunc) error { return nil },
+		"the rest can't be sent": func(context.Context, context.CancelFunc) error { return errors.New("link cut") },
+		"the time is over": func(ctx context.Context, end context.CancelFunc) error {
+			end()
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := serving(t)
+			f.services.order = nil
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f.Node.Send = func(ctx context.Context, _ string, _ time.Duration) error {
+				if role, _ := f.State.Role(); role.HandsOver() {
+					return rest(ctx, cancel)
+				}
+				return nil
+			}
+			f.peers.with("b", func() (PeerState, error) {
+				p := PeerState{Node: "b", Role: state.RoleStandby, Eligible: true}
+				if !state.Shown(f.Config.RunDir) && name == "all is sent" {
+					p.Role = state.RoleActive
+				}
+				return p, nil
+			})
+			_, err := f.Drain(ctx, time.Minute)
+			if (err == nil) != (name == "all is sent") {
+				t.Fatalf("error %v", err)
+			}
+			f.is(t, state.RoleStandby)
+			f.writes(t, false)
+			if last, _, _ := f.State.Eligibility(); err != nil && !has(last.Reasons, state.IneligibleHandover) || len(f.services.order) > 0 {
+				t.Errorf("%v, started %v", last.Reasons, f.services.order)
+			}
+		})
+	}
+}
+
+// What takes too long to be sent ahead leaves everything as it is.
+func TestADrainWithTooMuchToSend(t *testing.T) {
+	f := serving(t)
+	f.Node.Send = func(ctx context.Context, _ string, _ time.Duration) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if _, err := f.Drain(t.Context(), 200*time.Millisecond); err == nil || !strings.Contains(err.Error(), "nothing has been stopped") {
+		t.Fatalf("error %v", err)
+	}
+	f.is(t, state.RoleActive)
+	f.writes(t, true)
+	if !state.Shown(f.Config.RunDir) {
+		t.Error("the address was given away")
+	}
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"time"
@@ -64,8 +63,9 @@ func newDrain(p *cli.Process) *cobra.Command {
 		Short: "Hand over before keepalived stops, if another node is ready",
 		Long: `Hand over as switchover does before keepalived stops: its unit's ExecStop, so that
 neither "systemctl stop keepalived" nor a reboot loses anything. When no other node
-is ready, or it takes too long, everything goes on here, and keepalived's stop does
-what it would have done anyway. On a node that is not active nothing is done.`,
+is ready, or what is to be sent takes too long, nothing is done, and keepalived's stop
+does what it would have done anyway. Where it fails later, this node gives way as it is:
+nothing is started again. On a node that is not active nothing is done.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			n, err := newNode(c.Context(), p)
@@ -76,9 +76,7 @@ what it would have done anyway. On a node that is not active nothing is done.`,
 			if err != nil || here.Role != state.RoleActive {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			result, err := n.Switchover(ctx, "", false)
+			result, err := n.Drain(c.Context(), timeout)
 			if err != nil {
 				return err
 			}
