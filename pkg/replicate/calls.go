@@ -84,7 +84,11 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (w
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		return "", fmt.Errorf("receive into %s: %w%s", req.Dataset, err, s.space(err, req.Dataset))
+		err = fmt.Errorf("receive into %s: %w%s", req.Dataset, err, s.space(err, req.Dataset))
+		if errors.Is(err, zfs.Modified) && !s.Local {
+			err = &writtenTo{s.Node, err}
+		}
+		return "", err
 	}
 	if copyErr != nil {
 		return "", fmt.Errorf("receive into %s: %w", req.Dataset, copyErr)

@@ -43,6 +43,12 @@ type Comparison struct {
 // receives are not looked into. That the source's datasets are read-only, as
 // those of a node that has just been demoted, makes no difference.
 func Compare(entries []config.Dataset, local bool, source, target []zfs.Dataset) (Comparison, error) {
+	return compare(entries, local, source, target, nil)
+}
+
+// compare is Compare, with what is known of targets of which ZFS counts little as
+// written: see PlanInput.
+func compare(entries []config.Dataset, local bool, source, target []zfs.Dataset, touched map[uint64]bool) (Comparison, error) {
 	scope := slices.Clone(Scope(entries))
 	for i, d := range scope {
 		if local {
@@ -72,7 +78,7 @@ func Compare(entries []config.Dataset, local bool, source, target []zfs.Dataset)
 			there = append(there, d)
 		}
 	}
-	c.Plan = MakePlan(PlanInput{Scope: scope, Source: held, Target: there})
+	c.Plan = MakePlan(PlanInput{Scope: scope, Source: held, Target: there, Touched: touched})
 	return c, nil
 }
 

@@ -112,3 +112,17 @@ func mayReceive(role state.RoleFile, self string, sender request) error {
 	}
 	return nil
 }
+
+// writtenTo is a target that ZFS refuses to receive into, since it was written to.
+type writtenTo struct {
+	node string
+	err  error
+}
+
+func (e *writtenTo) Error() string { return e.err.Error() }
+func (e *writtenTo) Unwrap() error { return e.err }
+
+// Hint says what to do next.
+func (e *writtenTo) Hint() string {
+	return fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it keeps what was written there", e.node)
+}

@@ -83,6 +83,9 @@ type PlanInput struct {
 	// Tokens are the resume tokens of the targets, decoded. One that is
 	// missing here is stale.
 	Tokens map[string]zfs.Token
+	// Touched are the guids of targets that are known to hold more than their newest
+	// snapshot does, however little ZFS counts as written.
+	Touched map[uint64]bool
 	// Local says that the standby is another pool of this machine, which can't
 	// rejoin by itself.
 	Local bool

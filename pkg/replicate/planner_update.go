@@ -34,7 +34,7 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 		item.Common = ""
 		return
 	}
-	if reason := divergence(t, base); reason != "" {
+	if reason := p.divergence(t, base); reason != "" {
 		item.refuse(Conflict, reason+lacks(s, base), p.conflictHint(item, t, base))
 		return
 	}
@@ -89,13 +89,14 @@ func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 // bytes in one that nobody can write to are no writes: rolled back to a snapshot
 // that was taken while it was mounted, it has its intent log's head reset. Should
 // it be more after all, the receiving ZFS itself refuses, which knows the
-// difference (dsl_dataset_modified_since_snap in dsl_dataset.c).
-func modified(t *zfs.Dataset) bool {
-	return t.Written > zfs.LogReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
+// difference (dsl_dataset_modified_since_snap in dsl_dataset.c), and a rejoin there
+// finds it.
+func (p *planner) modified(t *zfs.Dataset) bool {
+	return p.in.Touched[t.GUID] || t.Written > zfs.LogReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
 }
 
 // divergence says what the target has that the source has not, or "".
-func divergence(t *zfs.Dataset, base *zfs.Snap) string {
+func (p *planner) divergence(t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
 	var newer []string
 	for _, snap := range snapshotsOf(t) {
@@ -108,7 +109,7 @@ func divergence(t *zfs.Dataset, base *zfs.Snap) string {
 		return "the standby has a snapshot of its own: " + newer[0]
 	case len(newer) > 1:
 		return fmt.Sprintf("the standby has %d snapshots of its own: %s to %s", len(newer), newer[0], newer[len(newer)-1])
-	case modified(t):
+	case p.modified(t):
 		return fmt.Sprintf("it was written to on the standby (%d bytes since @%s)", t.Written, there.Name)
 	}
 	return ""
@@ -118,7 +119,7 @@ func divergence(t *zfs.Dataset, base *zfs.Snap) string {
 // that will be there afterwards, or nil when the token does not fit.
 func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Snap {
 	token, ok := p.in.Tokens[t.ResumeToken]
-	if t.ResumeToken == "" || !ok || modified(t) && len(snapshotsOf(t)) > 0 {
+	if t.ResumeToken == "" || !ok || p.modified(t) && len(snapshotsOf(t)) > 0 {
 		return nil
 	}
 	to, found := findSnapshot(s, func(c zfs.Snap) bool { return c.GUID == token.ToGUID })

@@ -53,6 +53,25 @@ func (e *Engine) mayBeWritable(r *Rejoined) error {
 		Advice: "give the data up first: failover-notify join"}
 }
 
+// touched looks into the datasets of which ZFS counts so little as written that it may
+// be nothing, and returns the guids of those that were written to all the same.
+func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) (map[uint64]bool, error) {
+	touched := map[uint64]bool{}
+	for i := range here {
+		d := &here[i]
+		newest, any := newestSnapshot(d)
+		if !any || d.Written == 0 || d.Written > zfs.LogReset || !d.ReadOnly || d.Mounted {
+			continue
+		}
+		is, err := e.ZFS.Touched(ctx, d.Name, newest.Full(d.Name))
+		if err != nil {
+			return nil, fmt.Errorf("look whether %s was written to: %w", d.Name, err)
+		}
+		touched[d.GUID] = is
+	}
+	return touched, nil
+}
+
 // makeReadOnly is for nodes without roles, on which nothing else has done it.
 func (e *Engine) makeReadOnly(ctx context.Context, r *Rejoined) error {
 	if err := e.mayBeWritable(r); err != nil {

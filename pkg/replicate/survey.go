@@ -76,7 +76,11 @@ func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := Compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here)
+	touched, err := e.touched(ctx, here)
+	if err != nil {
+		return nil, err
+	}
+	c, err := compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, touched)
 	if err != nil {
 		return nil, err
 	}
