@@ -32,6 +32,9 @@ type Exposure struct {
 	// since the newest snapshots.
 	Seconds float64 `json:"seconds"`
 	Bytes   int64   `json:"bytes"`
+	// More says that snapshots which were taken since hold more, which has not come
+	// through: the last replication failed.
+	More bool `json:"more,omitempty"`
 }
 
 // Local is what one node says of itself.
@@ -108,15 +111,16 @@ func exposure(nodes []Facts) *Exposure {
 	}
 	// Of several standbys the one that has the newest data counts.
 	var newest time.Time
+	more := false
 	for _, s := range j.active.Status.Replication.Sent {
 		if s.LastSuccess.After(newest) {
-			newest = s.LastSuccess
+			newest, more = s.LastSuccess, s.LastRun.After(s.LastSuccess)
 		}
 	}
 	if newest.IsZero() {
 		return nil
 	}
-	return &Exposure{Seconds: max(0, j.active.Time.Sub(newest).Seconds()), Bytes: j.active.Status.Data.Written}
+	return &Exposure{Seconds: max(0, j.active.Time.Sub(newest).Seconds()), Bytes: j.active.Status.Data.Written, More: more}
 }
 
 // say is the whole in a few sentences.
@@ -138,6 +142,8 @@ func (r Report) say(alone, data bool) string {
 		return text + " No dataset is replicated."
 	case l == nil:
 		return text + " What it would lose is not known."
+	case l.More:
+		return text + fmt.Sprintf(" It would lose what was written in the last %s and could not be sent: %s since the newest snapshots, and what is in those.", report.Seconds(l.Seconds), report.Bytes(l.Bytes))
 	case l.Bytes == 0:
 		return text + fmt.Sprintf(" It would lose nothing that is known of: the last replication was %s ago, and nothing was written since the newest snapshots.", report.Seconds(l.Seconds))
 	default:

@@ -187,6 +187,10 @@ func TestSummaries(t *testing.T) {
 		want   string
 	}{
 		{func(p *pair) { p.a.Status.Data.Written = 0 }, "A failover would work right now. It would lose nothing that is known of: the last replication was 42s ago, and nothing was written since the newest snapshots."},
+		{func(p *pair) {
+			sent := &p.a.Status.Replication.Sent[0]
+			sent.LastRun, sent.Error, p.a.Status.Data.Written = sent.LastSuccess.Add(time.Second), "no route", 0
+		}, "A failover would fail or lose data right now: 1 error. It would lose what was written in the last 42s and could not be sent: 0 B since the newest snapshots, and what is in those."},
 		{func(p *pair) { p.b.Status.Eligible = false }, "A failover would fail or lose data right now: 1 error. It would lose what was written in the last 42s, about 3.0 MiB."},
 		{func(p *pair) { p.a.Status.Data = nil }, "A failover would work right now. What it would lose is not known."},
 		{func(p *pair) { p.cfg.Replication.Datasets = nil }, "A failover would work right now. No dataset is replicated."},
