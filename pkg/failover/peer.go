@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -207,13 +208,28 @@ const sshFailed = 255
 // Ask asks failover-notify on the other node.
 func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
 	var answer PeerState
-	args := []string{"peer", "-o", "json"}
+	plain := []string{"peer", "-o", "json"}
 	if newest := p.newest(); newest > 0 {
-		args = append(args, "--newest-term", strconv.FormatUint(newest, 10))
+		args := append(slices.Clone(plain), "--newest-term", strconv.FormatUint(newest, 10))
+		err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, args...)
+		if !unknownThere(err) {
+			return answer, err
+		}
 	}
-	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, args...)
+	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout, &answer, plain...)
 	return answer, err
 }
+
+// unknownThere says whether an older release on the other node does not know what it
+// was asked, or its gate does not: a node that is up and can't be asked is passed over
+// at a takeover, while it may still write.
+func unknownThere(err error) bool {
+	said, ok := errors.AsType[*RemoteError](err)
+	return ok && (said.Code == refusedCode || said.Code == usageCode)
+}
+
+// usageCode is EX_USAGE of sysexits.h.
+const usageCode = 64
 
 // Status asks for what failover-notify status shows there, for which that node
 // asks ZFS and the engine first.

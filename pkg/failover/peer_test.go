@@ -80,3 +80,35 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 		t.Errorf("its power went right after an answer: error %v", err)
 	}
 }
+
+// A node with an older release, which knows nothing of terms in a question, is asked
+// without.
+func TestAskingAnOlderRelease(t *testing.T) {
+	f := newFake(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // where a slow ssh is looked for
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
+	f.Config.Failover.PeerTimeout *= 10
+	peer := f.Config.Nodes[1]
+	peer.Address = "127.0.0.1"
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	for _, refusal := range []string{
+		`echo 'failover-notify: error: gate: this key is not for "peer"' >&2; exit 76`,
+		`echo 'failover-notify: error: unknown flag: --newest-term' >&2; exit 64`,
+	} {
+		script := "#!/bin/sh\ncase \"$*\" in *newest-term*) " + refusal + " ;; esac\necho '{\"node\": \"b\", \"role\": \"active\", \"writers\": true}'\n"
+		if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		peers := newSSHPeers(f.Node)
+		peers.newest = func() uint64 { return 7 }
+		answer, err := peers.Ask(t.Context(), peer)
+		if err != nil || !answer.Writers {
+			t.Errorf("%+v, %v", answer, err)
+		}
+	}
+}
