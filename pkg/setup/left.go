@@ -28,7 +28,7 @@ func (s *Setup) left() {
 		"UPS: both nodes need one, and so do the switch and the router between them; a node that is told to shut down hands over by itself while the other one is up.",
 		"Firmware: let both nodes start by themselves when the power comes back.",
 		"Messages: nobody is told of anything yet. Write one URL a line into /etc/understudy/notify.urls (mode 0600), set notify: {urls_file: /etc/understudy/notify.urls} on both, systemctl restart understudy, and try it: failover-notify test-notification.",
-		"Docker, if you like: it starts containers at boot, which join stops again some seconds later. an example in /usr/share/understudy/systemd/docker.service.d keeps it from that.",
+		"Docker, if you like: it starts containers at boot, which join stops again some seconds later. An example in /usr/share/understudy/systemd/docker.service.d keeps it from that.",
 		"ssh: your own login as root from one node to the other is not needed any more.",
 		"Try it, at a quiet hour: failover-notify drill moves everything to the other node and back.",
 	} {
