@@ -177,27 +177,53 @@ func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
 }
 
 // dropOne destroys one. The snapshots of a pool's root go back to it first, since
-// the root is a clone of them, and are destroyed there.
+// the root is a clone of them, and are destroyed there. It may be called again when it
+// was killed in between: the root, which only holds others, then has them already.
 func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 	pool := zfs.PoolOf(k.Dataset)
-	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}})
+	root, kept, err := e.rootAnd(ctx, k.Dataset)
 	if err != nil {
 		return err
 	}
-	if len(listed) != 1 || datasetOf(listed[0].Origin) != k.Dataset {
-		return e.ZFS.DestroyKept(ctx, k.Dataset)
+	last := "" // of the root's snapshots that go
+	switch {
+	case root == nil || kept == nil:
+	case datasetOf(root.Origin) == k.Dataset:
+		last = snapshotPart(root.Origin)
+		if err := e.ZFS.PromoteRoot(ctx, pool); err != nil {
+			return err
+		}
+	case root.Container && datasetOf(kept.Origin) == pool:
+		last = snapshotPart(kept.Origin)
 	}
-	if err := e.ZFS.PromoteRoot(ctx, pool); err != nil {
+	if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil || last == "" {
 		return err
 	}
-	if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil {
+	if root, _, err = e.rootAnd(ctx, k.Dataset); err != nil || root == nil {
 		return err
 	}
+	end, _ := findSnapshot(root, func(s zfs.Snap) bool { return s.Name == last })
 	var names []string
-	for _, snap := range k.Snapshots {
-		names = append(names, snap.Name)
+	for _, snap := range snapshotsOf(root) {
+		// What others go on from stays until they are dropped.
+		if snap.CreateTXG <= end.CreateTXG && snap.Clones == 0 {
+			names = append(names, snap.Name)
+		}
 	}
 	return e.ZFS.DestroySnapshots(ctx, pool, names)
+}
+
+// rootAnd lists a kept dataset, and its pool's root.
+func (e *Engine) rootAnd(ctx context.Context, name string) (root, kept *zfs.Dataset, err error) {
+	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: zfs.PoolOf(name)}, {Name: name}})
+	for i := range listed {
+		if listed[i].Name == name {
+			kept = &listed[i]
+		} else {
+			root = &listed[i]
+		}
+	}
+	return root, kept, err
 }
 
 // Remainder is what a pool's root still holds of its own.
