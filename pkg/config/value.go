@@ -84,6 +84,9 @@ func (k key) parse(text string) (any, error) {
 	return text, nil
 }
 
+// ParseDuration reads a duration as the file has it, for flags: 30s, 2d, 1w.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
 // parseDuration is time.ParseDuration with days and weeks, and with a unit on
 // every number: a bare 30 would mean nanoseconds to Go and seconds to people.
 func parseDuration(text string) (time.Duration, error) {

@@ -66,7 +66,12 @@ Each run is kept: see lag-check history.`,
 			return o.run(context.WithoutCancel(c.Context()), p)
 		},
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unknownError{cli.Usagef("%v", err)} })
+	c.SetFlagErrorFunc(func(at *cobra.Command, err error) error {
+		if at != c { // Nagios calls none of those below
+			return cli.Usagef("%v", err)
+		}
+		return &unknownError{cli.Usagef("%v", err)}
+	})
 	c.Flags().StringVarP(&o.format, "output", "o", "nagios", "output `format`: nagios, text or json (seconds and bytes)")
 	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: say what this one knows")
 	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lag"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -20,8 +21,30 @@ import (
 type historyOptions struct {
 	cli.Output
 	svg, standby, dataset string
-	since                 time.Duration
+	since                 span
 }
+
+// span is a flag's duration, with days and weeks, as the configuration has them.
+type span time.Duration
+
+// String is the usual value as the help shows it.
+func (a *span) String() string {
+	if *a == span(24*time.Hour) {
+		return "1d"
+	}
+	return time.Duration(*a).String()
+}
+
+func (a *span) Set(text string) error {
+	d, err := config.ParseDuration(text)
+	*a = span(d)
+	return err
+}
+
+func (a *span) Type() string { return "duration" }
+
+// before returns the moment so long before another.
+func (a *span) before(t time.Time) time.Time { return t.Add(-time.Duration(*a)) }
 
 // newHistory returns the command "history".
 func newHistory(p *cli.Process) *cobra.Command {
@@ -33,7 +56,7 @@ func newHistory(p *cli.Process) *cobra.Command {
 this node, with the moments at which another node became active. Each column
 shows the largest lag within its time; in the line below, a dot is a time
 without measurements, an x one in which the other node did not answer.`,
-		Example: `  lag-check history --since 168h
+		Example: `  lag-check history --since 7d
   lag-check history --dataset tank/db --svg lag.svg`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context(), p) },
@@ -42,7 +65,8 @@ without measurements, an x one in which the other node did not answer.`,
 	c.Flags().StringVar(&o.svg, "svg", "", "draw into this `file` instead")
 	c.Flags().StringVar(&o.standby, "standby", "", "only this `node` (with --svg needed where there are several)")
 	c.Flags().StringVar(&o.dataset, "dataset", "", "only this `dataset`, instead of the largest lag of all")
-	c.Flags().DurationVar(&o.since, "since", 24*time.Hour, "how far back, such as 6h or 168h")
+	o.since = span(24 * time.Hour)
+	c.Flags().Var(&o.since, "since", "how far back, such as 6h or 7d")
 	cli.SetExitStatus(c, "  0  done\n  1  failed\n  64 wrong command line\n  78 wrong configuration")
 	return c
 }
@@ -53,7 +77,7 @@ func (o historyOptions) run(ctx context.Context, p *cli.Process) error {
 		return err
 	}
 	now := p.Now()
-	points, err := lag.History(checker.State, now.Add(-o.since))
+	points, err := lag.History(checker.State, o.since.before(now))
 	if err != nil {
 		return err
 	}
@@ -68,7 +92,7 @@ func (o historyOptions) run(ctx context.Context, p *cli.Process) error {
 		return cli.Printed(report.JSON(p.Stdout, map[string]any{"points": append([]lag.Point{}, points...), "failovers": append([]lag.Failover{}, failovers...)}))
 	}
 	if len(points) == 0 {
-		return fmt.Errorf("nothing was measured since %s", now.Add(-o.since).Local().Format(time.DateTime))
+		return fmt.Errorf("nothing was measured since %s", o.since.before(now).Local().Format(time.DateTime))
 	}
 	curves := o.curves(checker, points, failovers, now)
 	if o.svg == "" {
