@@ -54,8 +54,10 @@ func (e *Engine) mayBeWritable(r *Rejoined) error {
 }
 
 // touched looks into the datasets of which ZFS counts so little as written that it may
-// be nothing, and returns the guids of those that were written to all the same.
-func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) (map[uint64]bool, error) {
+// be nothing, and returns the guids of those that were written to all the same. One
+// that can't be looked into, as a volume that somebody reads, counts as one of them:
+// then it is kept for nothing, at worst.
+func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) map[uint64]bool {
 	touched := map[uint64]bool{}
 	for i := range here {
 		d := &here[i]
@@ -64,12 +66,9 @@ func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) (map[uint64]bo
 			continue
 		}
 		is, err := e.ZFS.Touched(ctx, d.Name, newest.Full(d.Name))
-		if err != nil {
-			return nil, fmt.Errorf("look whether %s was written to: %w", d.Name, err)
-		}
-		touched[d.GUID] = is
+		touched[d.GUID] = is || err != nil
 	}
-	return touched, nil
+	return touched
 }
 
 // makeReadOnly is for nodes without roles, on which nothing else has done it.

@@ -76,11 +76,7 @@ func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error)
 	if err != nil {
 		return nil, err
 	}
-	touched, err := e.touched(ctx, here)
-	if err != nil {
-		return nil, err
-	}
-	c, err := compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, touched)
+	c, err := compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, e.touched(ctx, here))
 	if err != nil {
 		return nil, err
 	}
