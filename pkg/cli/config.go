@@ -52,6 +52,9 @@ func ConfigCommand(p *Process) *cobra.Command {
 		},
 		newShowConfig(p),
 	)
+	// Whatever the program's own codes are.
+	SetExitStatus(c, standardExitStatus)
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usagef("%v", err) })
 	return c
 }
 
