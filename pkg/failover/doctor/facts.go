@@ -88,6 +88,8 @@ type Schedule struct {
 	// that a failover needs are not started at boot.
 	Systemd  bool     `json:"systemd"`
 	Disabled []string `json:"disabled,omitempty"`
+	// Undrained says that keepalived's unit does not hand over before it stops.
+	Undrained bool `json:"undrained,omitempty"`
 }
 
 // Channels are the ways on which people are told.

@@ -123,6 +123,7 @@ var faults = []planted{
 	}, "a", "replication", Error, "failover-notify resolve --keep"},
 	{"replication never was", func(p *pair) { p.a.Status.Replication.Sent = nil }, "a", "lag", Error, "nothing was ever sent to b"},
 	{"replication is not scheduled", func(p *pair) { p.b.Schedule.Replication = nil }, "b", "schedule", Error, "/etc/cron.d/zfs-replicate"},
+	{"keepalived without its drop-in", func(p *pair) { p.a.Schedule.Undrained = true }, "a", "boot", Warning, "keepalived.service.d"},
 	{"a unit is not enabled", func(p *pair) { p.b.Schedule.Disabled = []string{"understudy-join"} }, "b", "boot", Error, "systemctl enable understudy-join"},
 	// services
 	{"the engine is down", func(p *pair) { p.b.Services.Engine = "ask the Docker Engine: it does not run" }, "b", "engine", Error, "systemctl restart docker"},

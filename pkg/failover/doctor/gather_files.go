@@ -53,7 +53,31 @@ func (d *Doctor) schedule(context.Context) (Schedule, error) {
 			s.Disabled = append(s.Disabled, unit)
 		}
 	}
+	if d.Node.Address.Configured() {
+		var err error
+		if s.Undrained, err = d.undrained(); err != nil {
+			return s, err
+		}
+	}
 	return s, nil
+}
+
+// undrained says whether keepalived's unit lacks what hands over before it stops.
+func (d *Doctor) undrained() (bool, error) {
+	for _, folder := range []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} {
+		for _, pattern := range []string{"keepalived.service", "keepalived.service.d/*.conf"} {
+			files, err := filepath.Glob(filepath.Join(d.Root, folder, "systemd/system", pattern))
+			if err != nil {
+				return false, fmt.Errorf("look for keepalived's unit: %w", err)
+			}
+			for _, file := range files {
+				if text, err := os.ReadFile(file); err == nil && starts(text, "failover-notify drain") {
+					return false, nil
+				}
+			}
+		}
+	}
+	return true, nil
 }
 
 // starts says whether a line that is no comment has the command.

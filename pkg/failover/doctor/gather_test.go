@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -209,5 +210,32 @@ func TestExamine(t *testing.T) {
 	r = d.Examine(t.Context())
 	if !has("b", "answers") || !slices.Equal(r.Silent, []string{"b"}) || r.Works {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What hands over is looked for in keepalived's unit and its drop-ins, wherever
+// systemd would read it.
+func TestUndrained(t *testing.T) {
+	for file, want := range map[string]bool{
+		"": true,
+		"etc/systemd/system/keepalived.service.d/mine.conf#[Service]\n# failover-notify drain\n":                                  true,
+		"etc/systemd/system/other.service.d/understudy.conf#[Service]\nExecStop=-/usr/bin/failover-notify drain\n":                true,
+		"etc/systemd/system/keepalived.service.d/understudy.conf#[Service]\nExecStop=-/usr/bin/failover-notify drain\n":           false,
+		"usr/lib/systemd/system/keepalived.service.d/understudy.conf#[Service]\nExecStop=-/usr/local/bin/failover-notify drain\n": false,
+		"etc/systemd/system/keepalived.service#[Service]\nExecStop=-/usr/bin/failover-notify drain\n":                             false,
+	} {
+		d := &Doctor{Root: t.TempDir()}
+		if name, text, found := strings.Cut(file, "#"); found {
+			path := filepath.Join(d.Root, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := d.undrained(); err != nil || got != want {
+			t.Errorf("%q: %v, %v", file, got, err)
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (j *judging) schedule(f *Facts, add add) {
 		return
 	}
 	if len(s.Replication) == 0 && len(j.cfg.Replication.Datasets) > 0 && !j.ranLately(f) {
-		add("schedule", Error, "nothing starts zfs-replicate here", "while this node is active nothing is replicated", "cp packaging/cron/zfs-replicate /etc/cron.d/zfs-replicate")
+		add("schedule", Error, "nothing starts zfs-replicate here", "while this node is active nothing is replicated", "systemctl enable --now understudy-replicate.timer; or without systemd: cp /usr/share/understudy/cron/zfs-replicate /etc/cron.d/zfs-replicate")
 	}
 	for _, unit := range s.Disabled {
 		severity, why := Error, "after a reboot this node takes no part"
@@ -117,6 +117,11 @@ func (j *judging) schedule(f *Facts, add add) {
 			severity, why = Warning, "after a reboot its old data can be written until it has joined"
 		}
 		add("boot", severity, "unit "+unit+" is not enabled", why, "systemctl enable "+unit)
+	}
+	if s.Undrained {
+		add("boot", Warning, "keepalived's unit does not hand over before it stops",
+			"a reboot while this node is active is a failure to the other one, with what was not sent yet left behind; and keepalived may start before this node knows its peers",
+			"install -D -m 0644 -t /etc/systemd/system/keepalived.service.d /usr/share/understudy/systemd/keepalived.service.d/understudy.conf; systemctl daemon-reload")
 	}
 }
 
