@@ -44,9 +44,12 @@ type Node struct {
 	HandBack func(ctx context.Context, peer config.Node, dryRun bool) (Moved, error)
 	// Rejoin keeps what is only here, and rolls back to what the active node has.
 	Rejoin func(ctx context.Context, from string) error
-	Runner *run.Runner
-	Log    zerolog.Logger
-	Now    func() time.Time
+	// Checked is told what was looked at before a switchover, before anything is done;
+	// nil: nobody is.
+	Checked func([]Check)
+	Runner  *run.Runner
+	Log     zerolog.Logger
+	Now     func() time.Time
 }
 
 // Data is the ZFS part: see package data.

@@ -95,6 +95,9 @@ func (n *Node) ready(ctx context.Context, to string) (config.Node, Switched, err
 	if result.Checks, err = n.preflight(ctx, peer); err != nil {
 		return peer, result, err
 	}
+	if n.Checked != nil {
+		n.Checked(result.Checks)
+	}
 	if failed := failures(result.Checks); len(failed) > 0 {
 		return peer, result, &NotReadyError{failed}
 	}

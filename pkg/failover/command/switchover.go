@@ -40,8 +40,16 @@ fails before that starts everything here again.`,
 				}
 				return cli.Printed(report.JSON(p.Stdout, moved))
 			}
+			var unsaid error
+			if !out.JSON() {
+				// At once: what follows may take a while.
+				n.Checked = func(checks []failover.Check) { unsaid = writeChecks(p.Stdout, checks) }
+			}
 			result, err := n.Switchover(c.Context(), to, dryRun)
-			return cmp.Or(printSwitched(p, out, result, dryRun), err)
+			if out.JSON() {
+				return cmp.Or(cli.Printed(report.JSON(p.Stdout, result)), err)
+			}
+			return cmp.Or(err, cli.Printed(unsaid), cli.Printed(writeOutcome(p.Stdout, result, dryRun)))
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the first standby that may hold the address)")
@@ -99,18 +107,25 @@ func printSwitched(p *cli.Process, out cli.Output, s failover.Switched, dryRun b
 
 // writeSwitched says what was looked at and what came of it.
 func writeSwitched(w io.Writer, s failover.Switched, dryRun bool) error {
+	return cmp.Or(writeChecks(w, s.Checks), writeOutcome(w, s, dryRun))
+}
+
+// writeChecks says what was looked at.
+func writeChecks(w io.Writer, checks []failover.Check) error {
 	var rows [][]string
-	for _, check := range s.Checks {
+	for _, check := range checks {
 		verdict := "ok"
 		if !check.OK {
 			verdict = "FAILED: " + check.Text
 		}
 		rows = append(rows, []string{check.Node, check.Name, verdict})
 	}
-	if err := report.Table(w, rows); err != nil {
-		return err
-	}
-	var text string
+	return report.Table(w, rows)
+}
+
+// writeOutcome says what came of a move.
+func writeOutcome(w io.Writer, s failover.Switched, dryRun bool) error {
+	text := ""
 	switch {
 	case s.Moved:
 		text = fmt.Sprintf("%s is active; nothing served for %s\n", s.To, report.Duration(time.Duration(s.Gap*float64(time.Second))))
