@@ -48,7 +48,8 @@ replaced without your consent or --replace; a copy stays beside it (.orig).`,
 		Example: `  failover-notify setup --peer 192.168.86.48
   failover-notify setup --peer 192.168.86.48 --virtual-ip 192.168.86.100 \
     --dataset tank/apps --services-directory /srv/compose --dry-run -v
-  failover-notify setup --yes       # go on with what was begun here`,
+  failover-notify setup --yes                 # go on with what was begun here
+  failover-notify setup --host-key SHA256:…   # the other one was replaced`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.ConfigFile != "" {
