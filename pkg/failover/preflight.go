@@ -79,6 +79,6 @@ func ready(add func(node, name string, ok bool, text, hint string), own, peer St
 	}
 	if d := peer.Data; d != nil {
 		add(peer.Node, "datasets", d.Error == "" && len(d.Missing) == 0, strings.TrimSpace(d.Error+" it lacks "+strings.Join(d.Missing, ", ")), "run zfs-replicate until all are there")
-		add(peer.Node, "keys", len(d.KeyNeeded) == 0, "no key for "+strings.Join(d.KeyNeeded, ", "), "zfs load-key there")
+		add(peer.Node, "keys", len(d.KeyTyped) == 0, "no key for "+strings.Join(d.KeyTyped, ", "), "zfs load-key there")
 	}
 }

@@ -52,6 +52,8 @@ type DataStatus struct {
 	Missing   []string `json:"missing,omitempty"`
 	Partial   []string `json:"partial,omitempty"`
 	KeyNeeded []string `json:"key_needed,omitempty"`
+	// KeyTyped are those of them whose key a takeover can't load by itself.
+	KeyTyped []string `json:"key_typed,omitempty"`
 	// Written are the bytes since the newest snapshots.
 	Written int64  `json:"written"`
 	Error   string `json:"error,omitempty"`
@@ -246,6 +248,9 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 			s.KeyNeeded = append(s.KeyNeeded, d.Name)
 		}
 		s.Written += d.Written
+	}
+	if s.KeyTyped, err = n.unloadable(ctx, s.KeyNeeded); err != nil {
+		s.KeyTyped = s.KeyNeeded // as far as is known
 	}
 	return s
 }

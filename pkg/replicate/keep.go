@@ -111,7 +111,7 @@ func (e *Engine) folders(ctx context.Context, kept string) error {
 		}
 		// Beside the pool's root, not in it: that may be read-only, or not mounted.
 		set := map[string]string{"mountpoint": path.Join(beside, zfs.KeptName, pool)}
-		if err := e.ZFS.CreateFolder(ctx, root, set); err != nil {
+		if err := e.ZFS.CreateFolder(ctx, root, keyless(set, there[pool])); err != nil {
 			return err
 		}
 	}
@@ -119,12 +119,21 @@ func (e *Engine) folders(ctx context.Context, kept string) error {
 	for i := range rest {
 		name := root + "/" + strings.Join(rest[:i+1], "/")
 		if there[name] == nil {
-			if err := e.ZFS.CreateFolder(ctx, name, nil); err != nil {
+			if err := e.ZFS.CreateFolder(ctx, name, keyless(map[string]string{}, there[zfs.Parent(name)])); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// keyless lets a folder be made below an encrypted dataset whose key is not loaded:
+// nothing is ever written into it, and what is kept below it stays encrypted.
+func keyless(set map[string]string, above *zfs.Dataset) map[string]string {
+	if above != nil && above.Encrypted {
+		set["encryption"] = "off"
+	}
+	return set
 }
 
 // setAside renames a dataset, with all below it, to where it is kept.

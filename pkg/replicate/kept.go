@@ -52,6 +52,7 @@ type Kept struct {
 	Mountpoint string   `json:"mountpoint,omitempty"`
 	Mounted    bool     `json:"mounted,omitempty"`
 	KeyNeeded  bool     `json:"key_needed,omitempty"`
+	KeyOf      string   `json:"key_of,omitempty"` // the dataset whose key is to be loaded
 	Snapshots  []Moment `json:"snapshots,omitempty"`
 	Below      []string `json:"below,omitempty"` // datasets that go with it
 	Files      []string `json:"files,omitempty"`
@@ -71,7 +72,7 @@ func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
 			continue
 		}
 		k := Kept{Dataset: d.Name, Of: d.of, Type: d.Type, Base: d.Origin, Bytes: d.Used, Readable: d.Referenced,
-			Mounted: d.Mounted, KeyNeeded: d.KeyStatus == "unavailable"}
+			Mounted: d.Mounted, KeyNeeded: d.KeyStatus == "unavailable", KeyOf: d.EncryptionRoot}
 		if strings.HasPrefix(d.Mountpoint, "/") {
 			k.Mountpoint = d.Mountpoint
 		}

@@ -197,7 +197,7 @@ func keptLines(b *strings.Builder, k replicate.Kept) {
 	case k.Mounted:
 		fmt.Fprintf(b, "  look at    %s\n", k.Mountpoint)
 	case k.KeyNeeded:
-		fmt.Fprintf(b, "  look at    zfs load-key %s, then zfs mount %s\n", k.Dataset, k.Dataset)
+		fmt.Fprintf(b, "  look at    zfs load-key %s, then zfs mount %s\n", k.KeyOf, k.Dataset)
 	case k.Mountpoint != "":
 		fmt.Fprintf(b, "  look at    zfs mount %s, then %s\n", k.Dataset, k.Mountpoint)
 	}
