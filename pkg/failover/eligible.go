@@ -122,7 +122,8 @@ func passing(s situation, last []state.Ineligible) []state.Ineligible {
 	for _, r := range last {
 		// Where the one that comes first does not come, this lets go by itself.
 		patience := map[string]time.Duration{state.IneligibleHandover: s.Handover, state.IneligibleYield: yieldFor}[r.Kind]
-		if active == nil && s.Now.Sub(r.Since) < patience {
+		// A clock that was set back must not prolong it.
+		if active == nil && s.Now.Sub(r.Since).Abs() < patience {
 			reasons = append(reasons, r)
 		}
 	}

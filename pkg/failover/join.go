@@ -22,9 +22,13 @@ const joinedName = "joined"
 type joined struct {
 	Boot string    `json:"boot"`
 	Time time.Time `json:"time"`
+	// Uptime is the same by the clock that nobody can set: after a boot the other one
+	// often jumps, once it is known what time it is.
+	Uptime time.Duration `json:"uptime,omitempty"`
 }
 
-// joinedAt is when this node joined in this boot; zero when it has not.
+// joinedAt is when this node joined in this boot, as its clock has it now; zero when
+// it has not.
 func (n *Node) joinedAt() time.Time {
 	dir, err := state.Open(n.Config.RunDir)
 	if err != nil {
@@ -33,6 +37,9 @@ func (n *Node) joinedAt() time.Time {
 	var mark joined
 	if found, err := dir.Read(joinedName, &mark); err != nil || !found || mark.Boot != n.Boot {
 		return time.Time{}
+	}
+	if uptime, err := state.SinceBoot(); err == nil && mark.Uptime > 0 {
+		return n.Now().Add(mark.Uptime - uptime).Truncate(time.Second)
 	}
 	return mark.Time
 }
@@ -57,7 +64,11 @@ func (n *Node) markJoined() error {
 	if err != nil {
 		return err
 	}
-	return dir.Write(joinedName, joined{n.Boot, n.Now()})
+	uptime, err := state.SinceBoot()
+	if err != nil {
+		return err
+	}
+	return dir.Write(joinedName, joined{n.Boot, n.Now(), uptime})
 }
 
 // Joined is what joining has come to.
