@@ -24,7 +24,7 @@ var givingBack = []scenario{
 	{"partition with two writers, healed", partitionKept, ""},
 	{"partition with a witness", partitionWitnessed, ""},
 	{"load on the secondary", underLoad, lab.NS},
-	{"doctor", diagnosed, lab.NS},
+	{"doctor", diagnosed, ""},
 }
 
 // TestGiveBack goes through them on one site, as TestTakeover does.
