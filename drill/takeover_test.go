@@ -55,7 +55,7 @@ var scenarios = []scenario{
 // with the node that came off worse a standby again that has everything.
 func TestTakeover(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
-		t.Log("takeovers on virtual machines are run by themselves: make takeover LAB=vm; in software emulation they need a quiet machine and, with what is given back, up to two hours")
+		t.Log("takeovers on virtual machines are run by themselves: make takeover LAB=vm; in software emulation they need a quiet machine and, with what is given back, up to three hours")
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
