@@ -3,6 +3,8 @@ package failover
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/config"
@@ -79,6 +81,11 @@ func ready(add func(node, name string, ok bool, text, hint string), own, peer St
 	}
 	if d := peer.Data; d != nil {
 		add(peer.Node, "datasets", d.Error == "" && len(d.Missing) == 0, strings.TrimSpace(d.Error+" it lacks "+strings.Join(d.Missing, ", ")), "run zfs-replicate until all are there")
+		if r := peer.Replication; r != nil && r.Received != nil && r.Received.From == own.Node {
+			// As it knows: a rejoin there ends it, which the active node hears of later.
+			names := slices.Sorted(maps.Keys(r.Received.Conflicts))
+			add(peer.Node, "no conflict", len(names) == 0, "it has something of its own in "+strings.Join(names, ", "), "zfs-replicate rejoin there: it keeps that, and follows")
+		}
 		add(peer.Node, "keys", len(d.KeyTyped) == 0, "no key for "+strings.Join(d.KeyTyped, ", "), "zfs load-key there")
 	}
 }

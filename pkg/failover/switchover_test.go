@@ -117,6 +117,8 @@ func TestASwitchoverNeedsAReadyPeer(t *testing.T) {
 			rest: Status{Services: &ServicesStatus{MissingImages: []string{"app:1"}}}, want: "app:1"},
 		"in fault, since the engine is dead": {peer: PeerState{Node: "b", Role: state.RoleFault, Eligible: true},
 			rest: Status{Services: &ServicesStatus{Projects: 3, Error: "no engine"}}, want: "no engine", hint: "Docker Engine"},
+		"a conflict": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
+			rest: Status{Data: &DataStatus{}, Replication: &ReplicationStatus{Received: &Received{From: "a", Conflicts: map[string]string{"tank/app": "both"}}}}, want: "tank/app", hint: "rejoin"},
 		"no dataset": {peer: PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
 			rest: Status{Data: &DataStatus{Missing: []string{"tank/app"}}}, want: "tank/app"},
 	} {
