@@ -17,6 +17,9 @@
 //	repeat      a person repeats it until the output is as shown
 //	when=CASE   only in this case; the page says in words what it is
 //
+// Blocks of other languages are for readers; shell is one of them, for what
+// nodes without systemd can't show.
+//
 // A comment <!-- drill: NAME --> stands where a person does something with their
 // hands, such as switching a server on.
 //
