@@ -303,6 +303,7 @@ func cmdData(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var key [32]byte
 	key[0], key[1] = byte(seed), byte(seed>>8)
+	defer alone()()
 	f, err := os.Create(ts.MkAbs(args[0]))
 	ts.Check(err)
 	_, err = io.CopyN(f, rand.NewChaCha8(key), size)
@@ -311,6 +312,7 @@ func cmdData(ts *testscript.TestScript, neg bool, args []string) {
 
 func cmdAppend(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 2, "append FILE TEXT")
+	defer alone()()
 	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	ts.Check(err)
 	_, err = f.WriteString(args[1] + "\n")
@@ -328,8 +330,17 @@ func cmdSameData(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// alone keeps other tests of this process from starting a program while files are
+// open here: for a moment that one would have them open too, and what is unmounted or
+// destroyed next would be busy.
+func alone() (end func()) {
+	syscall.ForkLock.RLock()
+	return syscall.ForkLock.RUnlock
+}
+
 // fingerprint describes everything in a folder, a line each.
 func fingerprint(ts *testscript.TestScript, dir string) string {
+	defer alone()()
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
