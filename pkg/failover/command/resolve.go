@@ -37,7 +37,7 @@ be up. It can be killed, and called again.`,
 			if keep == n.Self.Name {
 				kept = "the other node had is kept there"
 			}
-			_, err = fmt.Fprintf(p.Stdout, "resolved: %s goes on; what only %s: zfs-replicate kept list\n", keep, kept)
+			_, err = fmt.Fprintf(p.Stdout, "resolved: %s goes on\nwhat only %s: zfs-replicate kept list\n", keep, kept)
 			return cli.Printed(err)
 		},
 	}
