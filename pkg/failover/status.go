@@ -247,10 +247,10 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 		if d.KeyNeeded {
 			s.KeyNeeded = append(s.KeyNeeded, d.Name)
 		}
+		if d.KeyTyped {
+			s.KeyTyped = append(s.KeyTyped, d.Name)
+		}
 		s.Written += d.Written
-	}
-	if s.KeyTyped, err = n.unloadable(ctx, s.KeyNeeded); err != nil {
-		s.KeyTyped = s.KeyNeeded // as far as is known
 	}
 	return s
 }

@@ -88,4 +88,5 @@ type DatasetState struct {
 	Partial    bool   `json:"partial,omitempty"`    // a stream into it has broken off
 	Written    int64  `json:"written,omitempty"`    // bytes since its newest snapshot
 	KeyNeeded  bool   `json:"key_needed,omitempty"` // encrypted, and its key is not loaded
+	KeyTyped   bool   `json:"key_typed,omitempty"`  // and a takeover can't load it by itself
 }

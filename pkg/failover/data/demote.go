@@ -203,11 +203,17 @@ func (d *Data) State(ctx context.Context) ([]DatasetState, error) {
 		return nil, err
 	}
 	d.weigh(ctx, h.littleWritten(), func(*dataset, string) bool { return true })
+	locked := filter(h.mine, func(ds *dataset) bool { return ds.keyNeeded })
+	keys, err := d.keyLocations(ctx, h, locked)
+	if err != nil {
+		d.log.Debug().Err(err).Msg("where keys lie is not known")
+	}
 	states := make([]DatasetState, 0, len(h.mine))
 	for _, ds := range h.mine {
 		states = append(states, DatasetState{
 			Name: ds.name, Type: string(ds.kind), Mountpoint: ds.path(), Writable: !ds.readOnly(), Mounted: ds.mounted,
 			Replica: ds.replica(), Demoted: ds.given() && ds.readOnly(), Partial: ds.partial, Written: ds.written, KeyNeeded: ds.keyNeeded,
+			KeyTyped: ds.keyNeeded && keyTyped(keys[ds.keyRoot]),
 		})
 	}
 	for _, name := range h.missing {

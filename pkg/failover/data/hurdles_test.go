@@ -106,6 +106,39 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// The key's root may lie above what is replicated: its file is found all the same.
+func TestKeyAbove(t *testing.T) {
+	a := newNode(t, "tank", config.Dataset{Name: "tank/e/app", Recursive: true})
+	key := filepath.Join(a.dir, "key")
+	if err := os.WriteFile(key, []byte("password1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.zfs("create", "-o", "encryption=on", "-o", "keyformat=passphrase", "-o", "pbkdf2iters=100000", "-o", "keylocation=file://"+key, "tank/e")
+	a.zfs("create", "tank/e/app")
+	typed := func(want bool) {
+		t.Helper()
+		states, err := a.data().State(t.Context())
+		if err != nil || len(states) != 1 || !states[0].KeyNeeded || states[0].KeyTyped != want {
+			t.Errorf("%v, %+v, want typed %v", err, states, want)
+		}
+	}
+	a.demote()
+	a.zfs("unmount", "tank/e")
+	a.zfs("unload-key", "tank/e")
+	typed(false)
+	if r := a.promote(); len(r.Failed) > 0 {
+		t.Errorf("%+v", r)
+	}
+	a.has("tank/e/app mounted yes -")
+
+	a.demote()
+	a.zfs("unload-key", "tank/e")
+	a.zfs("set", "keylocation=prompt", "tank/e")
+	typed(true)
+	a.zfs("set", "keylocation=file://"+key+"-gone", "tank/e")
+	typed(true)
+}
+
 // Mountpoints decide what is mounted first, not names; and nothing is mounted
 // below what could not be.
 func TestMountpoints(t *testing.T) {

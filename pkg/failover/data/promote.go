@@ -154,62 +154,6 @@ func (w *work) snapshotPool(ctx context.Context, prefix string, datasets []strin
 	return name, err
 }
 
-// loadKeys loads what is not loaded, where the key lies on this machine.
-func (w *work) loadKeys(ctx context.Context) error {
-	locked := filter(w.holding.mine, func(d *dataset) bool { return d.keyNeeded && !w.bad(d) })
-	if len(locked) == 0 {
-		return nil
-	}
-	roots := map[string]string{}
-	for _, d := range locked {
-		at := d.keyAt
-		if root := w.holding.all[d.keyRoot]; root != nil {
-			at = root.keyAt
-		}
-		if at == "" || at == "prompt" || at == "none" {
-			w.fail(d, &KeyError{Name: d.name, Root: d.keyRoot})
-			continue
-		}
-		roots[d.keyRoot] = at
-	}
-	return w.soft(ctx, "load keys", len(roots), func(ctx context.Context) error {
-		errs := map[string]error{}
-		each(ctx, sorted(roots), func(ctx context.Context, root string) {
-			err := w.zfs.LoadKey(ctx, root)
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			errs[root] = err
-		})
-		for _, d := range locked {
-			if err := errs[d.keyRoot]; err != nil {
-				w.fail(d, &KeyError{Name: d.name, Root: d.keyRoot, Cause: err})
-			}
-		}
-		return nil
-	})
-}
-
-// KeyError is an encrypted dataset whose key is not loaded.
-type KeyError struct {
-	Name  string
-	Root  string // dataset that holds the key
-	Cause error  // nil: it must be typed in
-}
-
-func (e *KeyError) Error() string {
-	if e.Cause != nil {
-		return fmt.Sprintf("dataset %s: %v", e.Name, e.Cause)
-	}
-	return fmt.Sprintf("dataset %s: its key is not loaded, and must be typed in", e.Name)
-}
-
-func (e *KeyError) Unwrap() error { return e.Cause }
-
-// Hint says how the key comes in.
-func (e *KeyError) Hint() string {
-	return fmt.Sprintf("zfs load-key %s; for a takeover without you keep the key in a file on this node: zfs set keylocation=file:///PATH %s", e.Root, e.Root)
-}
-
 // forget clears what the datasets remembered, last of all.
 func (w *work) forget(ctx context.Context) error {
 	marked := namesOf(filter(w.holding.mine, func(d *dataset) bool { return d.given() && !w.bad(d) }))
