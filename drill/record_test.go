@@ -170,7 +170,7 @@ func recorded(ctx context.Context, n lab.Node) []time.Time {
 	if err != nil {
 		return nil
 	}
-	list := []time.Time{s.Intent.Time}
+	list := []time.Time{s.Request.Time}
 	for _, reason := range s.Eligibility.Reasons {
 		list = append(list, reason.Since)
 	}

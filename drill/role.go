@@ -13,7 +13,7 @@ import (
 // NodeState is what a node has recorded of itself.
 type NodeState struct {
 	Role        state.RoleFile
-	Intent      state.Intent
+	Request     state.Request
 	Eligibility state.Eligibility
 	// Shown says that keepalived is shown that the node may hold the address.
 	Shown bool
@@ -30,8 +30,8 @@ func (s NodeState) String() string {
 	for _, r := range s.Eligibility.Reasons {
 		reasons = append(reasons, r.Kind+": "+r.Text)
 	}
-	return fmt.Sprintf("role %s (%s; of this boot: %v), term %d, intent %d %s by %s, shown eligible %v %q",
-		s.Role.Role, s.Role.Reason, s.Current(), s.Role.Term, s.Intent.Seq, s.Intent.Wish, s.Intent.Source, s.Shown, reasons)
+	return fmt.Sprintf("role %s (%s; of this boot: %v), term %d, request %d %s by %s, shown eligible %v %q",
+		s.Role.Role, s.Role.Reason, s.Current(), s.Role.Term, s.Request.Seq, s.Request.Requested, s.Request.Source, s.Shown, reasons)
 }
 
 // ReadState reads what a node has recorded of itself, at one moment each.
@@ -49,7 +49,7 @@ func ReadState(ctx context.Context, n lab.Node) (NodeState, error) {
 	if len(lines) != 5 {
 		return s, fmt.Errorf("read the state of %s: %q", n.Name(), text)
 	}
-	for i, into := range []any{&s.Role, &s.Intent, &s.Eligibility} {
+	for i, into := range []any{&s.Role, &s.Request, &s.Eligibility} {
 		if err := json.Unmarshal([]byte(lines[i]), into); err != nil {
 			return s, fmt.Errorf("read the state of %s: %w", n.Name(), err)
 		}

@@ -114,7 +114,7 @@ func writesIn(log string) map[string]bool {
 func (d *takeover) ready(t *testing.T) {
 	t.Helper()
 	d.awaitState(t, d.standby, "a standby that could take over", func(s NodeState) bool {
-		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Intent.Wish == state.WishBackup && s.Intent.Boot == s.Boot
+		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Request.Requested == state.RequestBackup && s.Request.Boot == s.Boot
 	})
 }
 

@@ -79,17 +79,17 @@ func (d *takeover) slowStarts(t *testing.T, after string) {
 }
 
 // flaps has keepalived change its mind three times within five seconds, while
-// projects are still starting and stopping: the last wish counts, and the other
+// projects are still starting and stopping: the last request counts, and the other
 // node, which keeps quiet, is left alone. The address stays where it is, so that
 // both may be seen to the end.
 func flaps(t *testing.T, d *takeover) {
 	d.slowStarts(t, "2s")
 	began := time.Now()
-	d.shell(t, d.active, asKeepalived, `for wish in backup master fault master stop master; do failover-notify $wish; sleep 0.7; done; exit 0`)
-	t.Logf("six wishes in %.1f s", time.Since(began).Seconds())
+	d.shell(t, d.active, asKeepalived, `for request in backup master fault master stop master; do failover-notify $request; sleep 0.7; done; exit 0`)
+	t.Logf("six requests in %.1f s", time.Since(began).Seconds())
 	d.serves(t)
 	d.stays(t, 2*time.Second)
-	if s := d.state(t, d.active); s.Role.Intent != s.Intent.Seq || s.Intent.Wish != state.WishMaster {
+	if s := d.state(t, d.active); s.Role.RequestSeq != s.Request.Seq || s.Request.Requested != state.RequestMaster {
 		t.Errorf("%s is %s", d.active.Name(), s)
 	}
 }

@@ -74,7 +74,7 @@ func reload(t *testing.T, d *takeover) {
 }
 
 // asKeepalived runs a script ($1) in a shell that is called keepalived, by which
-// hooks know whose wish they bring.
+// hooks know whose request they bring.
 const asKeepalived = `mkdir -p /run/drill; cp /bin/bash /run/drill/keepalived; /run/drill/keepalived -c "$1"`
 
 // hooksInWrongOrder runs hooks as keepalived does, which starts them in the
@@ -92,7 +92,7 @@ func hooksInWrongOrder(t *testing.T, d *takeover) {
 		kill -CONT $backup; wait $backup
 		exit 0`)
 	d.stays(t, 4*time.Second)
-	if after := d.state(t, d.active); after.Intent.Wish != state.WishMaster || after.Role.Term != before.Role.Term {
+	if after := d.state(t, d.active); after.Request.Requested != state.RequestMaster || after.Role.Term != before.Role.Term {
 		t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
 	}
 }

@@ -126,7 +126,7 @@ func (d three) sends(t *testing.T, to ...string) {
 func (d three) standsBy(t *testing.T, n lab.Node) {
 	t.Helper()
 	d.awaitState(t, n, "a standby that could take over", func(s NodeState) bool {
-		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Intent.Wish == state.WishBackup && s.Intent.Boot == s.Boot
+		return s.Role.Role == state.RoleStandby && s.Current() && s.Shown && s.Request.Requested == state.RequestBackup && s.Request.Boot == s.Boot
 	})
 }
 

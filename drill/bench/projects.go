@@ -79,7 +79,7 @@ func (b *bench) projects(ctx context.Context) error {
 }
 
 // onlyProjects gives the first node those projects instead of the site's. The
-// watcher is stopped: it would stop what is started beside it, and each wish
+// watcher is stopped: it would stop what is started beside it, and each request
 // starts a process of its own then.
 func (b *bench) onlyProjects(ctx context.Context) error {
 	if err := b.become(ctx, state.RoleStandby); err != nil {

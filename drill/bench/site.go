@@ -61,15 +61,15 @@ func siteConfig(c drill.Config) { c.Set("witness.targets", []any{}) }
 func (b *bench) become(ctx context.Context, role state.Role) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	wish := "backup"
+	request := "backup"
 	if role == state.RoleActive {
-		wish = "master"
+		request = "master"
 	}
 	before, err := drill.ReadState(ctx, b.site.A)
 	if err != nil {
 		return err
 	}
-	if _, err := drill.Run(ctx, b.site.A, "failover-notify", wish); err != nil {
+	if _, err := drill.Run(ctx, b.site.A, "failover-notify", request); err != nil {
 		return err
 	}
 	for {
@@ -77,7 +77,7 @@ func (b *bench) become(ctx context.Context, role state.Role) error {
 		switch {
 		case err != nil:
 			return err
-		case s.Role.Intent > before.Intent.Seq && s.Role.Transition != nil && s.Role.Transition.Outcome != "":
+		case s.Role.RequestSeq > before.Request.Seq && s.Role.Transition != nil && s.Role.Transition.Outcome != "":
 			if s.Role.Role != role || s.Role.Transition.Outcome != state.OutcomeDone {
 				return fmt.Errorf("node a is no %s: %s: %s", role, s, s.Role.Transition.Error)
 			}

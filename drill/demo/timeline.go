@@ -35,8 +35,8 @@ func (d *demo) timeline(ctx context.Context) error {
 	}
 	since := func(at time.Time) time.Duration { return at.Add(-offset).Sub(d.takeover.pulled) }
 	list := []moment{{0, "a", "the power is gone"}}
-	if s.Intent.Wish == state.WishMaster {
-		list = append(list, moment{since(s.Intent.Time), "b", "keepalived misses a, takes the address, calls failover-notify"})
+	if s.Request.Requested == state.RequestMaster {
+		list = append(list, moment{since(s.Request.Time), "b", "keepalived misses a, takes the address, calls failover-notify"})
 	}
 	if s.Role.Transition != nil {
 		list = append(list, promotion(s.Role.Transition.Steps, since)...)

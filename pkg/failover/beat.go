@@ -72,7 +72,7 @@ func (n *Node) watcherAlert(add func(string, ...any)) {
 	}
 }
 
-// Watched says whether somebody acts on an intent at once. Held says whether a
+// Watched says whether somebody acts on an request at once. Held says whether a
 // watcher is there at all: it may be frozen.
 func Watched(cfg *config.Config, dir *state.Dir) (watched, held bool) {
 	boot, err := BootID()

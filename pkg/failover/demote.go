@@ -35,13 +35,13 @@ func (e *LeftoverError) Hint() string {
 
 // demote makes this node a standby, or one in fault: no project runs, no dataset
 // can be written to.
-func (n *Node) demote(ctx context.Context, role state.RoleFile, intent state.Intent, to state.Role) error {
+func (n *Node) demote(ctx context.Context, role state.RoleFile, request state.Request, to state.Role) error {
 	clean := role.Boot == n.Boot && (role.Role == state.RoleStandby || role.Role == state.RoleFault) && !unfinished(role)
 	via := state.RoleDemoting
 	if clean {
 		via = to
 	}
-	t, err := n.begin(role, via, to, intent)
+	t, err := n.begin(role, via, to, request)
 	if err != nil {
 		return err
 	}

@@ -26,13 +26,13 @@ func (n *Node) Drain(ctx context.Context, within time.Duration) (Switched, error
 	if err := n.sendAhead(ahead, peer); err != nil {
 		return result, fmt.Errorf("drain: nothing has been stopped: %w", err)
 	}
-	return n.cross(ctx, peer, result, func(ctx context.Context, t *transition, intent state.Intent, cause error) error {
+	return n.cross(ctx, peer, result, func(ctx context.Context, t *transition, request state.Request, cause error) error {
 		ctx = context.WithoutCancel(ctx)
 		n.Log.Warn().Err(cause).Str("to", peer.Name).Msg("not handed over: this node gives way without")
 		if err := t.end(state.RoleDemoting, state.OutcomeFailed, cause); err != nil {
 			return err
 		}
-		err := n.demote(ctx, t.current(), state.Intent{Seq: intent.Seq, Wish: state.WishStop, Source: state.SourceGuard, Reason: "keepalived stops"}, state.RoleStandby)
+		err := n.demote(ctx, t.current(), state.Request{Seq: request.Seq, Requested: state.RequestStop, Source: state.SourceGuard, Reason: "keepalived stops"}, state.RoleStandby)
 		if letGo := n.letGo(ctx, peer); letGo != nil {
 			n.Log.Warn().Err(letGo).Msg("the address goes with keepalived")
 		}

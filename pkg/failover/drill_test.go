@@ -40,8 +40,8 @@ func drilling(t *testing.T) *fake {
 		if err := f.weigh(ctx, f.askAll(ctx)); err != nil {
 			return Moved{}, err
 		}
-		f.asks(t, state.WishBackup) // as keepalived did when the address went
-		f.asks(t, state.WishMaster)
+		f.asks(t, state.RequestBackup) // as keepalived did when the address went
+		f.asks(t, state.RequestMaster)
 		f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Eligible: true})
 		return Moved{Switched: Switched{From: "b", To: "a", Moved: true, Gap: 2}}, f.Reconcile(ctx)
 	}

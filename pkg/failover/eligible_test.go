@@ -68,7 +68,7 @@ func TestWhoMayHoldTheAddress(t *testing.T) {
 func TestAReturningNodeStaysAside(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestAReturningNodeStaysAside(t *testing.T) {
 	}
 	f.writes(t, false)
 	if f.data.replayed != 1 {
-		t.Errorf("the intent logs were replayed %d times", f.data.replayed)
+		t.Errorf("the intent log were replayed %d times", f.data.replayed)
 	}
 	if role := f.is(t, state.RoleStandby); role.NewestTerm != 2 || role.ActiveTerm != 1 {
 		t.Errorf("%+v", role)
@@ -112,7 +112,7 @@ func TestHoldSurvivesAllButRelease(t *testing.T) {
 	if joined := f.joins(t); joined.Eligible || !has(joined.Reasons, state.IneligibleHold) {
 		t.Errorf("%+v", joined)
 	}
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err == nil {
 		t.Error("promoted under a hold")
 	}
@@ -124,7 +124,7 @@ func TestHoldSurvivesAllButRelease(t *testing.T) {
 func TestAnActiveNodeIsNotHeldByAccident(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestReleaseDoesNotReplaceJoining(t *testing.T) {
 func TestJoinOnAnActiveNodeChangesNothing(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -68,18 +68,18 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
-// asks records a wish as keepalived would.
-func (f *fake) asks(t *testing.T, wish state.Wish) state.Intent {
+// asks records a request as keepalived would.
+func (f *fake) asks(t *testing.T, request state.RequestedRole) state.Request {
 	t.Helper()
 	started, err := ticks()
 	if err != nil {
 		t.Fatal(err)
 	}
-	last, _, err := f.State.Intent()
+	last, _, err := f.State.Request()
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := f.State.RecordIntent(t.Context(), state.Intent{Wish: wish, Source: state.SourceKeepalived, Time: time.Now(),
+	i, err := f.State.RecordRequest(t.Context(), state.Request{Requested: request, Source: state.SourceKeepalived, Time: time.Now(),
 		Boot: f.Boot, Started: max(started, last.Started), PID: last.PID + 1}, false)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func (f *fake) watches(t *testing.T) {
 	})
 }
 
-// becomes waits until the node has answered the newest intent with a role.
+// becomes waits until the node has answered the newest request with a role.
 func (f *fake) becomes(t *testing.T, want state.Role) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -123,11 +123,11 @@ func (f *fake) becomes(t *testing.T, want state.Role) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		intent, _, err := f.State.Intent()
+		request, _, err := f.State.Request()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if role.Role == want && role.Intent == intent.Seq && !role.Transition.Ended.IsZero() {
+		if role.Role == want && role.RequestSeq == request.Seq && !role.Transition.Ended.IsZero() {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -165,7 +165,7 @@ type fakeData struct {
 	fail       []data.Failure // of a promotion
 	all        bool           // every dataset fails
 	busy       error          // of a demotion
-	replayed   int            // how often intent logs were replayed
+	replayed   int            // how often intent log were replayed
 	unmarked   int            // how often the marks of a promotion were taken away
 	slow       time.Duration
 	closed     func() // called when the data can't be written to any more

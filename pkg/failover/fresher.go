@@ -87,8 +87,8 @@ type yielded struct {
 // yieldTo refuses a promotion in favour of another node: one to which the address
 // is being handed, or one that has newer data. peer is what one of the others has
 // said; nil where nothing speaks for it. A person's word comes first.
-func (n *Node) yieldTo(peer PeerState, role state.RoleFile, intent state.Intent) error {
-	if !n.Address.Configured() || intent.Source == state.SourceOperator {
+func (n *Node) yieldTo(peer PeerState, role state.RoleFile, request state.Request) error {
+	if !n.Address.Configured() || request.Source == state.SourceOperator {
 		return nil
 	}
 	if to := peer.handsTo(); to != "" && to != n.Self.Name {

@@ -88,7 +88,7 @@ func TestTheFresherStandbyTakesOver(t *testing.T) {
 			peer := standbyC(10)
 			c.peer(&peer)
 			f.peers.set("c", peer)
-			f.asks(t, state.WishMaster)
+			f.asks(t, state.RequestMaster)
 			err := f.Reconcile(t.Context())
 			refused, _ := errors.AsType[*RefusedError](err)
 			if got := refused != nil && refused.Kind == state.IneligibleYield; got != c.yields || !c.yields && err != nil {
@@ -106,7 +106,7 @@ func TestTheFresherStandbyTakesOver(t *testing.T) {
 func TestYieldingEnds(t *testing.T) {
 	f := threeNodes(t)
 	f.peers.set("c", standbyC(11))
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err == nil {
 		t.Fatal("took over with older data")
 	}
@@ -120,7 +120,7 @@ func TestYieldingEnds(t *testing.T) {
 	if state.Shown(f.Config.RunDir) {
 		t.Fatal("eligible again at once")
 	}
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestYieldingEnds(t *testing.T) {
 	if !state.Shown(f.Config.RunDir) {
 		t.Fatal("not eligible again, though nobody serves")
 	}
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestYieldingEnds(t *testing.T) {
 func TestYieldingEndsWithTheOther(t *testing.T) {
 	f := threeNodes(t)
 	f.peers.set("c", standbyC(11))
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err == nil {
 		t.Fatal("took over with older data")
 	}
@@ -161,7 +161,7 @@ func TestAHandoverIsNotTakenByAThird(t *testing.T) {
 	f.peers.set("a", PeerState{Node: "a", Role: state.RoleStandby, Term: 3, ActiveTerm: 3, NewestTerm: 3,
 		Reasons: []state.Ineligible{{Kind: state.IneligibleHandover, Node: "c"}}})
 	for range 2 {
-		f.asks(t, state.WishMaster)
+		f.asks(t, state.RequestMaster)
 		err := f.Reconcile(t.Context())
 		if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Kind != state.IneligibleYield {
 			t.Fatalf("%v", err)
@@ -169,7 +169,7 @@ func TestAHandoverIsNotTakenByAThird(t *testing.T) {
 		if _, err := f.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.asks(t, state.WishBackup)
+		f.asks(t, state.RequestBackup)
 		if err := f.Reconcile(t.Context()); err != nil {
 			t.Fatal(err)
 		}

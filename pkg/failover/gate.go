@@ -43,7 +43,7 @@ const (
 // gate says whether this node may become active: nothing speaks against it, it
 // is not cut off, and every other node that can be asked has stopped. It returns
 // the newest term that is known anywhere.
-func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (newest uint64, err error) {
+func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (newest uint64, err error) {
 	err = t.step(ctx, "eligible", "", recordTimeout, func(context.Context) error { return n.mayPromote() })
 	if err != nil {
 		return 0, err
@@ -69,7 +69,7 @@ func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (ne
 		go func() {
 			a := Answer{Node: peer}
 			a.Err = t.step(asking, AskStep, peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
-				a.State, err = n.awaitPeer(ctx, peer, intent)
+				a.State, err = n.awaitPeer(ctx, peer, request)
 				return err
 			})
 			if _, passed := errors.AsType[skipped](a.Err); passed {
@@ -85,7 +85,7 @@ func (n *Node) gate(ctx context.Context, t *transition, intent state.Intent) (ne
 		newest = max(newest, a.State.NewestTerm, a.State.Term)
 		failed = append(failed, a.Err)
 		if a.Err == nil && yields == nil {
-			if yields = n.yieldTo(a.State, t.current(), intent); yields != nil {
+			if yields = n.yieldTo(a.State, t.current(), request); yields != nil {
 				stop(yields) // the others need not be waited for
 			}
 		}
@@ -121,7 +121,7 @@ func (n *Node) mayPromote() error {
 // what that node has said last, nothing but its term when it is down. A node that is
 // up and can't be asked is passed over, which is returned as skipped: its keepalived
 // is silent, and a machine whose disk has failed still takes connections.
-func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Intent) (said PeerState, err error) {
+func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Request) (said PeerState, err error) {
 	began := n.Now()
 	for {
 		answer, err := n.Peers.Ask(ctx, peer)
@@ -140,7 +140,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Int
 			}
 			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
 			if len(n.Config.Witness.Targets) > 0 {
-				if err := pause(ctx, intent.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
+				if err := pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
 					return said, err
 				}
 			}
@@ -165,7 +165,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, intent state.Int
 
 // obstacle judges a node that may still write: nil is to ask again.
 func obstacle(peer PeerState, waited, patience time.Duration) error {
-	active := peer.Role == state.RoleActive && peer.Wish == state.WishMaster && peer.HoldsAddress
+	active := peer.Role == state.RoleActive && peer.Requested == state.RequestMaster && peer.HoldsAddress
 	switch {
 	case active && waited > conflictAfter:
 		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the floating address", peer.Node, peer.Term),

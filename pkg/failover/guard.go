@@ -38,43 +38,43 @@ func since(began *time.Time, holds bool, now time.Time, enough time.Duration) bo
 // finding is what the watcher sees of keepalived and the address.
 type finding struct {
 	Kept, Here bool
-	Wish       state.Wish
-	// Own says that the wish is a person's, who may well ask for something
+	Requested  state.RequestedRole
+	// Own says that the request is a person's, who may well ask for something
 	// without keepalived.
 	Own bool
 	// Idle says that this node is a standby, and may hold the address, though the
-	// wish that it become active counts as answered: a switchover was killed after it
+	// request that it become active counts as answered: a switchover was killed after it
 	// had given everything up, and before the address moved.
 	Idle bool
 }
 
 // verdict is what has to be done about it.
 type verdict struct {
-	Remove bool       // take the address off this machine
-	Wish   state.Wish // record this one; empty: none
-	Again  bool       // also when it is the newest one already
-	Reason string
+	Remove    bool                // take the address off this machine
+	Requested state.RequestedRole // record this one; empty: none
+	Again     bool                // also when it is the newest one already
+	Reason    string
 }
 
 // judge says what has to be done: keepalived's hooks may be lost, and a
 // keepalived that was killed leaves the address behind.
 func (g *guard) judge(f finding, now time.Time) verdict {
 	gone := since(&g.gone, !f.Kept, now, goneAfter)
-	absent := since(&g.absent, f.Kept && !f.Here && f.Wish == state.WishMaster && !f.Own, now, absentAfter)
-	present := since(&g.present, f.Kept && f.Here && f.Wish != state.WishMaster && !f.Own, now, presentAfter)
-	idle := since(&g.idle, f.Kept && f.Here && f.Wish == state.WishMaster && f.Idle, now, presentAfter)
+	absent := since(&g.absent, f.Kept && !f.Here && f.Requested == state.RequestMaster && !f.Own, now, absentAfter)
+	present := since(&g.present, f.Kept && f.Here && f.Requested != state.RequestMaster && !f.Own, now, presentAfter)
+	idle := since(&g.idle, f.Kept && f.Here && f.Requested == state.RequestMaster && f.Idle, now, presentAfter)
 	switch {
-	case gone && f.Wish == state.WishMaster && !f.Own:
-		return verdict{Remove: f.Here, Wish: state.WishStop, Reason: "keepalived is gone"}
-	case gone && f.Here && f.Wish != state.WishMaster:
+	case gone && f.Requested == state.RequestMaster && !f.Own:
+		return verdict{Remove: f.Here, Requested: state.RequestStop, Reason: "keepalived is gone"}
+	case gone && f.Here && f.Requested != state.RequestMaster:
 		return verdict{Remove: true}
 	case absent:
-		return verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}
+		return verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the floating address is not here"}
 	case present:
-		return verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}
+		return verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the floating address is here"}
 	case idle:
 		g.idle = time.Time{}
-		return verdict{Wish: state.WishMaster, Again: true, Reason: "the floating address is here, and nothing serves"}
+		return verdict{Requested: state.RequestMaster, Again: true, Reason: "the floating address is here, and nothing serves"}
 	}
 	return verdict{}
 }
@@ -92,15 +92,15 @@ func (w *watcher) guards(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	intent, found, err := w.wish()
+	request, found, err := w.request()
 	if err != nil {
 		return err
 	}
 	f := finding{Kept: kept, Here: here}
 	if found {
-		f.Wish, f.Own = intent.Wish, intent.Source == state.SourceOperator
+		f.Requested, f.Own = request.Requested, request.Source == state.SourceOperator
 		role, err := w.State.Role()
-		f.Idle = err == nil && role.Boot == w.Boot && role.Role == state.RoleStandby && role.Intent == intent.Seq && state.Shown(w.Config.RunDir)
+		f.Idle = err == nil && role.Boot == w.Boot && role.Role == state.RoleStandby && role.RequestSeq == request.Seq && state.Shown(w.Config.RunDir)
 	}
 	v := w.guard.judge(f, w.Now())
 	if v.Remove {
@@ -109,11 +109,11 @@ func (w *watcher) guards(ctx context.Context) error {
 			return err
 		}
 	}
-	if v.Wish == "" {
+	if v.Requested == "" {
 		return nil
 	}
-	w.Log.Warn().Str("wish", string(v.Wish)).Msg(v.Reason)
-	return w.wishes(ctx, v.Wish, state.SourceGuard, v.Reason, v.Again)
+	w.Log.Warn().Str("request", string(v.Requested)).Msg(v.Reason)
+	return w.submit(ctx, v.Requested, state.SourceGuard, v.Reason, v.Again)
 }
 
 // settleConflict makes this node give way when another one is active too and
@@ -145,7 +145,7 @@ func (w *watcher) settleConflict(ctx context.Context, role state.RoleFile, peers
 		if err := w.exclude(ctx, state.IneligibleConflict, text); err != nil {
 			return err
 		}
-		return w.ask(ctx, state.WishFault, state.SourceGuard, text)
+		return w.submitOnce(ctx, state.RequestFault, state.SourceGuard, text)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 	go func() { answers <- n.askAll(ctx) }()
 
 	n.replay(ctx, role)
-	demoted := n.demote(ctx, role, state.Intent{Wish: state.WishBackup, Source: state.SourceJoin}, state.RoleStandby)
+	demoted := n.demote(ctx, role, state.Request{Requested: state.RequestBackup, Source: state.SourceJoin}, state.RoleStandby)
 	if _, left := errors.AsType[*LeftoverError](demoted); demoted != nil && !left {
 		return Joined{}, demoted
 	}
@@ -217,8 +217,8 @@ func (n *Node) weigh(ctx context.Context, answers []Answer) error {
 	return n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
 		var reasons []state.Ineligible
 		// One that is about to stop, since it may not go on, has a reason to.
-		intent, found, err := n.wish()
-		stops := err == nil && found && intent.Wish != state.WishMaster
+		request, found, err := n.request()
+		stops := err == nil && found && request.Requested != state.RequestMaster
 		if !serving || stops {
 			for _, r := range passing(s, last) {
 				reasons = with(reasons, r)

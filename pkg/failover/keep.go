@@ -164,7 +164,7 @@ func (k *keeper) giveUpFor(ctx context.Context, why string) error {
 		return nil
 	}
 	k.Log.Error().Msg(why + ": this node gives up before another may take over")
-	if err := k.ask(ctx, state.WishFault, state.SourceGuard, why); err != nil {
+	if err := k.submitOnce(ctx, state.RequestFault, state.SourceGuard, why); err != nil {
 		return err
 	}
 	k.givenUp = true

@@ -43,7 +43,7 @@ func (f *fake) activeWith(t *testing.T) state.Lease {
 		}
 	}
 	f.watches(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleActive)
 	l, found, err := f.lease()
 	if err != nil || !found {
@@ -71,7 +71,7 @@ func TestTermComesFromTheLease(t *testing.T) {
 	}
 	// A demotion gives it back at once, and the next term is newer.
 	began := time.Now()
-	a.asks(t, state.WishBackup)
+	a.asks(t, state.RequestBackup)
 	a.becomes(t, state.RoleStandby)
 	b.activeWith(t)
 	if took := time.Since(began); took > 6*time.Second {
@@ -81,10 +81,10 @@ func TestTermComesFromTheLease(t *testing.T) {
 		t.Errorf("term %d after %d", next.Term, role.Term)
 	}
 	// A term that etcd knows nothing of is passed as well.
-	b.asks(t, state.WishBackup)
+	b.asks(t, state.RequestBackup)
 	b.becomes(t, state.RoleStandby)
 	a.with(t, func(r *state.RoleFile) { r.NewestTerm = 4000 })
-	a.asks(t, state.WishMaster)
+	a.asks(t, state.RequestMaster)
 	a.becomes(t, state.RoleActive)
 	if role := a.is(t, state.RoleActive); role.Term != 4001 {
 		t.Errorf("term %d after 4000", role.Term)
@@ -132,7 +132,7 @@ func TestPartitionWithALease(t *testing.T) {
 	b.sawBefore(t, term)
 	b.watches(t)
 	began := time.Now()
-	b.asks(t, state.WishMaster)
+	b.asks(t, state.RequestMaster)
 	b.becomesWithin(t, state.RoleFault, b.Config.Witness.Etcd.TTL+leaseGrace)
 	t.Logf("refused after %.1f s", time.Since(began).Seconds())
 	role := b.is(t, state.RoleFault)
@@ -140,7 +140,7 @@ func TestPartitionWithALease(t *testing.T) {
 		t.Errorf("refused for: %s", role.Reason)
 	}
 	// keepalived follows the eligibility, and says no more than that.
-	b.asks(t, state.WishFault)
+	b.asks(t, state.RequestFault)
 	b.becomes(t, state.RoleFault)
 	if now := b.is(t, state.RoleFault); now.Reason != role.Reason {
 		t.Errorf("the reason has become: %s", now.Reason)
@@ -155,7 +155,7 @@ func TestPartitionWithALease(t *testing.T) {
 	a.is(t, state.RoleActive)
 	b.writes(t, false)
 	// The active node gives up: the other one may try again.
-	a.asks(t, state.WishBackup)
+	a.asks(t, state.RequestBackup)
 	a.becomes(t, state.RoleStandby)
 	b.awaits(t, "eligible, since the lease is free", func() bool {
 		if err := b.weigh(t.Context(), b.askAll(t.Context())); err != nil {
@@ -186,7 +186,7 @@ func TestHolderThatStops(t *testing.T) {
 	release := a.stopsAtLast(t)
 	b.joins(t)
 	b.sawBefore(t, a.is(t, state.RoleActive).Term)
-	a.asks(t, state.WishBackup)
+	a.asks(t, state.RequestBackup)
 	var seen lease.Renewals
 	renewed := func() bool {
 		holder, found, err := b.Lease.Holder(t.Context())
@@ -197,7 +197,7 @@ func TestHolderThatStops(t *testing.T) {
 	}
 	a.awaits(t, "renewed by a node that says that it is stopping", renewed)
 	b.watches(t)
-	b.asks(t, state.WishMaster)
+	b.asks(t, state.RequestMaster)
 	b.becomesWithin(t, state.RolePromoting, 10*time.Second)
 	began := time.Now()
 	b.awaits(t, "renewed when another holder would have been found to stay", func() bool {
@@ -231,9 +231,9 @@ func TestHolderThatStopsNoMore(t *testing.T) {
 			return err == nil && holder.Revision == l.Revision && holder.Stopping == stopping
 		}
 	}
-	a.asks(t, state.WishBackup)
+	a.asks(t, state.RequestBackup)
 	a.awaits(t, "it says that it is stopping", says(true))
-	a.asks(t, state.WishMaster)
+	a.asks(t, state.RequestMaster)
 	a.becomes(t, state.RoleActive)
 	a.awaits(t, "it says so no more", says(false))
 }
@@ -346,7 +346,7 @@ func TestNoLeaseWithoutEtcd(t *testing.T) {
 	server.Freeze()
 	a.watches(t)
 	began := time.Now()
-	a.asks(t, state.WishMaster)
+	a.asks(t, state.RequestMaster)
 	a.becomesWithin(t, state.RoleFault, a.Config.Witness.Etcd.TTL+leaseGrace)
 	if role := a.is(t, state.RoleFault); !strings.Contains(role.Reason, "does not answer") || state.Shown(a.Config.RunDir) {
 		t.Errorf("after %s: %s", time.Since(began), role.Reason)
@@ -361,7 +361,7 @@ func TestLeaseAndLeftovers(t *testing.T) {
 	server := leasetest.Start(t)
 	a, b := leased(t, server, "a"), leased(t, server, "b")
 	a.joins(t)
-	a.asks(t, state.WishMaster)
+	a.asks(t, state.RequestMaster)
 	err := a.Reconcile(t.Context())
 	if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Text, "watcher") {
 		t.Fatalf("promoted without a watcher: %v", err)
@@ -373,7 +373,7 @@ func TestLeaseAndLeftovers(t *testing.T) {
 	a.data.mu.Lock()
 	a.data.busy = errors.New("in use")
 	a.data.mu.Unlock()
-	a.asks(t, state.WishBackup)
+	a.asks(t, state.RequestBackup)
 	a.becomes(t, state.RoleFault)
 	_, err = b.Lease.Take(t.Context(), lease.Holder{Node: "b"})
 	if _, held := errors.AsType[*lease.HeldError](err); !held {
@@ -392,7 +392,7 @@ func TestLeaseOfARunningPair(t *testing.T) {
 	etcd := a.Lease
 	a.Lease = nil
 	a.joins(t)
-	a.asks(t, state.WishMaster)
+	a.asks(t, state.RequestMaster)
 	if err := a.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -28,9 +28,9 @@ type PeerState struct {
 	ActiveTerm uint64     `json:"active_term,omitempty"`
 	Since      time.Time  `json:"since,omitzero"`
 	Reason     string     `json:"reason,omitempty"`
-	// Wish is what was asked of it last in this boot.
-	Wish    state.Wish `json:"wish,omitempty"`
-	WishSeq uint64     `json:"wish_seq,omitempty"`
+	// Requested is what was asked of it last in this boot.
+	Requested  state.RequestedRole `json:"wish,omitempty"`
+	RequestSeq uint64              `json:"wish_seq,omitempty"`
 	// HoldsAddress says that the floating address is on it.
 	HoldsAddress bool               `json:"holds_address"`
 	Eligible     bool               `json:"eligible"`
@@ -64,8 +64,8 @@ func (n *Node) Describe() (PeerState, error) {
 		p.Role, p.Since, p.Reason, p.Transition = role.Role, role.Since, role.Reason, role.Transition
 		p.Writers = writes(role)
 	}
-	if intent, found, err := n.wish(); err == nil && found {
-		p.Wish, p.WishSeq = intent.Wish, intent.Seq
+	if request, found, err := n.request(); err == nil && found {
+		p.Requested, p.RequestSeq = request.Requested, request.Seq
 	}
 	// An address that can't be looked for is not held, as far as others know.
 	p.HoldsAddress, _ = n.Address.Here()
@@ -74,7 +74,7 @@ func (n *Node) Describe() (PeerState, error) {
 	}
 	p.Eligible = state.Shown(n.Config.RunDir)
 	kept, err := n.Address.Kept()
-	p.Contends = n.Address.Configured() && err == nil && kept && p.Wish != state.WishStop && p.Wish != state.WishFault
+	p.Contends = n.Address.Configured() && err == nil && kept && p.Requested != state.RequestStop && p.Requested != state.RequestFault
 	p.Replica = n.replica()
 	p.Alerts = n.alerts()
 	return p, nil

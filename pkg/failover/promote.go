@@ -52,19 +52,19 @@ func (e *PartialError) Hint() string {
 
 // promote makes this node active. An active one is looked over: what failed
 // before, or has stopped since, is started.
-func (n *Node) promote(ctx context.Context, role state.RoleFile, intent state.Intent) error {
+func (n *Node) promote(ctx context.Context, role state.RoleFile, request state.Request) error {
 	again := role.Role == state.RoleActive && role.Boot == n.Boot
 	via := state.RolePromoting
 	if again {
 		via = state.RoleActive
 	}
-	t, err := n.begin(role, via, state.RoleActive, intent)
+	t, err := n.begin(role, via, state.RoleActive, request)
 	if err != nil {
 		return err
 	}
 	prepared := n.prepare(ctx)
 	if !again {
-		if err := n.takeTerm(ctx, t, role, intent); err != nil {
+		if err := n.takeTerm(ctx, t, role, request); err != nil {
 			if ctx.Err() != nil {
 				return interrupted(ctx, t)
 			}
@@ -94,8 +94,8 @@ func (n *Node) promote(ctx context.Context, role state.RoleFile, intent state.In
 
 // takeTerm passes the gate and takes the next term, which is recorded before
 // anything is touched.
-func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile, intent state.Intent) error {
-	newest, err := n.gate(ctx, t, intent)
+func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile, request state.Request) error {
+	newest, err := n.gate(ctx, t, request)
 	if err != nil {
 		return err
 	}
@@ -353,7 +353,7 @@ func (n *Node) giveUp(ctx context.Context, t *transition, cause error) error {
 	if err != nil {
 		return errors.Join(cause, excluded, err)
 	}
-	return errors.Join(cause, excluded, n.demote(ctx, t.current(), state.Intent{
-		Seq: t.current().Intent, Wish: state.WishFault, Source: state.SourceGuard, Reason: cause.Error(),
+	return errors.Join(cause, excluded, n.demote(ctx, t.current(), state.Request{
+		Seq: t.current().RequestSeq, Requested: state.RequestFault, Source: state.SourceGuard, Reason: cause.Error(),
 	}, state.RoleFault))
 }

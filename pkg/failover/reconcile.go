@@ -8,13 +8,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// lookEvery is how often a transition looks whether a newer intent turns it
+// lookEvery is how often a transition looks whether a newer request turns it
 // round.
 const lookEvery = 50 * time.Millisecond
 
-// Reconcile makes the node what the newest intent asks for, and returns when
+// Reconcile makes the node what the newest request asks for, and returns when
 // it is, or could not be made. Another process that does so is waited for. An
-// intent that comes in the meantime is followed as well.
+// request that comes in the meantime is followed as well.
 func (n *Node) Reconcile(ctx context.Context) error {
 	lock, err := n.State.WaitLock(ctx, reconcileLock)
 	if err != nil {
@@ -32,7 +32,7 @@ func (n *Node) Reconcile(ctx context.Context) error {
 func (n *Node) converge(ctx context.Context) error {
 	var last error
 	for {
-		intent, found, err := n.wish()
+		request, found, err := n.request()
 		if err != nil || !found {
 			return err
 		}
@@ -40,16 +40,16 @@ func (n *Node) converge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if role.Boot == n.Boot && role.Intent == intent.Seq && settled(role.Role) {
+		if role.Boot == n.Boot && role.RequestSeq == request.Seq && settled(role.Role) {
 			return last
 		}
-		last = n.pursue(ctx, role, intent)
+		last = n.pursue(ctx, role, request)
 		if ctx.Err() != nil {
 			return last
 		}
-		// An intent that could not be answered, not even by a failure, would be
+		// An request that could not be answered, not even by a failure, would be
 		// tried again without end.
-		if answered, err := n.State.Role(); err != nil || answered.Intent == role.Intent && !errors.Is(last, errTurned) {
+		if answered, err := n.State.Role(); err != nil || answered.RequestSeq == role.RequestSeq && !errors.Is(last, errTurned) {
 			return errors.Join(last, err)
 		}
 	}
@@ -60,8 +60,8 @@ func settled(role state.Role) bool {
 	return role != state.RolePromoting && role != state.RoleDemoting
 }
 
-// pursue follows one intent, until a newer one asks for something else.
-func (n *Node) pursue(ctx context.Context, role state.RoleFile, intent state.Intent) error {
+// pursue follows one request, until a newer one asks for something else.
+func (n *Node) pursue(ctx context.Context, role state.RoleFile, request state.Request) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -72,20 +72,20 @@ func (n *Node) pursue(ctx context.Context, role state.RoleFile, intent state.Int
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if newest, found, err := n.wish(); err == nil && found && turns(intent, newest) {
+				if newest, found, err := n.request(); err == nil && found && turns(request, newest) {
 					cancel(errTurned)
 				}
 			}
 		}
 	}()
 	var err error
-	switch intent.Wish {
-	case state.WishMaster:
-		err = n.promote(ctx, role, intent)
-	case state.WishFault:
-		err = n.demote(ctx, role, intent, state.RoleFault)
+	switch request.Requested {
+	case state.RequestMaster:
+		err = n.promote(ctx, role, request)
+	case state.RequestFault:
+		err = n.demote(ctx, role, request, state.RoleFault)
 	default:
-		err = n.demote(ctx, role, intent, state.RoleStandby)
+		err = n.demote(ctx, role, request, state.RoleStandby)
 	}
 	if err != nil && errors.Is(context.Cause(ctx), errTurned) {
 		return errTurned
@@ -93,9 +93,9 @@ func (n *Node) pursue(ctx context.Context, role state.RoleFile, intent state.Int
 	return err
 }
 
-// turns says whether a newer intent asks for the opposite.
-func turns(old, newest state.Intent) bool {
-	return newest.Seq != old.Seq && (newest.Wish == state.WishMaster) != (old.Wish == state.WishMaster)
+// turns says whether a newer request asks for the opposite.
+func turns(old, newest state.Request) bool {
+	return newest.Seq != old.Seq && (newest.Requested == state.RequestMaster) != (old.Requested == state.RequestMaster)
 }
 
 // interrupted ends a transition whose context has ended.

@@ -18,7 +18,7 @@ func TestTakeOverAndGiveBack(t *testing.T) {
 		t.Fatalf("not eligible: %v", joined.Reasons)
 	}
 	f.writes(t, false)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -30,18 +30,18 @@ func TestTakeOverAndGiveBack(t *testing.T) {
 	if f.services.order[0] != "traefik" {
 		t.Errorf("started in the order %v, want traefik first", f.services.order)
 	}
-	f.asks(t, state.WishFault)
+	f.asks(t, state.RequestFault)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, state.RoleFault)
 	f.writes(t, false)
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.is(t, state.RoleStandby)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTheTermIsNewerThanAnySeen(t *testing.T) {
 	if err := f.State.Write("received", map[string]any{"term": 9}); err != nil {
 		t.Fatal(err)
 	}
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestTheTermIsNewerThanAnySeen(t *testing.T) {
 	}
 }
 
-// Flaps while projects start slowly: the newest intent wins, in the middle.
+// Flaps while projects start slowly: the newest request wins, in the middle.
 func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
@@ -81,9 +81,9 @@ func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 		return pause(ctx, 500*time.Millisecond)
 	}
 	f.watches(t)
-	for _, wish := range []state.Wish{state.WishMaster, state.WishBackup, state.WishMaster, state.WishFault} {
-		f.asks(t, wish)
-		if wish == state.WishMaster {
+	for _, request := range []state.RequestedRole{state.RequestMaster, state.RequestBackup, state.RequestMaster, state.RequestFault} {
+		f.asks(t, request)
+		if request == state.RequestMaster {
 			<-starting
 		}
 	}
@@ -96,9 +96,9 @@ func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 func TestAStopThatWasTurnedRoundIsFinishedFirst(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	intent := f.asks(t, state.WishMaster)
+	request := f.asks(t, state.RequestMaster)
 	role := f.is(t, state.RoleStandby)
-	role.Role, role.Intent = state.RoleDemoting, intent.Seq-1
+	role.Role, role.RequestSeq = state.RoleDemoting, request.Seq-1
 	if err := f.State.SetRole(role); err != nil {
 		t.Fatal(err)
 	}
@@ -120,24 +120,24 @@ func TestAStopThatWasTurnedRoundIsFinishedFirst(t *testing.T) {
 
 func TestAKilledTransitionIsFinished(t *testing.T) {
 	for _, c := range []struct {
-		left state.Role
-		wish state.Wish
-		want state.Role
+		left    state.Role
+		request state.RequestedRole
+		want    state.Role
 	}{
-		{state.RolePromoting, state.WishMaster, state.RoleActive},
-		{state.RolePromoting, state.WishBackup, state.RoleStandby},
-		{state.RoleDemoting, state.WishStop, state.RoleStandby},
-		{state.RoleDemoting, state.WishMaster, state.RoleActive},
+		{state.RolePromoting, state.RequestMaster, state.RoleActive},
+		{state.RolePromoting, state.RequestBackup, state.RoleStandby},
+		{state.RoleDemoting, state.RequestStop, state.RoleStandby},
+		{state.RoleDemoting, state.RequestMaster, state.RoleActive},
 	} {
 		f := newFake(t)
 		f.joins(t)
 		f.services.set("stray", true)
-		intent := f.asks(t, c.wish)
+		request := f.asks(t, c.request)
 		role, err := f.State.Role()
 		if err != nil {
 			t.Fatal(err)
 		}
-		role.Role, role.Intent = c.left, intent.Seq
+		role.Role, role.RequestSeq = c.left, request.Seq
 		if err := f.State.SetRole(role); err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestAKilledTransitionIsFinished(t *testing.T) {
 func TestIntentsOfAnEarlierBootAskForNothing(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.Boot = "another"
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
@@ -178,9 +178,9 @@ func refused(t *testing.T, f *fake, kind, text string) {
 func TestNoPromotionBesideAnActiveNode(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive, Wish: state.WishMaster, HoldsAddress: true, Writers: true, Term: 4})
+	f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive, Requested: state.RequestMaster, HoldsAddress: true, Writers: true, Term: 4})
 	f.Config.Failover.PeerStop = time.Minute
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleConflict, "b is active under term 4")
 	if len(f.services.order) > 0 {
 		t.Errorf("started %v", f.services.order)
@@ -192,9 +192,9 @@ func TestAPromotionWaitsForThePeerToStop(t *testing.T) {
 	f.joins(t)
 	began := time.Now()
 	f.peers.with("b", func() (PeerState, error) {
-		return PeerState{Node: "b", Role: state.RoleDemoting, Wish: state.WishFault, Writers: time.Since(began) < time.Second}, nil
+		return PeerState{Node: "b", Role: state.RoleDemoting, Requested: state.RequestFault, Writers: time.Since(began) < time.Second}, nil
 	})
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestAPeerThatNeverStopsIsNotOverrun(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, Writers: true, Reason: "tank/app is busy"})
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleRefused, "tank/app is busy")
 }
 
@@ -215,7 +215,7 @@ func TestAPeerThatIsDownIsNoObstacle(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.peers.down("b")
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 	f.joins(t)
 	f.peers.with("b", func() (PeerState, error) { return PeerState{}, errors.New("permission denied (publickey)") })
 	began := time.Now()
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestACutOffNodeTakesNothingOver(t *testing.T) {
 	f.Config.Witness.Targets = []string{"ping://10.0.0.254"}
 	f.witness = false
 	f.peers.down("b")
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleRefused, "cut off")
 	// Once a witness answers, the node may try again.
 	f.witness = true
@@ -267,11 +267,11 @@ func TestAWitnessGivesThePeerTime(t *testing.T) {
 	f.joins(t)
 	f.Config.Witness.Targets, f.Config.Witness.Delay = []string{"ping://10.0.0.254"}, time.Second
 	f.peers.down("b")
-	intent := f.asks(t, state.WishMaster)
+	request := f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if took := f.is(t, state.RoleActive).Transition.Ended.Sub(intent.Time); took < time.Second {
+	if took := f.is(t, state.RoleActive).Transition.Ended.Sub(request.Time); took < time.Second {
 		t.Errorf("active after %v", took)
 	}
 }
@@ -281,14 +281,14 @@ func TestAPromotionWithoutDataGivesTheAddressUp(t *testing.T) {
 	f.joins(t)
 	f.data.all = true
 	f.data.fail = []data.Failure{{Dataset: "tank/app", Err: errors.New("key not loaded")}}
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	refused(t, f, state.IneligiblePromotion, "key not loaded")
 	role := f.is(t, state.RoleFault)
 	if role.ActiveTerm != 0 || role.NewestTerm != 1 {
 		t.Errorf("active term %d, newest term %d: nothing was written under the new one", role.ActiveTerm, role.NewestTerm)
 	}
 	// No ping-pong: a person has to look first.
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestAFailedDatasetStopsOnlyItsProjects(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.data.fail = []data.Failure{{Dataset: "tank/db", Mountpoint: "/tank/db", Err: errors.New("key not loaded")}}
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	err := f.Reconcile(t.Context())
 	partial, ok := errors.AsType[*PartialError](err)
 	if !ok || len(partial.Failed) != 2 {
@@ -340,7 +340,7 @@ func TestAFailedProjectStopsNoOther(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.services.up["traefik"] = func(context.Context) error { return errors.New("no such image") }
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "project traefik: no such image") {
 		t.Fatalf("error %v", err)
 	}
@@ -349,7 +349,7 @@ func TestAFailedProjectStopsNoOther(t *testing.T) {
 	}
 	// A person mends it and asks again.
 	delete(f.services.up, "traefik")
-	if _, err := f.State.RecordIntent(t.Context(), state.Intent{Wish: state.WishMaster, Boot: f.Boot, Started: 1 << 60, Time: time.Now(), Source: state.SourceOperator}, true); err != nil {
+	if _, err := f.State.RecordRequest(t.Context(), state.Request{Requested: state.RequestMaster, Boot: f.Boot, Started: 1 << 60, Time: time.Now(), Source: state.SourceOperator}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Reconcile(t.Context()); err != nil {
@@ -363,12 +363,12 @@ func TestAFailedProjectStopsNoOther(t *testing.T) {
 func TestWhatIsLeftIsToldAndTriedAgain(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.data.busy = errors.New("held by process 17")
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "held by process 17") {
 		t.Fatalf("error %v", err)
 	}
@@ -391,7 +391,7 @@ func TestARevivedContainerIsStopped(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.services.set("app", true)
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}

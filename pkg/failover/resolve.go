@@ -163,7 +163,7 @@ func (n *Node) stepDown(ctx context.Context, peer config.Node) error {
 	if role.Boot == n.Boot && role.Role == state.RoleStandby {
 		return nil
 	}
-	if err := n.ask(ctx, state.WishBackup, state.SourceOperator, "gives way to "+peer.Name); err != nil {
+	if err := n.submitOnce(ctx, state.RequestBackup, state.SourceOperator, "gives way to "+peer.Name); err != nil {
 		return err
 	}
 	if err := n.Reconcile(ctx); err != nil {

@@ -105,7 +105,7 @@ func (n *Node) ready(ctx context.Context, to string) (config.Node, Switched, err
 }
 
 // instead is what is done instead of a handover that has failed on the way.
-type instead func(ctx context.Context, t *transition, intent state.Intent, cause error) error
+type instead func(ctx context.Context, t *transition, request state.Request, cause error) error
 
 // cross hands over and waits until the other node is active.
 func (n *Node) cross(ctx context.Context, peer config.Node, result Switched, failed instead) (Switched, error) {
@@ -179,20 +179,20 @@ func (n *Node) handOver(ctx context.Context, peer config.Node, failed instead) e
 	if err != nil {
 		return err
 	}
-	intent, found, err := n.wish()
+	request, found, err := n.request()
 	if err != nil {
 		return err
 	}
-	if role.Role != state.RoleActive || role.Boot != n.Boot || !found || intent.Wish != state.WishMaster {
+	if role.Role != state.RoleActive || role.Boot != n.Boot || !found || request.Requested != state.RequestMaster {
 		return &NotReadyError{[]Check{{Node: n.Self.Name, Text: "it is not active any more", Hint: "look at failover-notify status"}}}
 	}
-	t, err := n.begin(role, state.RoleDemoting, state.RoleStandby, state.Intent{
-		Seq: intent.Seq, Wish: state.WishBackup, Source: state.SourceOperator, Reason: "switchover to " + peer.Name})
+	t, err := n.begin(role, state.RoleDemoting, state.RoleStandby, state.Request{
+		Seq: request.Seq, Requested: state.RequestBackup, Source: state.SourceOperator, Reason: "switchover to " + peer.Name})
 	if err != nil {
 		return err
 	}
 	if err := n.handOverSteps(ctx, t, peer); err != nil {
-		return failed(ctx, t, intent, err)
+		return failed(ctx, t, request, err)
 	}
 	if err := t.end(state.RoleStandby, state.OutcomeDone, nil); err != nil {
 		return err
@@ -227,15 +227,15 @@ func (n *Node) handOverSteps(ctx context.Context, t *transition, peer config.Nod
 }
 
 // takeBack starts everything here again: the address has not moved.
-func (n *Node) takeBack(ctx context.Context, t *transition, intent state.Intent, cause error) error {
+func (n *Node) takeBack(ctx context.Context, t *transition, request state.Request, cause error) error {
 	// Also when a person has ended the switchover.
 	ctx = context.WithoutCancel(ctx)
 	n.Log.Warn().Err(cause).Msg("the switchover failed: everything is started here again")
 	if err := t.end(state.RoleDemoting, state.OutcomeFailed, cause); err != nil {
 		return errors.Join(cause, err)
 	}
-	intent.Reason = "the switchover failed"
-	if err := n.promote(ctx, t.current(), intent); err != nil {
+	request.Reason = "the switchover failed"
+	if err := n.promote(ctx, t.current(), request); err != nil {
 		return fmt.Errorf("%w; and starting everything here again: %w", cause, err)
 	}
 	return &UndoneError{cause}

@@ -15,7 +15,7 @@ func serving(t *testing.T) *fake {
 	t.Helper()
 	f := newFake(t)
 	f.joins(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 }
 
 // Killed in the middle of a switchover, the node is found on its way down, with
-// keepalived's wish that it be active.
+// keepalived's request that it be active.
 func TestAKilledSwitchoverIsTakenBack(t *testing.T) {
 	f := serving(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -200,7 +200,7 @@ func TestASwitchoverEndedAtItsLastMoment(t *testing.T) {
 	f.joins(t)
 	f.address.set(true, true)
 	f.watches(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleActive)
 	f.peers.set("b", PeerState{Node: "b", Role: state.RoleStandby, Eligible: true})
 	ctx, cancel := context.WithCancel(t.Context())

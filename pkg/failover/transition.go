@@ -11,8 +11,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// errTurned ends a transition that a newer intent turns round.
-var errTurned = errors.New("a newer intent asks for something else")
+// errTurned ends a transition that a newer request turns round.
+var errTurned = errors.New("a newer request asks for something else")
 
 // BudgetError is a step that took longer than it may.
 type BudgetError struct {
@@ -51,19 +51,19 @@ type transition struct {
 }
 
 // begin records that the node is on its way, as via, to another role.
-func (n *Node) begin(role state.RoleFile, via, to state.Role, intent state.Intent) (*transition, error) {
+func (n *Node) begin(role state.RoleFile, via, to state.Role, request state.Request) (*transition, error) {
 	now := n.Now()
 	from := role.Role
 	if role.Boot != n.Boot {
 		from = state.RoleUnknown
 	}
-	reason := reasonOf(intent)
+	reason := reasonOf(request)
 	if from != to || !failedToBecomeActive(role) {
 		// Else keepalived follows the eligibility: why that was lost says more.
 		role.Reason = reason
 	}
 	role.Role, role.Boot, role.Since = via, n.Boot, now
-	role.Transition = &state.Transition{From: from, To: to, Reason: reason, Intent: intent.Seq, Started: now, Updated: now}
+	role.Transition = &state.Transition{From: from, To: to, Reason: reason, RequestSeq: request.Seq, Started: now, Updated: now}
 	if err := n.State.SetRole(role); err != nil {
 		return nil, err
 	}
@@ -73,9 +73,9 @@ func (n *Node) begin(role state.RoleFile, via, to state.Role, intent state.Inten
 	return t, nil
 }
 
-// reasonOf says in words why an intent is there.
-func reasonOf(i state.Intent) string {
-	text := fmt.Sprintf("%s by %s", i.Wish, i.Source)
+// reasonOf says in words why an request is there.
+func reasonOf(i state.Request) string {
+	text := fmt.Sprintf("%s by %s", i.Requested, i.Source)
 	if i.Reason != "" {
 		text += ": " + i.Reason
 	}
@@ -160,7 +160,7 @@ func outcome(ctx context.Context, err error) state.Outcome {
 }
 
 // end records how the transition ended: the node's role, which answers the
-// intent. An interrupted one leaves the node on its way.
+// request. An interrupted one leaves the node on its way.
 func (t *transition) end(role state.Role, how state.Outcome, cause error) error {
 	close(t.stop)
 	t.done.Wait()
@@ -173,7 +173,7 @@ func (t *transition) end(role state.Role, how state.Outcome, cause error) error 
 		tr.Error = cause.Error()
 	}
 	if how != state.OutcomeInterrupted {
-		t.role.Role, t.role.Since, t.role.Intent = role, now, tr.Intent
+		t.role.Role, t.role.Since, t.role.RequestSeq = role, now, tr.RequestSeq
 		if cause != nil {
 			t.role.Reason = cause.Error()
 		}

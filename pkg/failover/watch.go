@@ -34,7 +34,7 @@ const (
 // was missing for this node to be eligible.
 const receivedFile = "received.json"
 
-// watcher is the resident process that answers intents at once and puts right
+// watcher is the resident process that answers requests at once and puts right
 // what no hook has told.
 type watcher struct {
 	*Node
@@ -47,7 +47,7 @@ type watcher struct {
 	both   time.Time // since when another node has been seen active beside this one
 }
 
-// Watch answers every intent as it comes, and looks around each second, until
+// Watch answers every request as it comes, and looks around each second, until
 // ctx ends. Only one process of a node does so.
 func (n *Node) Watch(ctx context.Context) error {
 	lock, err := n.lockWatch(ctx)
@@ -55,7 +55,7 @@ func (n *Node) Watch(ctx context.Context) error {
 		return err
 	}
 	defer lock.Unlock()
-	changes, err := n.intents()
+	changes, err := n.watchState()
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func (n *Node) lockWatch(ctx context.Context) (*state.Lock, error) {
 	return n.State.WaitLock(ctx, WatchLock)
 }
 
-// intents tells when an intent is recorded, and what else a chore may be due for.
-func (n *Node) intents() (*fsnotify.Watcher, error) {
+// requests tells when an request is recorded, and what else a chore may be due for.
+func (n *Node) watchState() (*fsnotify.Watcher, error) {
 	passing, err := state.Open(n.Config.RunDir)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (n *Node) intents() (*fsnotify.Watcher, error) {
 	return changes, nil
 }
 
-// idle does the chores and returns after a second, or at once when an intent is
+// idle does the chores and returns after a second, or at once when an request is
 // recorded, which no chore may delay.
 func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -129,14 +129,14 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 				continue
 			}
 			switch filepath.Base(event.Name) {
-			case state.IntentFile:
+			case state.RequestFile:
 				news = true // keepalived repeats itself when it hears another master
 				return
 			case receivedFile, heardName + ".json":
 				news = true
 			}
 		case err := <-changes.Errors:
-			w.Log.Warn().Err(err).Msg("an intent may be seen up to a second late")
+			w.Log.Warn().Err(err).Msg("an request may be seen up to a second late")
 		case <-second.C:
 			passed = true
 		case <-finished:
@@ -145,10 +145,10 @@ func (w *watcher) idle(ctx context.Context, changes *fsnotify.Watcher) {
 	}
 }
 
-// settle makes the node what the newest intent asks for. Nothing is locked when
+// settle makes the node what the newest request asks for. Nothing is locked when
 // it is that already.
 func (w *watcher) settle(ctx context.Context) error {
-	intent, found, err := w.wish()
+	request, found, err := w.request()
 	if err != nil || !found {
 		return err
 	}
@@ -156,7 +156,7 @@ func (w *watcher) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if role.Boot == w.Boot && role.Intent == intent.Seq && settled(role.Role) {
+	if role.Boot == w.Boot && role.RequestSeq == request.Seq && settled(role.Role) {
 		return nil
 	}
 	err = w.Reconcile(ctx)
@@ -244,7 +244,7 @@ func (n *Node) demoteAgain(ctx context.Context, fits func(state.RoleFile) bool, 
 	if unfinished(role) {
 		to = role.Transition.To
 	}
-	return n.demote(ctx, role, state.Intent{Seq: role.Intent, Wish: state.WishFault, Source: state.SourceGuard, Reason: why}, to)
+	return n.demote(ctx, role, state.Request{Seq: role.RequestSeq, Requested: state.RequestFault, Source: state.SourceGuard, Reason: why}, to)
 }
 
 // askAround asks the other nodes now and then: whether this one may hold the

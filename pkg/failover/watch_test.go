@@ -11,11 +11,11 @@ func TestTheWatcherAnswersIntents(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.watches(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.address.set(true, true)
 	f.becomes(t, state.RoleActive)
 	f.writes(t, true)
-	f.asks(t, state.WishStop)
+	f.asks(t, state.RequestStop)
 	f.address.set(true, false)
 	f.becomes(t, state.RoleStandby)
 	f.writes(t, false)
@@ -27,7 +27,7 @@ func TestTheWatcherNoticesAKilledKeepalived(t *testing.T) {
 	f.joins(t)
 	f.watches(t)
 	f.address.set(true, true)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleActive)
 	f.address.set(false, true)
 	f.becomes(t, state.RoleStandby)
@@ -44,7 +44,7 @@ func TestTheWatcherLooksAroundDuringATransition(t *testing.T) {
 	f.data.slow = time.Minute
 	f.watches(t)
 	f.address.set(false, true)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleStandby)
 	f.writes(t, false)
 }
@@ -128,7 +128,7 @@ func TestTheActiveNodeHearsOfANewerTerm(t *testing.T) {
 	f := newFake(t)
 	f.joins(t)
 	f.watches(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleActive)
 	term := f.is(t, state.RoleActive).Term
 	time.Sleep(lookEach + askAtOnce) // it has asked for having become active
@@ -155,29 +155,29 @@ func TestTwoActiveNodesAreLeftToKeepalivedFirst(t *testing.T) {
 	w := &watcher{Node: f.Node}
 	role := f.is(t, state.RoleActive)
 	rival := []PeerState{{Node: "b", Role: state.RoleActive, Term: 2, ActiveTerm: 2}}
-	wish := func() state.Wish {
+	request := func() state.RequestedRole {
 		t.Helper()
 		if err := w.settleConflict(t.Context(), role, rival); err != nil {
 			t.Fatal(err)
 		}
-		intent, _, err := f.State.Intent()
+		request, _, err := f.State.Request()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return intent.Wish
+		return request.Requested
 	}
-	if got := wish(); got != state.WishMaster {
+	if got := request(); got != state.RequestMaster {
 		t.Fatalf("at once: %s", got)
 	}
 	now = now.Add(conflictAfter)
 	rival[0].Role = state.RoleStandby
-	if got := wish(); got != state.WishMaster || !w.both.IsZero() {
+	if got := request(); got != state.RequestMaster || !w.both.IsZero() {
 		t.Fatalf("the other one has given way: %s", got)
 	}
 	rival[0].Role = state.RoleActive
-	wish()
+	request()
 	now = now.Add(conflictAfter)
-	if got := wish(); got != state.WishFault {
+	if got := request(); got != state.RequestFault {
 		t.Errorf("keepalived does not end it: %s", got)
 	}
 	if eligibility, _, _ := f.State.Eligibility(); !has(eligibility.Reasons, state.IneligibleConflict) {
@@ -213,18 +213,18 @@ func TestJudge(t *testing.T) {
 		at   time.Duration // of a second look
 		want verdict
 	}{
-		{"all is well", finding{Kept: true, Here: true, Wish: state.WishMaster}, time.Hour, verdict{}},
-		{"a standby", finding{Kept: true, Wish: state.WishBackup}, time.Hour, verdict{}},
-		{"a restart of keepalived", finding{Here: true, Wish: state.WishMaster}, time.Second, verdict{}},
-		{"killed", finding{Here: true, Wish: state.WishMaster}, 2 * time.Second, verdict{Remove: true, Wish: state.WishStop, Reason: "keepalived is gone"}},
-		{"killed, and the address went", finding{Wish: state.WishMaster}, 2 * time.Second, verdict{Wish: state.WishStop, Reason: "keepalived is gone"}},
-		{"a stale address on a standby", finding{Here: true, Wish: state.WishBackup}, 2 * time.Second, verdict{Remove: true}},
-		{"a stale address after a person's word", finding{Here: true, Wish: state.WishStop, Own: true}, 2 * time.Second, verdict{Remove: true}},
-		{"a lost hook of a backup", finding{Kept: true, Wish: state.WishMaster}, 10 * time.Second, verdict{Wish: state.WishBackup, Reason: "keepalived runs, and the floating address is not here"}},
-		{"a lost hook of a master", finding{Kept: true, Here: true, Wish: state.WishFault}, 3 * time.Second, verdict{Wish: state.WishMaster, Reason: "keepalived runs, and the floating address is here"}},
-		{"a switchover that was killed", finding{Kept: true, Here: true, Wish: state.WishMaster, Idle: true}, 3 * time.Second, verdict{Wish: state.WishMaster, Again: true, Reason: "the floating address is here, and nothing serves"}},
-		{"a switchover under way", finding{Kept: true, Here: true, Wish: state.WishMaster, Idle: true}, 2 * time.Second, verdict{}},
-		{"a person without keepalived", finding{Wish: state.WishMaster, Own: true}, time.Hour, verdict{}},
+		{"all is well", finding{Kept: true, Here: true, Requested: state.RequestMaster}, time.Hour, verdict{}},
+		{"a standby", finding{Kept: true, Requested: state.RequestBackup}, time.Hour, verdict{}},
+		{"a restart of keepalived", finding{Here: true, Requested: state.RequestMaster}, time.Second, verdict{}},
+		{"killed", finding{Here: true, Requested: state.RequestMaster}, 2 * time.Second, verdict{Remove: true, Requested: state.RequestStop, Reason: "keepalived is gone"}},
+		{"killed, and the address went", finding{Requested: state.RequestMaster}, 2 * time.Second, verdict{Requested: state.RequestStop, Reason: "keepalived is gone"}},
+		{"a stale address on a standby", finding{Here: true, Requested: state.RequestBackup}, 2 * time.Second, verdict{Remove: true}},
+		{"a stale address after a person's word", finding{Here: true, Requested: state.RequestStop, Own: true}, 2 * time.Second, verdict{Remove: true}},
+		{"a lost hook of a backup", finding{Kept: true, Requested: state.RequestMaster}, 10 * time.Second, verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the floating address is not here"}},
+		{"a lost hook of a master", finding{Kept: true, Here: true, Requested: state.RequestFault}, 3 * time.Second, verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the floating address is here"}},
+		{"a switchover that was killed", finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 3 * time.Second, verdict{Requested: state.RequestMaster, Again: true, Reason: "the floating address is here, and nothing serves"}},
+		{"a switchover under way", finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 2 * time.Second, verdict{}},
+		{"a person without keepalived", finding{Requested: state.RequestMaster, Own: true}, time.Hour, verdict{}},
 	} {
 		var g guard
 		if got := g.judge(c.f, start); got != (verdict{}) {
@@ -244,7 +244,7 @@ func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
 	f.address.set(true, true)
 	f.data.slow = time.Minute
 	f.watches(t)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	deadline := time.Now().Add(20 * time.Second)
 	for role := (state.RoleFile{}); role.Role != state.RolePromoting; time.Sleep(10 * time.Millisecond) {
 		var err error
@@ -252,7 +252,7 @@ func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
 			t.Fatal(role, err)
 		}
 	}
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	f.address.set(true, false)
 	f.becomes(t, state.RoleStandby)
 	if f.data.unmarks() != 1 {
@@ -260,9 +260,9 @@ func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
 	}
 	f.data.slow = 0
 	f.address.set(true, true)
-	f.asks(t, state.WishMaster)
+	f.asks(t, state.RequestMaster)
 	f.becomes(t, state.RoleActive)
-	f.asks(t, state.WishBackup)
+	f.asks(t, state.RequestBackup)
 	f.address.set(true, false)
 	f.becomes(t, state.RoleStandby)
 	if f.data.unmarks() != 1 {

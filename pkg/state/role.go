@@ -55,8 +55,8 @@ type RoleFile struct {
 	Since time.Time `json:"since,omitzero"`
 	// Reason is why, in words for a person.
 	Reason string `json:"reason,omitempty"`
-	// Intent is the sequence number of the intent that the role answers.
-	Intent uint64 `json:"intent,omitempty"`
+	// RequestSeq is the sequence number of the request that the role answers.
+	RequestSeq uint64 `json:"intent,omitempty"`
 	// Boot is the kernel's id of the boot in which the role was taken: a role
 	// of an earlier boot says what the node was, not what runs now.
 	Boot string `json:"boot,omitempty"`
@@ -71,9 +71,9 @@ type Transition struct {
 	Reason string `json:"reason,omitempty"`
 	// Handover is the node that is to be active next, where this is a planned
 	// switchover.
-	Handover string    `json:"handover,omitempty"`
-	Intent   uint64    `json:"intent"`
-	Started  time.Time `json:"started"`
+	Handover   string    `json:"handover,omitempty"`
+	RequestSeq uint64    `json:"intent"`
+	Started    time.Time `json:"started"`
 	// Updated is when its last step began or ended.
 	Updated time.Time `json:"updated"`
 	// Ended is zero while it is under way.
@@ -106,7 +106,7 @@ func (f RoleFile) HandsOver() bool {
 type Outcome string
 
 // The outcomes. Partial is for transitions of which some steps failed without
-// keeping it from its end; Interrupted is for what a newer intent ended.
+// keeping it from its end; Interrupted is for what a newer request ended.
 const (
 	OutcomeDone        Outcome = "done"
 	OutcomePartial     Outcome = "partial"

@@ -23,14 +23,14 @@ func New(p *cli.Process) *cobra.Command {
 
 keepalived's hooks only record what is asked for and return. The resident watcher
 (failover-notify watch) acts on it: it takes the data over and starts the
-services, or stops them and gives the data up. The newest wish always wins.`,
+services, or stops them and gives the data up. The newest request always wins.`,
 	}
 	c.AddCommand(
 		newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newResolve(p), newStatus(p), newDoctor(p), newHistory(p),
 		newKeepalived(p), newTestNotification(p), setup.New(p), setup.NewNode(p), cli.ConfigCommand(p),
 	)
 	cli.AddCalled(c,
-		newEvent(p), newWish(p, state.WishMaster), newWish(p, state.WishBackup), newWish(p, state.WishFault), newWish(p, state.WishStop),
+		newEvent(p), newRequest(p, state.RequestMaster), newRequest(p, state.RequestBackup), newRequest(p, state.RequestFault), newRequest(p, state.RequestStop),
 		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newDrain(p), newPeer(p), newGate(p), newDeliver(p),
 	)
 	return c

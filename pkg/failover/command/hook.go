@@ -35,75 +35,75 @@ STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
 			if kind != "INSTANCE" && kind != "GROUP" {
 				return cli.Usagef("event: %q is neither INSTANCE nor GROUP", kind)
 			}
-			wish := state.Wish(word)
+			requested := state.RequestedRole(word)
 			if word == "DELETED" {
-				wish = state.WishStop
+				requested = state.RequestStop
 			}
-			if !wish.Valid() {
+			if !requested.Valid() {
 				return cli.Usagef("event: unknown state %q", word)
 			}
-			return record(c.Context(), p, cfg, wish, fmt.Sprintf("%s of %s %s", word, strings.ToLower(kind), name))
+			return record(c.Context(), p, cfg, requested, fmt.Sprintf("%s of %s %s", word, strings.ToLower(kind), name))
 		},
 	}
 }
 
-// wishes say what is asked for with each of the words.
-var wishes = map[state.Wish]string{
-	state.WishMaster: "become active: take the data over and start the services",
-	state.WishBackup: "become a standby: stop the services and give the data up",
-	state.WishFault:  "go into fault: stop the services and give the data up",
-	state.WishStop:   "stop: stop the services and give the data up",
+// requests say what is asked for with each of the words.
+var requests = map[state.RequestedRole]string{
+	state.RequestMaster: "become active: take the data over and start the services",
+	state.RequestBackup: "become a standby: stop the services and give the data up",
+	state.RequestFault:  "go into fault: stop the services and give the data up",
+	state.RequestStop:   "stop: stop the services and give the data up",
 }
 
-// newWish returns the command of one of keepalived's states.
-func newWish(p *cli.Process, wish state.Wish) *cobra.Command {
+// newRequest returns the command of one of keepalived's states.
+func newRequest(p *cli.Process, requested state.RequestedRole) *cobra.Command {
 	reason := ""
 	c := &cobra.Command{
-		Use:   strings.ToLower(string(wish)),
-		Short: "Record the wish that this node " + short(wish),
-		Long: "Record the wish that this node " + short(wish) + `, and return: keepalived's
-notify_` + strings.ToLower(string(wish)) + ` script. By hand it asks for the same, without moving the floating
-address: that is keepalived's. The newest wish wins.`,
+		Use:   strings.ToLower(string(requested)),
+		Short: "Record the request that this node " + short(requested),
+		Long: "Record the request that this node " + short(requested) + `, and return: keepalived's
+notify_` + strings.ToLower(string(requested)) + ` script. By hand it asks for the same, without moving the floating
+address: that is keepalived's. The newest request wins.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(p)
 			if err != nil {
 				return err
 			}
-			return record(c.Context(), p, cfg, wish, reason)
+			return record(c.Context(), p, cfg, requested, reason)
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, in a few `words`")
 	return c
 }
 
-func short(wish state.Wish) string {
-	text, _, _ := strings.Cut(wishes[wish], ":")
+func short(requested state.RequestedRole) string {
+	text, _, _ := strings.Cut(requests[requested], ":")
 	return text
 }
 
-// record records a wish, and sees to it that somebody acts on it.
-func record(ctx context.Context, p *cli.Process, cfg *config.Config, wish state.Wish, reason string) error {
+// record records a request, and sees to it that somebody acts on it.
+func record(ctx context.Context, p *cli.Process, cfg *config.Config, requested state.RequestedRole, reason string) error {
 	// keepalived ends its hooks with itself: what it said last must be kept.
 	ctx = context.WithoutCancel(ctx)
 	dir, err := state.Open(cfg.StateDir)
 	if err != nil {
 		return err
 	}
-	intent, err := failover.Ask(ctx, dir, wish, reason, p.Now())
+	request, err := failover.RecordRequest(ctx, dir, requested, reason, p.Now())
 	if err != nil {
 		return err
 	}
 	who, err := wake(ctx, p, cfg, dir)
 	if err != nil {
-		return fmt.Errorf("%s is recorded, but nobody acts on it: %w", intent.Wish, err)
+		return fmt.Errorf("%s is recorded, but nobody acts on it: %w", request.Requested, err)
 	}
-	said := fmt.Sprintf("recorded: %s", wishes[wish])
-	if intent.PID != os.Getpid() {
-		said = fmt.Sprintf("not recorded: %s was asked for later", intent.Wish)
+	said := fmt.Sprintf("recorded: %s", requests[requested])
+	if request.PID != os.Getpid() {
+		said = fmt.Sprintf("not recorded: %s was asked for later", request.Requested)
 	}
 	if p.Unattended {
-		p.Log.Info().Str("wish", string(wish)).Str("reason", reason).Uint64("seq", intent.Seq).Str("next", who).Msg(said)
+		p.Log.Info().Str("request", string(requested)).Str("reason", reason).Uint64("seq", request.Seq).Str("next", who).Msg(said)
 		return nil
 	}
 	_, err = fmt.Fprintf(p.Stdout, "%s\n%s; to look on: failover-notify status --watch\n", said, who)

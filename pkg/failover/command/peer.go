@@ -49,7 +49,7 @@ func sayPeer(w io.Writer, s failover.PeerState) error {
 		{"node", s.Node},
 		{"role", s.Role.String()},
 		{"term", fmt.Sprintf("%d, newest known %d, last active %d", s.Term, s.NewestTerm, s.ActiveTerm)},
-		{"wish", string(s.Wish)},
+		{"request", string(s.Requested)},
 		{"holds the address", yes(s.HoldsAddress)},
 		{"eligible", eligible(s)},
 		{"may write", yes(s.Writers)},

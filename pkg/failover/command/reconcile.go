@@ -16,7 +16,7 @@ func newReconcile(p *cli.Process) *cobra.Command {
 		Use:   "reconcile",
 		Short: "Make this node what was asked for last, and end",
 		Long: `Make this node what was asked for last, and end. Nothing is done when it is that
-already. Another one under way is waited for. A newer wish that comes in the
+already. Another one under way is waited for. A newer request that comes in the
 meantime is followed too.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -35,8 +35,8 @@ meantime is followed too.`,
 func newWatch(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch",
-		Short: "Stay, act on every wish at once, and put right what no hook tells",
-		Long: `Stay, and act on every wish as soon as it is recorded. Each second it looks
+		Short: "Stay, act on every request at once, and put right what no hook tells",
+		Long: `Stay, and act on every request as soon as it is recorded. Each second it looks
 whether keepalived runs and where the floating address is: a keepalived that was
 killed leaves the address behind, and a hook may be lost.
 

@@ -25,7 +25,7 @@ const (
 	startTimeout = 2 * time.Second
 )
 
-// wake sees to it that somebody acts on the newest intent, and says who. Where
+// wake sees to it that somebody acts on the newest request, and says who. Where
 // the watcher does not run, or is frozen, systemd starts it anew: what keepalived's
 // own unit has started would be killed with it. Elsewhere a process of its own does
 // this one thing.

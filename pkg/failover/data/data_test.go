@@ -126,7 +126,7 @@ func TestSentAfterItWasGivenUp(t *testing.T) {
 
 // The node that owns the data gives it up and takes it back: what was set on
 // the datasets themselves is set again, and nothing else is.
-// A boot claims the intent logs of what was given up, which counts as written. It is
+// A boot claims the intent log of what was given up, which counts as written. It is
 // no reason for another snapshot, which would stop replication; a single line is one.
 func TestClaimedLogIsNoWrite(t *testing.T) {
 	a, _ := pair(t)

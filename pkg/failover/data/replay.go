@@ -2,7 +2,7 @@ package data
 
 import "context"
 
-// Replay has ZFS write down what lies in its intent logs alone, after a boot that
+// Replay has ZFS write down what lies in its intent log alone, after a boot that
 // was no orderly one. What programs had synced right before the power went is
 // there until the filesystem is mounted for the first time, also read-only: a
 // snapshot before that lacks it, and a rollback throws it away. Filesystems that
@@ -19,7 +19,7 @@ func (d *Data) Replay(ctx context.Context) (Result, error) {
 	if len(idle) == 0 {
 		return w.result, nil
 	}
-	return w.result, w.soft(ctx, "replay intent logs", len(idle), func(ctx context.Context) error {
+	return w.result, w.soft(ctx, "replay intent log", len(idle), func(ctx context.Context) error {
 		for _, d := range idle { // one at a time: one may be mounted below another
 			w.replay(ctx, d)
 		}

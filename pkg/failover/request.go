@@ -12,28 +12,28 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// WatchLock is held by the watcher, the resident process that answers intents
+// WatchLock is held by the watcher, the resident process that answers requests
 // at once. Where nobody holds it, a hook has to start a reconciler.
 const WatchLock = "watch"
 
 // reconcileLock is held by who changes this node's role.
 const reconcileLock = "reconcile"
 
-// recordTimeout bounds the wait for another hook that records its intent.
+// recordTimeout bounds the wait for another hook that records its request.
 const recordTimeout = 2 * time.Second
 
-// Ask records the wish of this process. keepalived starts its hooks in the
+// RecordRequest records the request of this process. keepalived starts its hooks in the
 // right order, but they run in any: what counts is when this process was
-// started. keepalived's own wishes come several times for one change, and the
-// same wish again is none then; a person's always is a new one.
-func Ask(ctx context.Context, dir *state.Dir, wish state.Wish, reason string, now time.Time) (state.Intent, error) {
+// started. keepalived's own requests come several times for one change, and the
+// same request again is none then; a person's always is a new one.
+func RecordRequest(ctx context.Context, dir *state.Dir, requested state.RequestedRole, reason string, now time.Time) (state.Request, error) {
 	boot, err := BootID()
 	if err != nil {
-		return state.Intent{}, err
+		return state.Request{}, err
 	}
 	started, err := startedAt(os.Getpid())
 	if err != nil {
-		return state.Intent{}, err
+		return state.Request{}, err
 	}
 	source := state.SourceOperator
 	if startedByKeepalived() {
@@ -41,38 +41,38 @@ func Ask(ctx context.Context, dir *state.Dir, wish state.Wish, reason string, no
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return dir.RecordIntent(ctx, state.Intent{
-		Wish: wish, Source: source, Reason: reason, Time: now,
+	return dir.RecordRequest(ctx, state.Request{
+		Requested: requested, Source: source, Reason: reason, Time: now,
 		Boot: boot, Started: started, PID: os.Getpid(),
 	}, source == state.SourceOperator)
 }
 
-// ask records a wish of this resident process, which is as new as this moment. The
-// same wish again is none.
-func (n *Node) ask(ctx context.Context, wish state.Wish, source, reason string) error {
-	return n.wishes(ctx, wish, source, reason, false)
+// submitOnce records a request of this resident process, which is as new as this moment. The
+// same request again is none.
+func (n *Node) submitOnce(ctx context.Context, requested state.RequestedRole, source, reason string) error {
+	return n.submit(ctx, requested, source, reason, false)
 }
 
-// wishes is ask; with again, the same wish is a new one.
-func (n *Node) wishes(ctx context.Context, wish state.Wish, source, reason string, again bool) error {
+// submit is submitOnce; with again, the same request is a new one.
+func (n *Node) submit(ctx context.Context, requested state.RequestedRole, source, reason string, again bool) error {
 	now, err := ticks()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	_, err = n.State.RecordIntent(ctx, state.Intent{
-		Wish: wish, Source: source, Reason: reason, Time: n.Now(),
+	_, err = n.State.RecordRequest(ctx, state.Request{
+		Requested: requested, Source: source, Reason: reason, Time: n.Now(),
 		Boot: n.Boot, Started: now, PID: os.Getpid(),
 	}, again)
 	return err
 }
 
-// wish returns the newest intent of this boot; found is false when there was
+// request returns the newest request of this boot; found is false when there was
 // none yet: what was asked for before says nothing about now.
-func (n *Node) wish() (intent state.Intent, found bool, err error) {
-	intent, found, err = n.State.Intent()
-	return intent, found && intent.Boot == n.Boot, err
+func (n *Node) request() (request state.Request, found bool, err error) {
+	request, found, err = n.State.Request()
+	return request, found && request.Boot == n.Boot, err
 }
 
 // ticksPerSecond is USER_HZ, the unit of times in /proc, on all of Linux's

@@ -14,29 +14,29 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Wish is what keepalived, or a person, asks a node to be. The words are
+// RequestedRole is what keepalived or an operator asks a node to be. The words are
 // keepalived's.
-type Wish string
+type RequestedRole string
 
-// The wishes that keepalived's notify scripts are called with, but DELETED,
+// The requests that keepalived's notify scripts are called with, but DELETED,
 // which is one to stop.
 const (
-	WishMaster Wish = "MASTER"
-	WishBackup Wish = "BACKUP"
-	WishFault  Wish = "FAULT"
-	WishStop   Wish = "STOP"
+	RequestMaster RequestedRole = "MASTER"
+	RequestBackup RequestedRole = "BACKUP"
+	RequestFault  RequestedRole = "FAULT"
+	RequestStop   RequestedRole = "STOP"
 )
 
-// Valid reports whether w is one of the wishes above.
-func (w Wish) Valid() bool {
+// Valid reports whether w is one of the requests above.
+func (w RequestedRole) Valid() bool {
 	switch w {
-	case WishMaster, WishBackup, WishFault, WishStop:
+	case RequestMaster, RequestBackup, RequestFault, RequestStop:
 		return true
 	}
 	return false
 }
 
-// The sources of intents.
+// The sources of requests.
 const (
 	SourceKeepalived = "keepalived" // a notify script
 	SourceOperator   = "operator"   // a person, by hand
@@ -44,20 +44,20 @@ const (
 	SourceJoin       = "join"       // the boot
 )
 
-// intentName is the state name that holds an Intent, and IntentFile its file.
+// requestName is the state name that holds a Request, and RequestFile its file.
 const (
-	intentName = "intent"
-	IntentFile = intentName + ".json"
+	requestName = "intent"
+	RequestFile = requestName + ".json"
 )
 
-// Intent is what intent.json holds: the newest wish.
-type Intent struct {
-	// Seq grows by one with each intent that is recorded.
-	Seq    uint64    `json:"seq"`
-	Wish   Wish      `json:"wish"`
-	Source string    `json:"source"`
-	Reason string    `json:"reason,omitempty"`
-	Time   time.Time `json:"time"`
+// Request is what intent.json holds: the newest request.
+type Request struct {
+	// Seq grows by one with each request that is recorded.
+	Seq       uint64        `json:"seq"`
+	Requested RequestedRole `json:"wish"`
+	Source    string        `json:"source"`
+	Reason    string        `json:"reason,omitempty"`
+	Time      time.Time     `json:"time"`
 	// Boot is the kernel's id of the boot, and Started when the process that
 	// asks was started in it, in clock ticks since the boot. keepalived starts
 	// its hooks in the right order but they run in any; PID decides between
@@ -102,23 +102,23 @@ const (
 	IneligibleYield     = "yield"     // another standby comes first
 )
 
-// Intent returns the newest intent; found is false before there was any, and
+// Request returns the newest request; found is false before there was any, and
 // when a power cut has torn it: it was one of an earlier boot then.
-func (d *Dir) Intent() (i Intent, found bool, err error) {
-	found, err = d.Read(intentName, &i)
+func (d *Dir) Request() (i Request, found bool, err error) {
+	found, err = d.Read(requestName, &i)
 	if _, torn := errors.AsType[*CorruptError](err); torn {
-		return Intent{}, false, nil
+		return Request{}, false, nil
 	}
 	return i, found, err
 }
 
-// writeIntent replaces the newest intent as a whole. Nothing is synced: an intent
+// writeRequest replaces the newest request as a whole. Nothing is synced: an request
 // counts in its own boot only, and keepalived's hooks must not wait for a disk.
-func (d *Dir) writeIntent(i Intent) error {
-	path := filepath.Join(d.path, IntentFile)
+func (d *Dir) writeRequest(i Request) error {
+	path := filepath.Join(d.path, RequestFile)
 	data, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the intent: %w", err)
+		return fmt.Errorf("encode the request: %w", err)
 	}
 	// Nobody else writes it now: the caller has the lock.
 	beside := path + ".new"
@@ -131,30 +131,30 @@ func (d *Dir) writeIntent(i Intent) error {
 	return nil
 }
 
-// RecordIntent makes i the newest intent, unless a newer one is recorded
+// RecordRequest makes i the newest request, unless a newer one is recorded
 // already: one of the same boot by a process that was started later. It returns
-// the intent that is the newest now. The same wish again is no new intent
+// the request that is the newest now. The same request again is no new request
 // unless again is set, only a later one: keepalived runs several hooks for one
 // change.
-func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, error) {
-	if !i.Wish.Valid() {
-		return Intent{}, fmt.Errorf("record intent: unknown state %q", string(i.Wish))
+func (d *Dir) RecordRequest(ctx context.Context, i Request, again bool) (Request, error) {
+	if !i.Requested.Valid() {
+		return Request{}, fmt.Errorf("record request: unknown state %q", string(i.Requested))
 	}
-	lock, err := d.WaitLock(ctx, intentName)
+	lock, err := d.WaitLock(ctx, requestName)
 	if err != nil {
-		return Intent{}, err
+		return Request{}, err
 	}
 	defer lock.Unlock()
-	last, found, err := d.Intent()
+	last, found, err := d.Request()
 	if err != nil {
-		return Intent{}, err
+		return Request{}, err
 	}
 	if found {
 		if i.Boot == last.Boot && i.before(last) {
 			return last, nil
 		}
-		if i.Boot == last.Boot && i.Wish == last.Wish {
-			// What keepalived wishes remains so, also when a person repeats it.
+		if i.Boot == last.Boot && i.Requested == last.Requested {
+			// What keepalived requests remains so, also when a person repeats it.
 			if last.Source == SourceKeepalived {
 				i.Source = SourceKeepalived
 			}
@@ -163,17 +163,17 @@ func (d *Dir) RecordIntent(ctx context.Context, i Intent, again bool) (Intent, e
 					last.Source = i.Source
 				}
 				last.Started, last.PID = i.Started, i.PID
-				return last, d.writeIntent(last)
+				return last, d.writeRequest(last)
 			}
 		}
 	}
 	i.Seq = last.Seq + 1
-	return i, d.writeIntent(i)
+	return i, d.writeRequest(i)
 }
 
 // before says whether the process that asked for i was started before that of
 // o, in the same boot.
-func (i Intent) before(o Intent) bool {
+func (i Request) before(o Request) bool {
 	if i.Started != o.Started {
 		return i.Started < o.Started
 	}
