@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -36,7 +37,7 @@ func (n *Node) beats(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, err := state.SinceBoot()
+	now, err := clock.System().SinceBoot()
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func silentFor(runDir, boot string) time.Duration {
 	if found, err := dir.Read(beatName, &last); err != nil || !found || last.Boot != boot {
 		return 0
 	}
-	now, err := state.SinceBoot()
+	now, err := clock.System().SinceBoot()
 	if err != nil {
 		return 0
 	}
@@ -75,7 +76,7 @@ func (n *Node) watcherAlert(add func(string, ...any)) {
 // Watched says whether somebody acts on an request at once. Held says whether a
 // watcher is there at all: it may be frozen.
 func Watched(cfg *config.Config, dir *state.Dir) (watched, held bool) {
-	boot, err := BootID()
+	boot, err := state.BootID()
 	if err != nil {
 		boot = "" // no beat is of this one: the lock alone counts
 	}

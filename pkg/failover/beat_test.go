@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // lastBeat plants when the watcher has looked around last.
 func (f *fake) lastBeat(t *testing.T, boot string, ago time.Duration) {
 	t.Helper()
-	now, err := state.SinceBoot()
+	now, err := clock.System().SinceBoot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -38,7 +39,7 @@ func (n *Node) joinedAt() time.Time {
 	if found, err := dir.Read(joinedName, &mark); err != nil || !found || mark.Boot != n.Boot {
 		return time.Time{}
 	}
-	if uptime, err := state.SinceBoot(); err == nil && mark.Uptime > 0 {
+	if uptime, err := clock.System().SinceBoot(); err == nil && mark.Uptime > 0 {
 		return n.Now().Add(mark.Uptime - uptime).Truncate(time.Second)
 	}
 	return mark.Time
@@ -64,7 +65,7 @@ func (n *Node) markJoined() error {
 	if err != nil {
 		return err
 	}
-	uptime, err := state.SinceBoot()
+	uptime, err := clock.System().SinceBoot()
 	if err != nil {
 		return err
 	}

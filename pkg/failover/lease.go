@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lease"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -203,7 +204,7 @@ func (n *Node) leaseLeft() time.Duration {
 	if n.Lease == nil || err != nil || !found {
 		return ever
 	}
-	now, err := state.SinceBoot()
+	now, err := clock.System().SinceBoot()
 	if err != nil {
 		return 0
 	}

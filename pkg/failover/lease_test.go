@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lease"
 	"github.com/understudy-ha/understudy/pkg/lease/leasetest"
@@ -278,7 +279,7 @@ func TestLeaseLost(t *testing.T) {
 			var stopped atomic.Int64 // when nothing could be written any more, since the boot
 			release := make(chan struct{})
 			a.data.closed = func() {
-				if at, err := state.SinceBoot(); err == nil {
+				if at, err := clock.System().SinceBoot(); err == nil {
 					stopped.CompareAndSwap(0, int64(at))
 				}
 			}

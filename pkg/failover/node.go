@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,7 +97,7 @@ type Peers interface {
 
 // New returns the node of this machine.
 func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runner, log zerolog.Logger, now func() time.Time) (*Node, error) {
-	boot, err := BootID()
+	boot, err := state.BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -118,15 +116,6 @@ func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runne
 		return witness.Ask(ctx, cfg.Witness.Targets, cfg.Witness.Timeout)
 	}
 	return n, nil
-}
-
-// BootID is the kernel's id of this boot.
-func BootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the id of this boot: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 // others are the nodes that could be active instead of this one.

@@ -27,7 +27,7 @@ const recordTimeout = 2 * time.Second
 // started. keepalived's own requests come several times for one change, and the
 // same request again is none then; a person's always is a new one.
 func RecordRequest(ctx context.Context, dir *state.Dir, requested state.RequestedRole, reason string, now time.Time) (state.Request, error) {
-	boot, err := BootID()
+	boot, err := state.BootID()
 	if err != nil {
 		return state.Request{}, err
 	}

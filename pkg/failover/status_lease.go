@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/clock"
 )
 
 // LeaseStatus is what etcd says from a node of the lease.
@@ -33,7 +33,7 @@ func (n *Node) leaseStatus(ctx context.Context) *LeaseStatus {
 	s.Holder, s.Term, s.Stopping = holder.Node, holder.Term, holder.Stopping
 	left := holder.Left
 	if l, found, err := n.lease(); err == nil && found {
-		if now, err := state.SinceBoot(); err == nil {
+		if now, err := clock.System().SinceBoot(); err == nil {
 			left = max(l.Left(now), 0)
 		}
 	}

@@ -3,7 +3,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -142,13 +141,13 @@ func sameName(a, b string) bool {
 	return errX == nil && errY == nil && x == y
 }
 
-// bootID is the kernel's id of this boot; "" when it can't be read.
+// bootID returns the kernel's id of this boot; "" when it can't be read.
 func bootID() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	id, err := state.BootID()
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text))
+	return id
 }
 
 // wanted is what the active node has under a name: of two projects that run

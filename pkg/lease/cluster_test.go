@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lease"
 	"github.com/understudy-ha/understudy/pkg/lease/leasetest"
@@ -86,7 +87,7 @@ func (k *kept) left(t *testing.T) time.Duration {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.lease.Left(must[time.Duration](t)(state.SinceBoot()))
+	return k.lease.Left(must[time.Duration](t)(clock.System().SinceBoot()))
 }
 
 // renewed waits until the lease was renewed some more times, or is over; nobody

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -89,7 +90,7 @@ func (e *Etcd) Take(ctx context.Context, as Holder) (state.Lease, error) {
 			return state.Lease{}, e.unreachable(err)
 		}
 	}
-	asked, err := state.SinceBoot()
+	asked, err := clock.System().SinceBoot()
 	if err != nil {
 		return state.Lease{}, err
 	}
@@ -159,7 +160,7 @@ func (e *Etcd) Renew(ctx context.Context, l state.Lease) (state.Lease, error) {
 	}
 	ctx, cancel := e.limit(ctx)
 	defer cancel()
-	asked, err := state.SinceBoot()
+	asked, err := clock.System().SinceBoot()
 	if err != nil {
 		return l, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/lease"
 	"github.com/understudy-ha/understudy/pkg/lease/leasetest"
@@ -111,7 +112,7 @@ func TestTime(t *testing.T) {
 	}
 	last := held
 	awaitFree(t, a)
-	if left := last.Left(must[time.Duration](t)(state.SinceBoot())); left > 0 {
+	if left := last.Left(must[time.Duration](t)(clock.System().SinceBoot())); left > 0 {
 		t.Errorf("etcd has ended the lease %s before its holder counts it as over", left)
 	}
 	var lost *lease.LostError

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/probe"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -13,7 +14,7 @@ import (
 // An active node whose watcher does not renew the lease any more must not keep
 // the address, and a standby needs none.
 func TestLease(t *testing.T) {
-	since, err := state.SinceBoot()
+	since, err := clock.System().SinceBoot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -28,7 +29,7 @@ func (p *Probe) lease() (Verdict, string) {
 	if !found {
 		return Warned, "this node is active and has no lease yet"
 	}
-	now, err := state.SinceBoot()
+	now, err := clock.System().SinceBoot()
 	if err != nil {
 		return Failed, err.Error()
 	}

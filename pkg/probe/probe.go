@@ -3,9 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -108,13 +106,13 @@ type Probe struct {
 
 // New returns the probe of this machine.
 func New(cfg *config.Config, dir *state.Dir, now func() time.Time) *Probe {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := state.BootID()
 	if err != nil {
-		boot = nil // a role counts as one of this boot then
+		boot = "" // a role counts as one of this boot then
 	}
 	return &Probe{
 		Config: cfg, State: dir, Engine: docker.New(cfg.Services.Socket),
-		Kstat: "/proc/spl/kstat/zfs", Boot: strings.TrimSpace(string(boot)), Now: now,
+		Kstat: "/proc/spl/kstat/zfs", Boot: boot, Now: now,
 	}
 }
 

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
 )
 
 // DefaultDir is where the state lives unless the configuration says otherwise.
@@ -20,42 +17,44 @@ const RunDir = "/run/understudy"
 
 // Dir is an open state folder. Its methods may be called concurrently; that
 // two writers of one name do not overwrite each other is the job of Lock.
-type Dir struct {
-	path string
-}
+type Dir struct{ store Store }
 
 // Open returns the state folder at path and makes it (mode 0755, with its
 // parents) when it is missing.
 func Open(path string) (*Dir, error) {
-	if !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("open state folder %q: the path must be absolute", path)
+	store, err := openFiles(path)
+	if err != nil {
+		return nil, err
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, &AccessError{Op: "make state folder", Path: path, Err: err}
-	}
-	return &Dir{path: path}, nil
+	return &Dir{store}, nil
 }
 
+// On returns the state folder that a store keeps.
+func On(store Store) *Dir { return &Dir{store} }
+
 // Path returns the folder's absolute path.
-func (d *Dir) Path() string { return d.path }
+func (d *Dir) Path() string { return d.store.Path() }
+
+// path returns where a file lies, for messages.
+func (d *Dir) path(file string) string { return filepath.Join(d.store.Path(), file) }
 
 // Read decodes NAME.json into v. A file that does not exist is no error:
 // found is false and v is left alone. A file that holds something else than
 // JSON fitting v is a *CorruptError.
 func (d *Dir) Read(name string, v any) (found bool, err error) {
-	path, err := d.file(name, ".json")
+	file, err := fileName(name, ".json")
 	if err != nil {
 		return false, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := d.store.Load(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, &AccessError{Op: "read state", Path: path, Err: err}
+		return false, &AccessError{Op: "read state", Path: d.path(file), Err: err}
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return false, &CorruptError{Path: path, Err: err}
+		return false, &CorruptError{Path: d.path(file), Err: err}
 	}
 	return true, nil
 }
@@ -63,8 +62,14 @@ func (d *Dir) Read(name string, v any) (found bool, err error) {
 // Write replaces NAME.json by v. Afterwards the file holds either the old or
 // the new content as a whole, and the new one once Write has returned, even
 // after a power cut: file and folder are synced.
-func (d *Dir) Write(name string, v any) error {
-	path, err := d.file(name, ".json")
+func (d *Dir) Write(name string, v any) error { return d.save(name, v, true) }
+
+// WritePassing replaces NAME.json by v without syncing it: for records that count
+// in their own boot only, and for writers that must not wait for a disk.
+func (d *Dir) WritePassing(name string, v any) error { return d.save(name, v, false) }
+
+func (d *Dir) save(name string, v any, durable bool) error {
+	file, err := fileName(name, ".json")
 	if err != nil {
 		return err
 	}
@@ -72,36 +77,32 @@ func (d *Dir) Write(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encode state %s: %w", name, err)
 	}
-	// The temporary file must be on the same file system as its target, and
-	// $TMPDIR, which renameio would try first, is of no interest here.
-	err = renameio.WriteFile(path, append(data, '\n'), 0o644, renameio.WithTempDir(d.path))
-	if err != nil {
-		return &AccessError{Op: "write state", Path: path, Err: err}
-	}
-	return d.sync()
-}
-
-// sync makes renames in the folder durable; renameio syncs only the file.
-func (d *Dir) sync() error {
-	f, err := os.Open(d.path)
-	if err != nil {
-		return &AccessError{Op: "open state folder", Path: d.path, Err: err}
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return &AccessError{Op: "sync state folder", Path: d.path, Err: err}
+	if err := d.store.Save(file, append(data, '\n'), durable); err != nil {
+		return &AccessError{Op: "write state", Path: d.path(file), Err: err}
 	}
 	return nil
 }
 
-// file returns the path of a name with its extension. Names come from dataset
-// and node names at times, so nothing that could leave the folder or hide in
-// it is accepted.
-func (d *Dir) file(name, ext string) (string, error) {
+// Remove removes NAME.json. Without one it does nothing.
+func (d *Dir) Remove(name string) error {
+	file, err := fileName(name, ".json")
+	if err != nil {
+		return err
+	}
+	if err := d.store.Remove(file); err != nil {
+		return &AccessError{Op: "remove state", Path: d.path(file), Err: err}
+	}
+	return nil
+}
+
+// fileName returns a name with its extension. Names come from dataset and node
+// names at times, so nothing that could leave the folder or hide in it is
+// accepted.
+func fileName(name, ext string) (string, error) {
 	if !validName(name) {
 		return "", fmt.Errorf("state file %q: a name has 1 to 128 letters, digits, '.', '_' or '-' and starts with a letter or digit", name)
 	}
-	return filepath.Join(d.path, name+ext), nil
+	return name + ext, nil
 }
 
 func validName(name string) bool {

@@ -1,11 +1,6 @@
 package state
 
-import (
-	"fmt"
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // LeaseName is the name under which a node keeps its lease, in the folder for
 // what must not survive a reboot.
@@ -35,16 +30,6 @@ func (l Lease) Left(now time.Duration) time.Duration {
 		return 0
 	}
 	return l.Asked + l.TTL - now
-}
-
-// SinceBoot is the time since the boot, with that in which the machine slept.
-// Nobody can set it.
-func SinceBoot() (time.Duration, error) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		return 0, fmt.Errorf("read the time since the boot: %w", err)
-	}
-	return time.Duration(now.Nano()), nil
 }
 
 // Lease returns the lease that was kept in this folder in a boot; found is false

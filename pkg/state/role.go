@@ -96,7 +96,22 @@ type Step struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// HandsOver says whether this node is handing over in good order: it has stopped
+// In returns the role in a boot: unknown when it was taken in another one, which
+// says what the node was and not what runs now.
+func (f RoleFile) In(boot string) Role {
+	if f.Boot != boot {
+		return RoleUnknown
+	}
+	return f.Role
+}
+
+// Serving reports whether the node is active in a boot, or becoming so.
+func (f RoleFile) Serving(boot string) bool {
+	role := f.In(boot)
+	return role == RoleActive || role == RolePromoting
+}
+
+// HandsOver reports whether this node is handing over in good order: it has stopped
 // writing, and what it has is still the pair's newest.
 func (f RoleFile) HandsOver() bool {
 	return f.Role == RoleDemoting && f.Transition != nil && f.Transition.Handover != "" && f.Transition.Ended.IsZero()
@@ -123,11 +138,17 @@ func (d *Dir) Role() (RoleFile, error) {
 		return RoleFile{}, err
 	}
 	if !f.Role.Valid() {
-		path, _ := d.file(roleName, ".json") // a constant, valid name
-		return RoleFile{}, &CorruptError{Path: path, Err: fmt.Errorf("unknown role %q", string(f.Role))}
+		return RoleFile{}, &CorruptError{Path: d.path(roleName + ".json"), Err: fmt.Errorf("unknown role %q", string(f.Role))}
 	}
 	f.NewestTerm = max(f.NewestTerm, f.Term)
 	return f, nil
+}
+
+// CurrentRole returns this node's role in a boot, and what is recorded of it: the
+// terms of an earlier boot still count, its role does not.
+func (d *Dir) CurrentRole(boot string) (Role, RoleFile, error) {
+	f, err := d.Role()
+	return f.In(boot), f, err
 }
 
 // SetRole records this node's role. NewestTerm is raised to Term when it is
