@@ -1,5 +1,5 @@
 // Package understudy_test runs the scripts of testdata/script: by default on
-// the simulator of testdata/zfssim, with UNDERSTUDY_ZFS=real on the zfs and
+// the simulator of lab/zfssim, with UNDERSTUDY_ZFS=real on the zfs and
 // zpool of the machine, as root. The simulator is held to what OpenZFS does
 // because both run the same scripts.
 package understudy_test
@@ -114,7 +114,7 @@ func hideSystemd(t *testing.T) {
 func buildSimulator(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "zfs"), "./testdata/zfssim")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "zfs"), "./lab/zfssim")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the simulator: %v\n%s", err, out)

@@ -40,7 +40,7 @@ func newImagesDrill(t *testing.T, ctx context.Context) *imagesDrill {
 		t.Fatal(err)
 	}
 	built := map[string]string{}
-	for name, pkg := range map[string]string{"image-sync": "cmd/image-sync", "failover-notify": "cmd/failover-notify", "registry": "drill/registry", "webapp": "testdata/webapp"} {
+	for name, pkg := range map[string]string{"image-sync": "cmd/image-sync", "failover-notify": "cmd/failover-notify", "registry": "drill/registry", "webapp": "lab/webapp"} {
 		built[filepath.Join(dir, name)] = pkg
 	}
 	if err := buildAll(ctx, built); err != nil {

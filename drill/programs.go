@@ -15,7 +15,7 @@ import (
 // Programs are built once and serve any number of pairs.
 type Programs struct {
 	Hub       string // lab/cmd/lab
-	Simulator string // testdata/zfssim; empty for virtual machines
+	Simulator string // lab/zfssim; empty for virtual machines
 	Replicate string // cmd/zfs-replicate
 }
 
@@ -26,7 +26,7 @@ func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
 	packages := map[string]string{p.Hub: "lab/cmd/lab", p.Replicate: "cmd/zfs-replicate"}
 	if kind == lab.NS {
 		p.Simulator = filepath.Join(dir, "zfssim")
-		packages[p.Simulator] = "testdata/zfssim"
+		packages[p.Simulator] = "lab/zfssim"
 	}
 	return p, buildAll(ctx, packages)
 }
@@ -54,7 +54,7 @@ func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, er
 	}
 	webapp := filepath.Join(dir, "webapp")
 	err = buildAll(ctx, map[string]string{
-		p.Failover: "cmd/failover-notify", p.Track: "cmd/track-traefik", p.Observer: "drill/observer", webapp: "testdata/webapp",
+		p.Failover: "cmd/failover-notify", p.Track: "cmd/track-traefik", p.Observer: "drill/observer", webapp: "lab/webapp",
 	})
 	if err != nil {
 		return SitePrograms{}, err

@@ -41,7 +41,7 @@ func build(t *testing.T) built {
 	packages := map[string]string{b.hub: "./cmd/lab"}
 	if kind() == lab.NS {
 		b.simulator = filepath.Join(dir, "zfssim")
-		packages[b.simulator] = "../testdata/zfssim"
+		packages[b.simulator] = "../lab/zfssim"
 	}
 	for out, pkg := range packages {
 		cmd := exec.Command("go", "build", "-o", out, pkg)

@@ -86,7 +86,7 @@ func kvmWorks(ctx context.Context, img image.Image) (bool, error) {
 func simulated(ctx context.Context, dir, program string) ([]seedFile, error) {
 	if program == "" {
 		program = filepath.Join(dir, "zfssim")
-		if err := goBuild(ctx, "./testdata/zfssim", program); err != nil {
+		if err := goBuild(ctx, "./lab/zfssim", program); err != nil {
 			return nil, err
 		}
 	}

@@ -43,7 +43,7 @@ type Options struct {
 	// HubProgram is a built lab/cmd/lab. When empty, it is built, which needs
 	// a working directory inside this module.
 	HubProgram string
-	// Simulator is a built testdata/zfssim, for nodes of kind NS. When empty,
+	// Simulator is a built lab/zfssim, for nodes of kind NS. When empty,
 	// it is built likewise.
 	Simulator string
 	// Log gets progress; nil drops it.

@@ -52,7 +52,7 @@ func makeWebapp(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	program, image := filepath.Join(dir, "webapp"), filepath.Join(dir, "webapp.tar")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "../testdata/webapp")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "../lab/webapp")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the web application: %v\n%s", err, text)

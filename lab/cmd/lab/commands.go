@@ -77,7 +77,7 @@ func newUp(name *string) *cobra.Command {
 	cmd.Flags().StringVar(&kind, "kind", kind, "ns: namespaces, ZFS simulated; vm: virtual machines, all real (default also from $LAB)")
 	cmd.Flags().StringSliceVar(&nodes, "nodes", nodes, "names of the nodes, at most three")
 	cmd.Flags().BoolVar(&systemd, "systemd", false, "start nodes with systemd, bare as servers after their installation")
-	cmd.Flags().StringVar(&simulator, "simulator", "", "a built testdata/zfssim for ns nodes; built when empty")
+	cmd.Flags().StringVar(&simulator, "simulator", "", "a built lab/zfssim for ns nodes; built when empty")
 	return cmd
 }
 
