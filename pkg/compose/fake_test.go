@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testengine"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -83,24 +84,30 @@ type fakeEngine struct {
 	onList   func(nth int) // called with mu held
 	lists    int
 	server   *http.Server
+	gate     *testengine.Gate
+}
+
+// door is where the engine is asked: while it is silent, nothing gets through.
+func (e *fakeEngine) door(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	silent := e.silent
+	e.mu.Unlock()
+	if silent {
+		<-r.Context().Done()
+		return
+	}
+	e.gate.ServeHTTP(w, r)
 }
 
 func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimPrefix(r.URL.Path, "/v1.41")
+	path := r.URL.Path // without a version, which the gate has taken
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.silent {
-		e.mu.Unlock()
-		<-r.Context().Done()
-		e.mu.Lock()
-		return
-	}
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	if r.Method == http.MethodPost {
 		e.calls = append(e.calls, strings.Join(parts[1:], " "))
 	}
 	switch {
-	case path == "/_ping":
 	case path == "/containers/json":
 		e.lists++
 		if e.onList != nil {
@@ -221,7 +228,8 @@ func newManager(t *testing.T, boxes map[string]*box) (*Manager, *fakeEngine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.server = &http.Server{Handler: e}
+	e.gate = testengine.New(e, "1.24", "1.41")
+	e.server = &http.Server{Handler: http.HandlerFunc(e.door)}
 	go e.server.Serve(listener)
 	t.Cleanup(func() {
 		e.server.Close()

@@ -189,3 +189,19 @@ func TestStopCalledOff(t *testing.T) {
 		t.Errorf("running %q, %v", e.running(), err)
 	}
 }
+
+// The engine is upgraded while the watcher runs: the next call speaks another version
+// of its API.
+func TestUpgradedEngine(t *testing.T) {
+	m, e := newManager(t, map[string]*box{"1": {name: "app-web-1", project: "app", state: "running"}})
+	if running, err := m.Running(t.Context(), []Project{app}); err != nil || len(running) != 1 {
+		t.Fatalf("%+v, %v", running, err)
+	}
+	e.gate.Upgrade("1.44", "1.52")
+	if err := m.Networks(t.Context(), []Project{{Networks: []string{"proxy"}}}); err != nil || !e.networks["proxy"] {
+		t.Errorf("networks: %v", err)
+	}
+	if err := m.Stop(t.Context(), []Project{app}, time.Second); err != nil || len(e.running()) != 0 {
+		t.Errorf("stop: %v, %q still run", err, e.running())
+	}
+}

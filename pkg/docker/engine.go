@@ -14,15 +14,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/once"
 )
-
-// api is the oldest version of the Engine's interface that has all we need:
-// Docker 20.10 speaks it, and so do all newer ones until it is withdrawn.
-const api = "/v1.41"
 
 // DefaultTimeout bounds each call: an engine that boots accepts connections and
 // says nothing.
@@ -33,6 +30,9 @@ type Engine struct {
 	socket string
 	dial   once.Dial
 	client *http.Client // for streams, which go both ways at the same time
+
+	mu  sync.Mutex
+	api string // the version of its API that was spoken last
 }
 
 // New returns the engine behind a unix socket. Nothing is asked yet.
@@ -61,6 +61,8 @@ func (e *Error) Error() string {
 	switch {
 	case e.Status == http.StatusOK: // it had begun well
 		return fmt.Sprintf("%s: %s", e.Op, e.Text)
+	case errors.Is(e.Err, errAPI):
+		return fmt.Sprintf("%s: the Docker Engine and this program share no API version: %s", e.Op, e.Text)
 	case e.Status != 0:
 		return fmt.Sprintf("%s: the Docker Engine says %d: %s", e.Op, e.Status, e.Text)
 	case e.silent():
@@ -83,6 +85,10 @@ func (e *Error) silent() bool {
 // Hint says what to do next.
 func (e *Error) Hint() string {
 	switch {
+	case errors.Is(e.Err, errAPI) && strings.Contains(e.Text, "client version"):
+		return "install a newer release of Understudy, which knows more than API " + newestAPI + "; restarting docker does not help"
+	case errors.Is(e.Err, errAPI):
+		return "upgrade the Docker Engine to 20.10 or later; restarting it does not help"
 	case e.silent():
 		return "look at it with 'systemctl status docker' and 'journalctl -u docker'"
 	case errors.Is(e.Err, fs.ErrPermission):
@@ -114,33 +120,27 @@ func status(err error) int {
 func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, path string, query url.Values, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var body io.Reader
+	var data []byte
 	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if data, err = json.Marshal(in); err != nil {
 			return fmt.Errorf("%s: %w", op, err)
 		}
-		body = bytes.NewReader(data)
 	}
-	target := "http://docker" + api + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	resp, err := e.negotiated(ctx, op, func(prefix string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, method, target(prefix, path, query), bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		if in != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		return e.roundTrip(req)
+	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := once.RoundTrip(req, e.dial)
-	if err != nil {
-		return &Error{Op: op, Socket: e.socket, Err: err}
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
-		return e.refusal(op, resp)
-	}
 	if out == nil {
 		return nil
 	}
@@ -148,6 +148,20 @@ func (e *Engine) call(ctx context.Context, timeout time.Duration, op, method, pa
 		return &Error{Op: op, Socket: e.socket, Err: err}
 	}
 	return nil
+}
+
+// roundTrip sends one small request over a connection of its own.
+func (e *Engine) roundTrip(req *http.Request) (*http.Response, error) {
+	return once.RoundTrip(req, e.dial)
+}
+
+// target is the address of a call under a version.
+func target(prefix, path string, query url.Values) string {
+	at := "http://docker" + prefix + path
+	if len(query) > 0 {
+		at += "?" + query.Encode()
+	}
+	return at
 }
 
 // refusal is what the engine says instead of doing it.
@@ -160,7 +174,8 @@ func (e *Engine) refusal(op string, resp *http.Response) error {
 	return &Error{Op: op, Socket: e.socket, Status: resp.StatusCode, Text: strings.TrimSpace(string(text))}
 }
 
-// Ping says whether the engine answers.
+// Ping reports whether the engine answers, and in a version of its API that this
+// program speaks.
 func (e *Engine) Ping(ctx context.Context) error {
 	return e.call(ctx, DefaultTimeout, "ask the Docker Engine", http.MethodGet, "/_ping", nil, nil, nil)
 }

@@ -10,25 +10,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/understudy-ha/understudy/internal/testengine"
 )
 
 // serve starts an engine on a socket that answers by handler.
 func serve(t *testing.T, handler http.HandlerFunc) *Engine {
 	t.Helper()
-	socket := filepath.Join(t.TempDir(), "docker.sock")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: handler}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
-	return New(socket)
+	return New(testengine.Serve(t, testengine.New(handler, "1.24", "1.43")))
 }
 
 func TestContainers(t *testing.T) {
 	e := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != api+"/containers/json" || r.URL.Query().Get("all") != "1" || !strings.Contains(r.URL.Query().Get("filters"), labelProject) {
+		if r.URL.Path != "/containers/json" || r.URL.Query().Get("all") != "1" || !strings.Contains(r.URL.Query().Get("filters"), labelProject) {
 			t.Errorf("asked for %s", r.URL)
 		}
 		w.Write([]byte(`[
@@ -117,7 +111,7 @@ func TestEnsureNetwork(t *testing.T) {
 // An engine that boots, hangs or is not there is told apart from one that says
 // no, within the deadline.
 func TestDown(t *testing.T) {
-	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	silent := New(testengine.Serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	started := time.Now()

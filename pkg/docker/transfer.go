@@ -141,29 +141,26 @@ type onlyReader struct{ io.Reader }
 
 // open asks the engine for a stream. Who calls closes it; ctx bounds it.
 func (e *Engine) open(ctx context.Context, op, method, path string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
-	target := "http://docker" + api + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
+	if body != nil {
+		// It can be sent once only, so the version has to be right.
+		if _, err := e.choose(ctx, op); err != nil {
+			return nil, err
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	resp, err := e.client.Do(req)
-	if err != nil {
+	return e.negotiated(ctx, op, func(prefix string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, method, target(prefix, path, query), body)
+		if err != nil {
+			return nil, err
+		}
+		for name, values := range header {
+			req.Header[name] = values
+		}
+		resp, err := e.client.Do(req)
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err
 		}
-		return nil, &Error{Op: op, Socket: e.socket, Err: err}
-	}
-	if resp.StatusCode >= 300 {
-		defer resp.Body.Close()
-		return nil, e.refusal(op, resp)
-	}
-	return resp, nil
+		return resp, err
+	})
 }
 
 // event is one line of the engine's answer.

@@ -62,22 +62,29 @@ func (n *Node) addressAlerts(role state.RoleFile, add func(string, ...any)) {
 	}
 }
 
-// engineAlert tells of an engine that has died under its containers: the check
-// lets the node go on, so nothing else would say so.
+// engineAlert tells of an engine that has died under its containers, or refuses what
+// is asked: the check lets the node continue, so nothing else would say so.
 func (n *Node) engineAlert(add func(string, ...any)) {
 	record, found := n.lastProbe()
 	if !found || record.EngineSilent.IsZero() || n.Now().Sub(record.Time) > probeSilence {
 		return
 	}
-	if record.Time.Sub(record.EngineSilent) >= probeSilence {
-		add("the Docker Engine does not answer, while what it has started goes on: 'journalctl -u docker' says why; without \"live-restore\" its restart ends the containers")
+	if record.Time.Sub(record.EngineSilent) < probeSilence {
+		return
 	}
+	if record.EngineRefuses != "" {
+		add("the Docker Engine refuses what this node asks of it, while Traefik answers: %s", record.EngineRefuses)
+		return
+	}
+	add("the Docker Engine does not answer, while what it has started goes on: 'journalctl -u docker' says why; without \"live-restore\" its restart ends the containers")
 }
 
 // probed is as much of what keepalived's check leaves as matters here.
 type probed struct {
 	Time         time.Time `json:"time"`
 	EngineSilent time.Time `json:"engine_silent"` // since when; zero while it answers
+	// EngineRefuses is what it says when it answers but refuses the call.
+	EngineRefuses string `json:"engine_refuses"`
 }
 
 // lastProbe is what keepalived's check has left; found is false before its first run

@@ -72,7 +72,7 @@ func alerted(add func(node, name string, ok bool, text, hint string), s Status) 
 // ready says whether the peer has what it needs to serve.
 func ready(add func(node, name string, ok bool, text, hint string), own, peer Status) {
 	if s := peer.Services; s != nil {
-		add(peer.Node, "engine", s.Error == "", s.Error, "see that the Docker Engine runs")
+		add(peer.Node, "engine", s.Error == "", s.Error, "see that the Docker Engine runs, and what it says: docker version")
 		add(peer.Node, "projects", len(s.Broken) == 0, strings.Join(s.Broken, "; "), "mend the projects' files")
 		add(peer.Node, "images", len(s.MissingImages) == 0, "it lacks images: "+strings.Join(s.MissingImages, ", "), "pull them there: docker compose pull, or image-sync")
 		if own.Services != nil {

@@ -150,3 +150,22 @@ func TestEngineAlert(t *testing.T) {
 		}
 	}
 }
+
+// An engine that refuses the calls is no silent one, and a restart does not help.
+func TestRefusalAlert(t *testing.T) {
+	f := newFake(t)
+	text, err := json.Marshal(map[string]any{"time": f.Now(), "engine_silent": f.Now().Add(-time.Minute), "engine_refuses": "it says no: upgrade it"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(f.Config.RunDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.Config.RunDir, "probe.json"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	alerts := strings.Join(f.alerts(), "\n")
+	if !strings.Contains(alerts, "refuses") || !strings.Contains(alerts, "it says no: upgrade it") || strings.Contains(alerts, "does not answer") {
+		t.Errorf("%q", alerts)
+	}
+}

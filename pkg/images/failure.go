@@ -50,7 +50,7 @@ func kindOf(err error) kind {
 	if _, ok := errors.AsType[*docker.StallError](err); ok {
 		return down
 	}
-	if docker.IsDown(err) {
+	if docker.IsDown(err) || docker.IsRefused(err) {
 		return noEngine
 	}
 	text := err.Error()

@@ -2,11 +2,13 @@ package images
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/internal/testengine"
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/images/record"
@@ -297,5 +299,28 @@ func TestPrune(t *testing.T) {
 	r.projects = append(r.projects, compose.ProjectImages{Name: "q", Err: errors.New("broken")})
 	if result, err := r.sync(t, Options{Keep: 0}); err == nil || len(result.Removed) != 0 {
 		t.Errorf("%v, %q", err, result.Removed)
+	}
+}
+
+// An engine that refuses all calls ends the run at once, with the way out, instead of
+// one failure for each image.
+func TestSyncEngineRefuses(t *testing.T) {
+	r := newRig(t)
+	r.project("p", "web:1", "web:2")
+	gate := testengine.New(http.NotFoundHandler(), "1.60", "1.70")
+	engine := docker.New(testengine.Serve(t, gate))
+	r.Engine = engine
+	_, err := r.sync(t, Options{})
+	failed, ok := errors.AsType[*docker.Error](err)
+	if !docker.IsRefused(err) || !ok || !strings.Contains(failed.Hint(), "newer release of Understudy") {
+		t.Errorf("%v", err)
+	}
+	if kindOf(engine.Ping(t.Context())) != noEngine {
+		t.Error("an image's failure")
+	}
+	// After an upgrade of the engine the same process continues.
+	gate.Upgrade("1.24", "1.45")
+	if err := engine.Ping(t.Context()); err != nil || engine.API() != "1.45" {
+		t.Errorf("speaks %q: %v", engine.API(), err)
 	}
 }

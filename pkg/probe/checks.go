@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,9 +22,13 @@ const (
 	checkPing      = "ping"
 )
 
-// engineDown is the verdict of a container whose engine does not answer, until
-// it is known whether the service does.
+// engineDown is the verdict of a container of which the engine says nothing, because
+// it does not answer or refuses the call, until it is known whether the service
+// answers.
 const engineDown Verdict = "engine down"
+
+// engineSilent is said of an engine that does not answer at all.
+const engineSilent = "the Docker Engine does not answer"
 
 // Times that a single thing may take, so that one which hangs is told from
 // those that answer. All are below Limit.
@@ -40,11 +45,11 @@ func (p *Probe) container(ctx context.Context, seen *atomic.Pointer[docker.Detai
 	c, err := p.Engine.Inspect(ctx, p.Config.Probe.Container)
 	switch {
 	case docker.IsDown(err):
-		return engineDown, "the Docker Engine does not answer"
+		return engineDown, engineSilent
 	case docker.NotFound(err):
 		return Failed, "there is no container " + p.Config.Probe.Container
-	case err != nil:
-		return Failed, err.Error()
+	case err != nil: // it says nothing of the container
+		return engineDown, refusal(err)
 	case c.Paused: // before Running, which it says too
 		return Failed, p.Config.Probe.Container + " is paused"
 	case c.Restarting:
@@ -59,6 +64,16 @@ func (p *Probe) container(ctx context.Context, seen *atomic.Pointer[docker.Detai
 		return Passed, p.Config.Probe.Container + " runs, its health is not known yet"
 	}
 	return Passed, p.Config.Probe.Container + " runs"
+}
+
+// refusal is what an engine says that answers and does not do what it is asked, with
+// the way out where one is known.
+func refusal(err error) string {
+	failed, ok := errors.AsType[*docker.Error](err)
+	if !ok || failed.Hint() == "" {
+		return err.Error()
+	}
+	return err.Error() + ": " + failed.Hint()
 }
 
 // ping asks the service itself. After a promotion it may be silent for a
@@ -120,11 +135,13 @@ func portOf(target *url.URL) string {
 	return cmp.Or(target.Port(), "80")
 }
 
-// engine says whether the Docker Engine answers.
+// engine reports whether the Docker Engine answers, and accepts what this program asks.
 func (p *Probe) engine(ctx context.Context) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	if err := p.Engine.Ping(ctx); err != nil {
+	if err := p.Engine.Ping(ctx); docker.IsRefused(err) {
+		return Failed, refusal(err)
+	} else if err != nil {
 		return Failed, err.Error()
 	}
 	return Passed, "answers"

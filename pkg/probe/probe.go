@@ -60,9 +60,14 @@ type Result struct {
 	// Inside is where the container itself listens for the ping, as the engine
 	// said last; empty when that is not known or not needed.
 	Inside string `json:"inside,omitempty"`
-	// EngineSilent is since when the engine has not answered on the active node;
-	// zero while it does.
+	// EngineSilent is since when the engine has said nothing of the container on the
+	// active node; zero while it does.
 	EngineSilent time.Time `json:"engine_silent,omitzero"`
+	// EngineRefuses is what the engine says when it answers but refuses the call.
+	EngineRefuses string `json:"engine_refuses,omitempty"`
+	// EngineAPI is the version of the Engine API that was spoken last; empty while none
+	// is known.
+	EngineAPI string `json:"engine_api,omitempty"`
 	// Before is what the last run found; nil when that is not known.
 	Before *Record `json:"-"`
 }
@@ -89,6 +94,10 @@ type Engine interface {
 	Ping(ctx context.Context) error
 	Inspect(ctx context.Context, name string) (docker.Details, error)
 	HasImage(ctx context.Context, ref string) (bool, error)
+	// API and SetAPI carry the version of the Engine API from one run to the next:
+	// asking for it each second would double the calls.
+	API() string
+	SetAPI(version string)
 }
 
 // Probe holds what a run looks at.
@@ -139,22 +148,19 @@ func (p *Probe) Run(ctx context.Context) Result {
 	// Without it a node has its grace again, no more.
 	if last, found, err := ReadRecord(p.Config.RunDir); err == nil && found {
 		result.Answered, result.Before = last.Answered, &last
+		p.Engine.SetAPI(last.EngineAPI)
 		if result.Mode == Serves { // later another container may have the address
 			result.Inside = last.Inside
 		}
 	}
 	var seen atomic.Pointer[docker.Details] // one that is late may write it later still
 	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered, &seen))...)
+	result.EngineAPI = p.Engine.API()
 	if c := seen.Load(); c != nil {
 		result.Inside = insideOf(*c, p.Config.Probe.Ping)
 	}
 	if result.Mode == Serves {
-		if slices.ContainsFunc(result.Checks, func(c Check) bool { return c.Verdict == engineDown }) {
-			result.EngineSilent = result.Time
-			if result.Before != nil && !result.Before.EngineSilent.IsZero() {
-				result.EngineSilent = result.Before.EngineSilent
-			}
-		}
+		noteEngine(&result)
 		answers := p.askInside(ctx, result.Checks, result.Inside)
 		if forgiveEngine(result.Checks, answers) {
 			result.Answered = result.Time
@@ -163,6 +169,22 @@ func (p *Probe) Run(ctx context.Context) Result {
 	result.Healthy = len(result.Failures()) == 0
 	result.Seconds = time.Since(began).Seconds()
 	return result
+}
+
+// noteEngine notes since when the engine has said nothing of the container, and
+// what it says instead.
+func noteEngine(result *Result) {
+	i := slices.IndexFunc(result.Checks, func(c Check) bool { return c.Verdict == engineDown })
+	if i < 0 {
+		return
+	}
+	result.EngineSilent = result.Time
+	if result.Before != nil && !result.Before.EngineSilent.IsZero() {
+		result.EngineSilent = result.Before.EngineSilent
+	}
+	if text := result.Checks[i].Text; text != engineSilent {
+		result.EngineRefuses = text
+	}
 }
 
 // mode says what a node with this role is held to.
@@ -273,10 +295,10 @@ func runAll(ctx context.Context, list []named) []Check {
 	return checks
 }
 
-// forgiveEngine makes a warning of an engine that does not answer while the
-// service itself does: containers go on without their engine (live-restore),
-// and moving the address would only do harm. It returns whether the service
-// answers, by the ping or inside.
+// forgiveEngine makes a warning of an engine that does not answer, or refuses the
+// call, while the service itself answers: containers go on without their engine
+// (live-restore), and moving the address would only do harm. It returns whether the
+// service answers, by the ping or inside.
 func forgiveEngine(checks []Check, answersInside bool) (answers bool) {
 	answers = answersInside
 	for _, c := range checks {
@@ -285,11 +307,19 @@ func forgiveEngine(checks []Check, answersInside bool) (answers bool) {
 	for i := range checks {
 		if answers && checks[i].Name == checkContainer && checks[i].Verdict == engineDown {
 			checks[i].Verdict = Warned
-			checks[i].Text += ", but Traefik does"
+			checks[i].Text += butTraefik(checks[i].Text)
 		}
 		if checks[i].Verdict == engineDown {
 			checks[i].Verdict = Failed
 		}
 	}
 	return answers
+}
+
+// butTraefik follows what is said of the engine while Traefik answers.
+func butTraefik(text string) string {
+	if text == engineSilent {
+		return ", but Traefik does"
+	}
+	return "; Traefik answers"
 }

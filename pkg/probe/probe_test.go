@@ -27,6 +27,7 @@ type engine struct {
 	missing   bool  // the container
 	images    []string
 	hangs     bool
+	api       string
 	patience  atomic.Int64 // the longest that it could have been waited for
 }
 
@@ -44,6 +45,9 @@ func (e *engine) wait(ctx context.Context) error {
 	}
 	return e.err
 }
+
+func (e *engine) API() string   { return e.api }
+func (e *engine) SetAPI(string) {}
 
 func (e *engine) Ping(ctx context.Context) error { return e.wait(ctx) }
 

@@ -23,10 +23,15 @@ type Record struct {
 	Answered time.Time `json:"answered,omitzero"`
 	// Inside is where the container itself listens, for when the engine is gone.
 	Inside string `json:"inside,omitempty"`
-	// EngineSilent is since when the engine has not answered; zero while it does.
+	// EngineSilent is since when the engine has said nothing of the container; zero
+	// while it does.
 	EngineSilent time.Time `json:"engine_silent,omitzero"`
-	Failures     []string  `json:"failures,omitempty"`
-	Warnings     []string  `json:"warnings,omitempty"`
+	// EngineRefuses is what the engine says when it answers but refuses the call.
+	EngineRefuses string `json:"engine_refuses,omitempty"`
+	// EngineAPI is the version of the Engine API that was spoken last.
+	EngineAPI string   `json:"engine_api,omitempty"`
+	Failures  []string `json:"failures,omitempty"`
+	Warnings  []string `json:"warnings,omitempty"`
 }
 
 // ReadRecord returns what the last run found; found is false before the first.
@@ -49,7 +54,8 @@ func ReadRecord(runDir string) (r Record, found bool, err error) {
 // brings another one, and none is to outlive the boot.
 func WriteRecord(runDir string, result Result) error {
 	data, err := json.Marshal(Record{
-		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered, Inside: result.Inside, EngineSilent: result.EngineSilent,
+		Time: result.Time, Healthy: result.Healthy, Mode: result.Mode, Answered: result.Answered, Inside: result.Inside,
+		EngineSilent: result.EngineSilent, EngineRefuses: result.EngineRefuses, EngineAPI: result.EngineAPI,
 		Failures: result.Failures(), Warnings: result.Warnings(),
 	})
 	if err != nil {

@@ -150,9 +150,11 @@ type Dataset struct {
 type Services struct {
 	// Problem is what keeps projects from being found, Engine what keeps the
 	// engine from being asked.
-	Problem  string    `json:"problem,omitempty"`
-	Engine   string    `json:"engine,omitempty"`
-	Projects []Project `json:"projects"`
+	Problem string `json:"problem,omitempty"`
+	Engine  string `json:"engine,omitempty"`
+	// EngineFix is what helps against Engine where a restart does not.
+	EngineFix string    `json:"engine_fix,omitempty"`
+	Projects  []Project `json:"projects"`
 	// Unknown are those of services.first that are no projects.
 	Unknown []string `json:"unknown,omitempty"`
 	// Images are those of all services: what this node has under each name.

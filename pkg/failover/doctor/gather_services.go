@@ -43,6 +43,9 @@ func (d *Doctor) services(ctx context.Context) (Services, error) {
 	// An engine that is down keeps nothing else from being looked at.
 	if boxes, err = d.askEngine(ctx, &s, networks); err != nil {
 		s.Engine = err.Error()
+		if docker.IsRefused(err) {
+			s.EngineFix = hint(err)
+		}
 	}
 	s.Revivers = findRevivers(boxes, func(b docker.Box) bool { return d.ours(b, found) })
 	return s, d.places(ctx, &s, found, boxes)

@@ -97,6 +97,8 @@ func TestPlantedInFiles(t *testing.T) {
 		{"no urls", "notify", "does not exist", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
 		{"channel", "notify", "connection refused", func(n *node) { n.write("urls", "ntfy://127.0.0.1:1/secret\n", 0o600) }},
 		{"engine", "engine", "does not run", func(n *node) { os.Remove(n.path("docker.sock")) }},
+		{"engine too old", "engine", "it speaks API 1.40 at most", func(n *node) { n.gate.Upgrade("1.12", "1.40") }},
+		{"engine too new", "engine", "client version 1.56 is too old", func(n *node) { n.gate.Upgrade("1.60", "1.70") }},
 		{"compose", "compose", "is not a docker command", func(n *node) {
 			n.program("docker", `echo "docker: 'compose' is not a docker command." >&2; exit 1`+"\n")
 		}},

@@ -147,6 +147,8 @@ func (j *judging) role(f *Facts, add add) {
 func sayAlert(alert string) (severity Severity, why, fix string) {
 	const unwatched = "a lost hook, or a keepalived that was killed, leaves two nodes active or none"
 	switch {
+	case strings.HasPrefix(alert, "the Docker Engine refuses"):
+		return Error, "no project can be stopped or started", "track-traefik --explain shows what the engine says and the way out; restarting docker does not help"
 	case strings.Contains(alert, "watcher has not moved"):
 		return Error, unwatched, "systemctl restart understudy"
 	case strings.Contains(alert, "watcher"):

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,7 @@ func (j *judging) services(f *Facts, add add) {
 		return
 	}
 	if s.Engine != "" {
-		add("engine", Error, s.Engine, "no project can be started", "systemctl restart docker; journalctl -u docker")
+		add("engine", Error, s.Engine, "no project can be started", cmp.Or(s.EngineFix, "systemctl restart docker; journalctl -u docker"))
 	}
 	if s.Problem != "" {
 		add("projects", Error, s.Problem, "what is not found is not started", "correct services.directory and services.projects in "+j.file())

@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/understudy-ha/understudy/internal/testengine"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
@@ -38,6 +38,8 @@ type node struct {
 	data fakeData
 	// network is what the engine says of the network proxy.
 	network string
+	// gate has the versions of the API that the engine accepts.
+	gate *testengine.Gate
 }
 
 func (n *node) path(parts ...string) string {
@@ -129,9 +131,8 @@ func (n *node) engine(containers string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := strings.TrimPrefix(r.URL.Path, "/v1.41"); path {
-		case "/_ping":
+	n.gate = testengine.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
 		case "/containers/json":
 			fmt.Fprint(w, containers)
 		case "/images/web:1/json":
@@ -141,7 +142,8 @@ func (n *node) engine(containers string) {
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
-	})}
+	}), "1.44", "1.52")
+	server := &http.Server{Handler: n.gate}
 	go server.Serve(listener)
 	n.t.Cleanup(func() { server.Close() })
 }
