@@ -90,6 +90,8 @@ func TestProblems(t *testing.T) {
 			[]string{`FILE:1:1: nodes: all nodes are local; one must be this machine itself, with its address`}},
 		{"unknown own node", node + "node: b\n",
 			[]string{`FILE:2:7: node: "b" is none of the nodes; did you mean "a"?`}},
+		{"families of addresses", "nodes:\n- {name: a, address: \"fd00::1\"}\n- {name: b, address: 10.0.0.2}\nvirtual_ip: 10.0.0.9/24\n",
+			[]string{`FILE:2:22: nodes[0].address: fd00::1 and virtual_ip 10.0.0.9 are of different families (IPv4, IPv6), which keepalived refuses with unicast; give the node an address of the same family, or set keepalived.unicast to false`}},
 		{"floating address", node + "virtual_ip: 10.0.0.100\n",
 			[]string{`FILE:2:13: virtual_ip: "10.0.0.100" is not an address with a prefix length such as 192.168.1.100/24`}},
 		{"relative path", node + "state_dir: state\n",

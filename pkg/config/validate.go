@@ -116,9 +116,25 @@ func (k checker) network() {
 		if _, ok := k.config.virtualAddress(); !ok {
 			k.bad("virtual_ip", "%q is not an address with a prefix length such as 192.168.1.100/24", c.VirtualIP)
 		}
+		k.oneFamily()
 	}
 	if c.Interface != "" && !isInterface(c.Interface) {
 		k.bad("interface", "%q is not the name of a network interface", c.Interface)
+	}
+}
+
+// oneFamily checks that unicast adverts and the virtual IP are of one address
+// family: keepalived refuses an instance that mixes IPv4 and IPv6.
+func (k checker) oneFamily() {
+	vip, ok := k.config.virtualAddress()
+	if !ok || !k.config.Keepalived.Unicast {
+		return
+	}
+	for i, node := range k.config.Nodes {
+		ip, err := netip.ParseAddr(node.Address)
+		if err == nil && !node.Local && ip.Unmap().Is4() != vip.Unmap().Is4() {
+			k.bad(fmt.Sprintf("nodes[%d].address", i), "%s and virtual_ip %s are of different families (IPv4, IPv6), which keepalived refuses with unicast; give the node an address of the same family, or set keepalived.unicast to false", ip, vip)
+		}
 	}
 }
 

@@ -74,7 +74,8 @@ func (s *Set) Write(dir string) error {
 	path := s.path(dir)
 	// The collector reads all that ends in .prom, which the temporary file
 	// does not.
-	if err := renameio.WriteFile(path, text.Bytes(), 0o644, renameio.WithTempDir(dir)); err != nil {
+	// node_exporter runs as a user of its own, whatever the umask here.
+	if err := renameio.WriteFile(path, text.Bytes(), 0o644, renameio.WithTempDir(dir), renameio.IgnoreUmask()); err != nil {
 		return &WriteError{path, err}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,5 +75,19 @@ func TestNoFolder(t *testing.T) {
 	err := New(Lag).Write("/nowhere/at/all")
 	if e, ok := err.(*WriteError); !ok || e.Hint() == "" {
 		t.Errorf("%v", err)
+	}
+}
+
+// node_exporter reads the file as another user, also where root's umask is 077.
+func TestOthersMayReadTheFile(t *testing.T) {
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	dir := t.TempDir()
+	if err := New(Lag).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "understudy_lag.prom"))
+	if err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
