@@ -28,9 +28,9 @@ func TestScriptsOnZFS(t *testing.T) {
 	record(t, "every script", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	files, err := filepath.Glob("../testdata/script/*.txtar")
+	files, err := filepath.Glob("../test/script/testdata/*.txtar")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts in ../testdata/script: %v", err)
+		t.Fatalf("no scripts in ../test/script/testdata: %v", err)
 	}
 	dir := t.TempDir()
 	bundle := bundleScripts(t, ctx, dir, files)
@@ -70,11 +70,11 @@ func TestScriptsOnZFS(t *testing.T) {
 func bundleScripts(t *testing.T, ctx context.Context, dir string, scripts []string) string {
 	t.Helper()
 	root := filepath.Join(dir, "scripts")
-	target := filepath.Join(root, "testdata", "script")
+	target := filepath.Join(root, "testdata")
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", filepath.Join(root, "scripts.test"), module)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", filepath.Join(root, "scripts.test"), module+"/test/script")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the scripts' test program: %v\n%s", err, text)

@@ -1,4 +1,6 @@
-package understudy_test
+// Package docs_test checks the documents of the whole tree and the help texts of
+// the programs: links, named commands and flags, dependencies, widths.
+package docs_test
 
 import (
 	"io/fs"
@@ -11,9 +13,16 @@ import (
 	"unicode"
 )
 
-// pages are all documents of the tree, but those that tests are made of.
+// atRoot moves the test to the root of the tree, which all its paths start from.
+func atRoot(t *testing.T) {
+	t.Helper()
+	t.Chdir("../..")
+}
+
+// pages returns the text of each document of the tree by its path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
+	atRoot(t)
 	all := map[string]string{}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -139,6 +148,7 @@ func modules(t *testing.T, path string, lines *regexp.Regexp) []string {
 // Each direct dependency has a reason in docs/dependencies.md, and each reason a
 // dependency.
 func TestDependencies(t *testing.T) {
+	atRoot(t)
 	text, err := os.ReadFile("docs/dependencies.md")
 	if err != nil {
 		t.Fatal(err)

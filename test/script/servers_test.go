@@ -1,4 +1,4 @@
-package understudy_test
+package script_test
 
 import (
 	"encoding/json"

@@ -1,8 +1,8 @@
-// Package understudy_test runs the scripts of testdata/script: by default on
-// the simulator of lab/zfssim, with UNDERSTUDY_ZFS=real on the zfs and
-// zpool of the machine, as root. The simulator is held to what OpenZFS does
-// because both run the same scripts.
-package understudy_test
+// Package script_test runs the scripts in testdata: by default on the simulator
+// (lab/zfssim); with UNDERSTUDY_ZFS=real, as root, on the machine's own zfs and
+// zpool. Running the same scripts on both keeps the simulator faithful to
+// OpenZFS.
+package script_test
 
 import (
 	"errors"
@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 		sim = buildSimulator(t)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return setup(env, sim) },
@@ -114,7 +114,7 @@ func hideSystemd(t *testing.T) {
 func buildSimulator(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "zfs"), "./lab/zfssim")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "zfs"), "../../lab/zfssim")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the simulator: %v\n%s", err, out)

@@ -1,4 +1,4 @@
-package understudy_test
+package docs_test
 
 import (
 	"bytes"
