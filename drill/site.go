@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -190,10 +191,7 @@ func services(n lab.Node) []lab.Service {
 	list := []lab.Service{
 		observerService(n),
 		{Name: "fence", Order: 10, Once: true, Argv: []string{"failover-notify", "fence"}},
-		// As packaging/systemd/docker.service.d has it: nothing is revived at boot.
-		// For names that it does not know it asks a resolver: one that refuses at
-		// once, where none could answer.
-		lab.DockerService(20, "--restart=false", "--dns", "127.0.0.1"),
+		dockerService(os.Getenv(lab.DockerMinAPI)),
 		{Name: "join", Order: 30, Once: true, Argv: []string{"failover-notify", "join"}},
 		{Name: "watch", Order: 40, Restart: true, Argv: []string{"failover-notify", "watch"}},
 		{
@@ -205,6 +203,14 @@ func services(n lab.Node) []lab.Service {
 		list = append(list, lab.Service{Name: "mount", Order: 15, Once: true, Argv: []string{"zfs", "mount", "-a"}})
 	}
 	return list
+}
+
+// dockerService is the Docker Engine as packaging/systemd/docker.service.d has it:
+// nothing is revived at boot. For names that it does not know it asks a resolver: one
+// that refuses at once, where none could answer. It refuses versions of its API below
+// minAPI; "" leaves it its own floor.
+func dockerService(minAPI string) lab.Service {
+	return lab.DockerServiceFrom(minAPI, 20, "--restart=false", "--dns", "127.0.0.1")
 }
 
 func setServices(ctx context.Context, n lab.Node) error {

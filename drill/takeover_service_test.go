@@ -3,6 +3,7 @@
 package drill
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,35 @@ func dockerRestarted(t *testing.T, d *takeover) {
 	d.must(t, lab.StartService(d.ctx, node, "docker"))
 	d.moved(t, started, 0)
 	d.idle(t, node)
+}
+
+// engineRefusesOld restarts the standby's engine with a floor under the versions of its
+// API, as an upgrade to Docker 29.0 does, while the watcher and the check run. The
+// node stays ready and takes over. The next scenario finds that engine active.
+func engineRefusesOld(t *testing.T, d *takeover) {
+	node := d.standby
+	d.must(t, lab.SetService(d.ctx, node, dockerService("1.44")))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		d.must(t, setServices(ctx, node))
+	})
+	d.must(t, lab.StopService(d.ctx, node, "docker"))
+	d.must(t, lab.StartService(d.ctx, node, "docker"))
+	const ask = `curl -s --unix-socket /var/run/docker.sock "http://docker/v$1/containers/json"`
+	if said := d.shell(t, node, ask, "1.41"); !strings.Contains(said, "client version 1.41 is too old") {
+		t.Fatalf("the engine of %s has no floor: %s", node.Name(), said)
+	}
+	d.stays(t, 3*time.Second)
+	if text := d.shell(t, node, `track-traefik --explain`); !strings.Contains(text, "healthy: role standby") {
+		t.Errorf("the check of %s says %s", node.Name(), text)
+	}
+	d.ready(t)
+	switchover(t, d)
+	d.serves(t)
+	if text := d.shell(t, node, `cat /run/understudy/probe.json`); !strings.Contains(text, `"healthy":true`) || !strings.Contains(text, `"engine_api":"1.4`) {
+		t.Errorf("the check of %s says %s", node.Name(), text)
+	}
 }
 
 // poolSuspended adds a pool of its own, in memory that runs out, since the

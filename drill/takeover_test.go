@@ -24,6 +24,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"keepalived ended", keepalivedEnded, lab.NS},
 	{"switchover", switchover, ""},
+	{"an engine that refuses old versions", engineRefusesOld, lab.NS},
 	{"planned stop of keepalived", plannedStop, lab.NS},
 	{"reboot of the active node", rebooted, lab.NS},
 	{"SIGHUP", reload, lab.NS},
