@@ -32,7 +32,7 @@ racy     = ./pkg/...
 # they pass or not: $(reported) COMMAND $(report).
 results  = $(CURDIR)/dist/drill-results-$(LAB).jsonl
 reported = code=0; DRILL_RESULTS='$(results)'
-report   = || code=$$?; $(GO) run ./drill/report -version '$(VERSION)' dist/drill-results-*.jsonl || code=1; exit $$code
+report   = || code=$$?; $(GO) run ./drill/report/cmd -version '$(VERSION)' dist/drill-results-*.jsonl || code=1; exit $$code
 
 .DEFAULT_GOAL := help
 .PHONY: help setup toolchain build test race lint demo drill takeover bench lab-up lab-ssh lab-down pages install uninstall package clean

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -22,22 +23,22 @@ const resultsFile = "DRILL_RESULTS"
 // record writes the result of a scenario that has just begun, and again when it
 // has ended in whatever way, after complete has added what is known by then;
 // complete may be nil.
-func record(t *testing.T, scenario string, complete func(*Result)) {
+func record(t *testing.T, scenario string, complete func(*report.Result)) {
 	t.Helper()
 	group, _, _ := strings.Cut(strings.TrimPrefix(t.Name(), "Test"), "/")
-	r := Result{Group: group, Scenario: scenario, Kind: string(Kind()), Began: time.Now(), Verdict: Unfinished}
+	r := report.Result{Group: group, Scenario: scenario, Kind: string(Kind()), Began: time.Now(), Verdict: report.Unfinished}
 	write := func() {
 		if path := os.Getenv(resultsFile); path != "" {
-			if err := AppendResult(path, r); err != nil {
+			if err := report.Append(path, r); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	write()
 	t.Cleanup(func() {
-		r.Verdict, r.Seconds = Passed, time.Since(r.Began).Seconds()
+		r.Verdict, r.Seconds = report.Passed, time.Since(r.Began).Seconds()
 		if t.Failed() {
-			r.Verdict = Failed
+			r.Verdict = report.Failed
 		}
 		if complete != nil {
 			complete(&r)
@@ -51,7 +52,7 @@ type measured struct {
 	began   time.Time
 	ended   time.Time // when it had happened, before the site was made whole
 	fault   time.Time // zero where nothing moved
-	moments Moments
+	moments report.Moments
 	missing map[string]bool // acknowledged writes that are missing where they must be
 	gone    int             // the takeover's, when it began
 	// Where partly, not all acknowledged writes are looked for, only so many.
@@ -60,7 +61,7 @@ type measured struct {
 }
 
 // took notes how long something took to move, the first time.
-func (m *measured) took(fault time.Time, moments Moments) {
+func (m *measured) took(fault time.Time, moments report.Moments) {
 	if m.fault.IsZero() {
 		m.fault, m.moments = fault, moments
 	}
@@ -79,7 +80,7 @@ func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	d.ctx, d.name, d.began = ctx, name, time.Now()
 	d.measured = measured{began: d.began, gone: d.gone}
-	record(t, name, func(r *Result) {
+	record(t, name, func(r *report.Result) {
 		d.completes(r)
 		d.results = append(d.results, *r)
 	})
@@ -95,7 +96,7 @@ func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
 func (d *takeover) happened() { d.measured.ended = time.Now().Add(time.Second) } // which shows that it lasts
 
 // completes fills a result in.
-func (d *takeover) completes(r *Result) {
+func (d *takeover) completes(r *report.Result) {
 	m := d.measured
 	if m.ended.IsZero() {
 		m.ended = time.Now()
@@ -105,8 +106,7 @@ func (d *takeover) completes(r *Result) {
 	if !m.fault.IsZero() {
 		zero = m.fault
 		if reaction := d.reacted(m); !reaction.IsZero() {
-			// One that is there at once is one, too.
-			r.Detection = max(hundredths(reaction.Sub(m.fault)), 0.01)
+			r.Detected(reaction.Sub(m.fault))
 		}
 	}
 	from := zero.Add(-2 * time.Second) // what was before shows what a fault changes

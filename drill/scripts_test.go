@@ -61,7 +61,7 @@ func TestScriptsOnZFS(t *testing.T) {
 	all.Wait()
 	for i, names := range share {
 		for _, name := range names {
-			report(t, outputs[i], name)
+			verdict(t, outputs[i], name)
 		}
 	}
 }
@@ -118,9 +118,9 @@ func runScripts(t *testing.T, ctx context.Context, n lab.Node, bundle string, na
 	return out.String()
 }
 
-// report says how a script went, as a test of its own. One of which nothing is
+// verdict reports how a script went, as a test of its own. One of which nothing is
 // known has failed.
-func report(t *testing.T, output, name string) {
+func verdict(t *testing.T, output, name string) {
 	t.Run(name, func(t *testing.T) {
 		result := regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): TestScripts/` + regexp.QuoteMeta(name) + ` \((.*)\)$`).FindStringSubmatch(output)
 		switch {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 )
 
@@ -33,7 +34,7 @@ type SiteOptions struct {
 // that keepalived moves. Everything that happens to it is watched.
 type Site struct {
 	*Pair
-	Line *Timeline
+	Line *report.Timeline
 
 	programs  SitePrograms
 	configure func(Config)

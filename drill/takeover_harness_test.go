@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/drill/observe"
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -22,7 +23,7 @@ type takeover struct {
 	began           time.Time // when it began
 	active, standby lab.Node
 
-	results  []Result
+	results  []report.Result
 	measured measured
 	// replicated is when the last replication that came to its end began: what
 	// was acknowledged before is on both nodes.
@@ -120,7 +121,7 @@ func (d *takeover) awaitState(t *testing.T, n lab.Node, what string, is func(Nod
 // address must be there in that time, but on an emulated machine.
 func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	t.Helper()
-	var m Moments
+	var m report.Moments
 	d.await(t, func() (missing string) {
 		m, missing = d.Line.Moments(fault, d.standby.Name())
 		return missing
@@ -145,12 +146,12 @@ func (d *takeover) stays(t *testing.T, while time.Duration) {
 	seen := d.Line.Since(from)
 	for _, s := range seen.Of(d.standby.Name()) {
 		if s.Address || s.Writer() {
-			t.Fatalf("%s has the address or writes at %s: %s", s.Node, clock(s.Sent), what(s))
+			t.Fatalf("%s has the address or writes at %s: %s", s.Node, report.Clock(s.Sent), report.Activity(s))
 		}
 	}
 	for _, s := range seen.Of(d.active.Name()) {
 		if !s.Address {
-			t.Fatalf("%s does not have the address at %s", s.Node, clock(s.Sent))
+			t.Fatalf("%s does not have the address at %s", s.Node, report.Clock(s.Sent))
 		}
 	}
 	d.await(t, func() string { return d.unanswered(time.Now().Add(-recent())) })
@@ -181,7 +182,7 @@ func (d *takeover) serves(t *testing.T) {
 		}
 		// One that is not seen would not be missed on the other node.
 		if len(s.Running) != len(d.Line.Projects)+1 || len(s.Writable) != len(d.Line.Projects)+1 {
-			return "everything on " + d.active.Name() + ": " + what(s)
+			return "everything on " + d.active.Name() + ": " + report.Activity(s)
 		}
 		return d.unanswered(time.Now().Add(-recent()))
 	})
@@ -197,7 +198,7 @@ func (d *takeover) idle(t *testing.T, n lab.Node) {
 		if ok && !s.Writer() && !s.Address {
 			return ""
 		}
-		return fmt.Sprintf("%s at rest: %s, %s", n.Name(), what(s), d.state(t, n))
+		return fmt.Sprintf("%s at rest: %s, %s", n.Name(), report.Activity(s), d.state(t, n))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -84,7 +85,7 @@ func (d *takeover) returns(t *testing.T, node lab.Node) {
 	d.stays(t, 5*time.Second)
 	for _, s := range d.Line.Since(began).Of(node.Name()) {
 		if s.Writer() || s.Address {
-			t.Errorf("back again, %s has at %s: %s (address: %v)", node.Name(), clock(s.Sent), what(s), s.Address)
+			t.Errorf("back again, %s has at %s: %s (address: %v)", node.Name(), report.Clock(s.Sent), report.Activity(s), s.Address)
 			break
 		}
 	}
@@ -113,7 +114,7 @@ func revived(t *testing.T, d *takeover) {
 	var ran time.Duration
 	for _, s := range d.Line.Since(began).Of(node.Name()) {
 		if len(s.Writable) > 0 || s.Address {
-			t.Fatalf("%s has at %s: %s (address: %v)", node.Name(), clock(s.Sent), what(s), s.Address)
+			t.Fatalf("%s has at %s: %s (address: %v)", node.Name(), report.Clock(s.Sent), report.Activity(s), s.Address)
 		}
 		if s.Writer() {
 			ran = s.Received.Sub(began)
@@ -158,7 +159,7 @@ func coldBoot(t *testing.T, d *takeover) {
 	d.serves(t)
 	for _, s := range d.Line.Since(began).Of(d.standby.Name()) {
 		if s.Writer() || s.Address {
-			t.Errorf("%s, which was no longer up to date, has at %s: %s (address: %v)", d.standby.Name(), clock(s.Sent), what(s), s.Address)
+			t.Errorf("%s, which was no longer up to date, has at %s: %s (address: %v)", d.standby.Name(), report.Clock(s.Sent), report.Activity(s), s.Address)
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -166,10 +167,10 @@ func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 		quiet := d.Line.Since(since).Of(n.Name())
 		for _, s := range quiet {
 			if len(s.Writable) > 0 {
-				t.Fatalf("%s has writable data: %s", n.Name(), what(s))
+				t.Fatalf("%s has writable data: %s", n.Name(), report.Activity(s))
 			}
 			if s.Writer() {
-				return n.Name() + " at rest: " + what(s)
+				return n.Name() + " at rest: " + report.Activity(s)
 			}
 		}
 		if time.Since(from) < 3*time.Second {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 )
 
@@ -91,7 +92,7 @@ func (d *takeover) goThrough(t *testing.T, ctx context.Context, list []scenario)
 
 // report prints what was measured, also after failures.
 func (d *takeover) report(t *testing.T) {
-	if err := PrintResults(os.Stdout, d.results); err != nil {
+	if err := report.PrintTable(os.Stdout, d.results); err != nil {
 		t.Error(err)
 	}
 }

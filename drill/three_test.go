@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -140,7 +141,7 @@ func (d three) written(t *testing.T) {
 // takesOver waits until a node serves everything instead of the active one.
 func (d three) takesOver(t *testing.T, n lab.Node, since time.Time) {
 	t.Helper()
-	var m Moments
+	var m report.Moments
 	d.await(t, func() (missing string) {
 		m, missing = d.Line.Moments(since, n.Name())
 		return missing
@@ -179,7 +180,7 @@ func (d three) neverWrote(t *testing.T, n lab.Node) {
 	t.Helper()
 	for _, s := range d.Line.Since(d.began).Of(n.Name()) {
 		if s.Writer() {
-			t.Errorf("%s wrote at %s: %s", n.Name(), clock(s.Sent), what(s))
+			t.Errorf("%s wrote at %s: %s", n.Name(), report.Clock(s.Sent), report.Activity(s))
 			return
 		}
 	}

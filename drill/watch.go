@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/drill/observe"
+	"github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 )
 
@@ -25,7 +26,7 @@ func observerService(n lab.Node) lab.Service {
 
 // watcher is the observer that runs in the lab's network.
 type watcher struct {
-	line   *Timeline
+	line   *report.Timeline
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -54,7 +55,7 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 		return nil, fmt.Errorf("watch the lab: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	one := &watcher{line: &Timeline{Projects: w.Projects}, cancel: cancel, ended: make(chan struct{})}
+	one := &watcher{line: &report.Timeline{Projects: w.Projects}, cancel: cancel, ended: make(chan struct{})}
 	one.cmd = l.Command(ctx, observer, "watch", string(text))
 	one.cmd.Stderr = &one.stderr
 	out, err := one.cmd.StdoutPipe()
@@ -70,7 +71,7 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 		var e observe.Event
 		decoder := json.NewDecoder(out)
 		for decoder.Decode(&e) == nil {
-			one.line.add(e)
+			one.line.Add(e)
 			e = observe.Event{}
 		}
 		err := one.cmd.Wait()

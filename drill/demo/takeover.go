@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/drill"
 	"github.com/understudy-ha/understudy/drill/observe"
+	drillreport "github.com/understudy-ha/understudy/drill/report"
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -70,7 +71,7 @@ func (d *demo) pull(ctx context.Context) error {
 		return err
 	}
 	d.say("%s a is off, in the middle of its work: nothing could be said or saved", d.styled(red, "✂"))
-	var m drill.Moments
+	var m drillreport.Moments
 	err := d.await(ctx, func() (missing string) {
 		m, missing = d.site.Line.Moments(d.takeover.pulled, "b")
 		return missing

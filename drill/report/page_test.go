@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"bytes"
@@ -18,22 +18,22 @@ import (
 func taken(scenario string) Result {
 	line := &Timeline{Projects: []string{"app1"}}
 	answer := func(target, node string, ms int, ok bool) {
-		line.add(observe.Event{Answer: &observe.Answer{Target: target, Node: node, Sent: at(ms), Received: at(ms + 10), OK: ok}})
+		line.Add(observe.Event{Answer: &observe.Answer{Target: target, Node: node, Sent: at(ms), Received: at(ms + 10), OK: ok}})
 	}
 	full := observe.State{Address: true, Writable: []string{"/a", "/b"}, Running: []string{"app1"}}
 	for ms := -1000; ms < 6000; ms += 100 {
 		switch {
 		case ms < 0:
-			line.add(sample("a", ms, ms+5, full))
-			line.add(sample("b", ms, ms+5, idle))
+			line.Add(sample("a", ms, ms+5, full))
+			line.Add(sample("b", ms, ms+5, idle))
 			answer("traefik", "", ms, true)
 			answer("app1", "a", ms, true)
 		case ms < 2000:
-			line.add(sample("b", ms, ms+5, idle))
+			line.Add(sample("b", ms, ms+5, idle))
 			answer("traefik", "", ms, false)
 			answer("app1", "", ms, false)
 		default:
-			line.add(sample("b", ms, ms+5, full))
+			line.Add(sample("b", ms, ms+5, full))
 			answer("traefik", "", ms, true)
 			answer("app1", "b", ms, true)
 		}
@@ -145,7 +145,7 @@ func TestNodesHaveTheirColours(t *testing.T) {
 		t.Error("a takeover without writes is shown without its times")
 	}
 	var text strings.Builder
-	if err := PrintResults(&text, p.Results); err != nil || !strings.Contains(text.String(), "1.5 s") {
+	if err := PrintTable(&text, p.Results); err != nil || !strings.Contains(text.String(), "1.5 s") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 }
@@ -209,7 +209,7 @@ func walkPage(t *testing.T, data []byte) (text string, ids map[string]bool, link
 
 func TestReportIsATable(t *testing.T) {
 	var text strings.Builder
-	if err := PrintReport(&text, shown()); err != nil {
+	if err := Print(&text, shown()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"scenario", "detection", "data lost", "verdict", "Replication, namespaces", "2 of 400 acknowledged writes were lost", "4 of 6 scenarios passed"} {
@@ -221,7 +221,7 @@ func TestReportIsATable(t *testing.T) {
 
 func TestResultsAreReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "results")
-	if none, err := ReadResults(path); err != nil || len(none) != 0 {
+	if none, err := Read(path); err != nil || len(none) != 0 {
 		t.Fatalf("%v, %v", none, err)
 	}
 	first := Result{Group: "g", Scenario: "s", Kind: "ns", Began: epoch, Verdict: Unfinished}
@@ -229,7 +229,7 @@ func TestResultsAreReadBack(t *testing.T) {
 	last.Verdict, last.Seconds, last.Lanes = Passed, 2, []Lane{{What: "traefik", Bars: []Bar{{From: 1, To: 2, Kind: "answers"}}}}
 	other := Result{Group: "g", Scenario: "s", Kind: "vm", Began: epoch.Add(time.Hour), Verdict: Failed}
 	for _, r := range []Result{first, other, last} {
-		if err := AppendResult(path, r); err != nil {
+		if err := Append(path, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,7 +243,7 @@ func TestResultsAreReadBack(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := ReadResults(path)
+	got, err := Read(path)
 	if err != nil || len(got) != 2 || got[0].Verdict != Passed || len(got[0].Lanes) != 1 || got[1].Verdict != Failed {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"bufio"
@@ -61,6 +61,10 @@ func (r *Result) Measure(m Moments) {
 	r.Address, r.Traefik, r.Projects = hundredths(m.Address), hundredths(m.Traefik), hundredths(m.Projects)
 }
 
+// Detected records how long after the fault a node first reacted. An immediate
+// reaction counts as the smallest time observed, since 0 means none.
+func (r *Result) Detected(after time.Duration) { r.Detection = max(hundredths(after), 0.01) }
+
 // hundredths rounds to what is observed.
 func hundredths(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
 
@@ -97,9 +101,9 @@ func (r *Result) cells() []cell {
 	}
 }
 
-// PrintResults writes them as a table. Where nothing was measured at all, there
+// PrintTable writes them as a table. Where nothing was measured at all, there
 // is nothing but verdicts.
-func PrintResults(w io.Writer, results []Result) error {
+func PrintTable(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	measured := slices.ContainsFunc(results, func(r Result) bool { return r.measured() })
 	line := func(name string, cells []string, verdict string) {
@@ -123,8 +127,8 @@ func PrintResults(w io.Writer, results []Result) error {
 	return table.Flush()
 }
 
-// PrintReport writes results as a table for each group, with the sums.
-func PrintReport(w io.Writer, results []Result) error {
+// Print writes results as a table for each group, with the sums.
+func Print(w io.Writer, results []Result) error {
 	p := newPage(results, "")
 	for _, g := range p.Groups {
 		fmt.Fprintf(w, "%s\n\n", g.Title)
@@ -132,7 +136,7 @@ func PrintReport(w io.Writer, results []Result) error {
 		for i, one := range g.Rows {
 			list[i] = one.Result
 		}
-		if err := PrintResults(w, list); err != nil {
+		if err := PrintTable(w, list); err != nil {
 			return err
 		}
 		fmt.Fprintln(w)
@@ -144,9 +148,9 @@ func PrintReport(w io.Writer, results []Result) error {
 	return err
 }
 
-// AppendResult adds a result to a file as a line of JSON. A later one of the
+// Append adds a result to a file as a line of JSON. A later one of the
 // same scenario takes the place of an earlier one.
-func AppendResult(path string, r Result) error {
+func Append(path string, r Result) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write the result of %s: %w", r.Scenario, err)
@@ -162,9 +166,9 @@ func AppendResult(path string, r Result) error {
 	return nil
 }
 
-// ReadResults reads what AppendResult has written. A file that is not there has
+// Read reads what Append has written. A file that is not there has
 // none; a line that was cut off by the end of its writer is left out.
-func ReadResults(path string) ([]Result, error) {
+func Read(path string) ([]Result, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ type pause struct {
 	at   time.Time
 }
 
-func (t *Timeline) add(e observe.Event) {
+func (t *Timeline) Add(e observe.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e.Sample != nil {
@@ -193,7 +193,7 @@ func (t *Timeline) TwoWriters(a, b string) string {
 				for _, s := range other.samples {
 					if s.Sent.After(from) && s.Received.Before(to) {
 						return fmt.Sprintf("at %s, %s was a writer (%s) while %s was one from %s (%s) to %s (%s)",
-							clock(s.Sent), s.Node, what(s), pair[0], clock(from), what(one.first()), clock(to), what(one.last()))
+							Clock(s.Sent), s.Node, Activity(s), pair[0], Clock(from), Activity(one.first()), Clock(to), Activity(one.last()))
 					}
 				}
 			}
@@ -202,17 +202,19 @@ func (t *Timeline) TwoWriters(a, b string) string {
 	return ""
 }
 
-func clock(at time.Time) string { return at.Format("15:04:05.000") }
+// Clock formats a time of day to the millisecond.
+func Clock(at time.Time) string { return at.Format("15:04:05.000") }
 
 func since(zero, at time.Time) string { return fmt.Sprintf("%8.2f", at.Sub(zero).Seconds()) }
 
-func what(s observe.Sample) string {
+// Activity lists the datasets that a node could write and the projects it ran.
+func Activity(s observe.Sample) string {
 	return strings.Join(append(slices.Clone(s.Writable), s.Running...), " ")
 }
 
 // Story is a line for each change of a node, for a person who wants to know
 // what happened.
-func (t *Timeline) Story(nodes ...string) string { return t.story(clock, nodes...) }
+func (t *Timeline) Story(nodes ...string) string { return t.story(Clock, nodes...) }
 
 func (t *Timeline) story(clock func(time.Time) string, nodes ...string) string {
 	type change struct {
@@ -223,7 +225,7 @@ func (t *Timeline) story(clock func(time.Time) string, nodes ...string) string {
 	for _, node := range nodes {
 		last := "?"
 		for _, s := range t.Of(node) {
-			text := what(s)
+			text := Activity(s)
 			if s.Address {
 				text = "ADDRESS " + text
 			}

@@ -1,7 +1,7 @@
 // Command report writes what a drill has shown: a table, and a page of HTML that
 // needs no network.
 //
-//	go run ./drill/report -o dist/drill-report dist/drill-results-ns.jsonl…
+//	go run ./drill/report/cmd -o dist/drill-report dist/drill-results-ns.jsonl…
 package main
 
 import (
@@ -15,24 +15,24 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/understudy-ha/understudy/drill"
+	"github.com/understudy-ha/understudy/drill/report"
 )
 
 func main() {
 	out := flag.String("o", "dist/drill-report", "`path` of the report without .txt and .html")
 	version := flag.String("version", "", "version of the programs that were tried")
 	flag.Parse()
-	if err := report(os.Stdout, *out, *version, flag.Args()); err != nil {
+	if err := write(os.Stdout, *out, *version, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "report: error:", err)
 		os.Exit(1)
 	}
 }
 
-// report reads the results in files, prints them and writes both forms.
-func report(stdout io.Writer, out, version string, files []string) error {
-	var results []drill.Result
+// write reads the results in files, prints them and writes both forms.
+func write(stdout io.Writer, out, version string, files []string) error {
+	var results []report.Result
 	for _, file := range files {
-		more, err := drill.ReadResults(file)
+		more, err := report.Read(file)
 		if err != nil {
 			return err
 		}
@@ -42,10 +42,10 @@ func report(stdout io.Writer, out, version string, files []string) error {
 		return errors.New("there are no results; make drill makes them")
 	}
 	var text, page bytes.Buffer
-	if err := drill.PrintReport(&text, results); err != nil {
+	if err := report.Print(&text, results); err != nil {
 		return err
 	}
-	if err := drill.WritePage(&page, results, version); err != nil {
+	if err := report.WritePage(&page, results, version); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {

@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"testing"
@@ -55,7 +55,7 @@ func TestTwoWritersNeedsProof(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			line := &Timeline{breaks: c.breaks}
 			for _, e := range c.events {
-				line.add(e)
+				line.Add(e)
 			}
 			if got := line.TwoWriters("a", "b"); got != "" != c.want {
 				t.Errorf("got %q, want a proof: %v", got, c.want)
@@ -79,17 +79,17 @@ func TestMomentsCountOnlyWhatTheNewNodeAnswers(t *testing.T) {
 		answer("traefik", "", 308, 309),
 		answer("app1", "a", 309, 312),
 	} {
-		line.add(e)
+		line.Add(e)
 	}
 	if m, missing := line.Moments(at(100), "b"); missing != "an answer of Traefik on b" || m.Address != 205*time.Millisecond {
 		t.Errorf("moments %+v, missing %q", m, missing)
 	}
-	line.add(answer("traefik", "", 400, 410))
+	line.Add(answer("traefik", "", 400, 410))
 	for i, name := range line.Projects {
 		if _, missing := line.Moments(at(100), "b"); missing != "an answer of "+name+" on b" {
 			t.Errorf("missing %q", missing)
 		}
-		line.add(answer(name, "b", 500, 510+i))
+		line.Add(answer(name, "b", 500, 510+i))
 	}
 	m, missing := line.Moments(at(100), "b")
 	if want := (Moments{205 * time.Millisecond, 310 * time.Millisecond, 412 * time.Millisecond, 100 * time.Millisecond}); missing != "" || m != want {
