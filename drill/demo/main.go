@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 func main() {
@@ -14,7 +16,7 @@ func main() {
 	err := show(ctx, newScreen(os.Stdout))
 	interrupted := ctx.Err() != nil
 	stop()
-	var hinted interface{ Hint() string }
+	var hinted exit.Hinter
 	switch {
 	case err == nil:
 		return

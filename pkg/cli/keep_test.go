@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 func TestJournal(t *testing.T) {
@@ -65,7 +67,7 @@ func TestKeepLog(t *testing.T) {
 			return root
 		})
 		text, err := os.ReadFile(file)
-		if kept := err == nil; code != Failed || kept != unattended {
+		if kept := err == nil; code != exit.Failed || kept != unattended {
 			t.Fatalf("unattended %v: code %d, log %q, error %v", unattended, code, text, err)
 		}
 		if unattended && (!strings.Contains(string(text), `level=info msg="began"`) || !strings.Contains(string(text), `level=error msg="it broke"`)) {

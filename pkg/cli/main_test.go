@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // TestMain runs this binary as a real program, since signals, the search path
@@ -64,7 +65,7 @@ func realProgram(p *cli.Process) *cobra.Command {
 				return errors.New("writing to nobody worked")
 			}
 		}
-		return coded{text: "in order", code: cli.Partial}
+		return coded{text: "in order", code: exit.Partial}
 	})
 	add("path", func(*cobra.Command) error {
 		_, err := fmt.Fprintln(p.Stdout, os.Getenv("PATH"))
@@ -179,7 +180,7 @@ func TestBrokenPipe(t *testing.T) {
 	reader.Close()
 	stdin.Close()
 	_ = c.Wait()
-	if code := c.ProcessState.ExitCode(); code != cli.Partial {
+	if code := c.ProcessState.ExitCode(); code != exit.Partial {
 		t.Errorf("ended as %v", c.ProcessState)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 func TestManPages(t *testing.T) {
@@ -51,7 +52,7 @@ func TestManPages(t *testing.T) {
 	}
 	bad := &cli.Process{}
 	bad.Getenv = func(name string) string { return map[string]string{"SOURCE_DATE_EPOCH": "soon"}[name] }
-	if got := run(t, bad, fails(nil), "man", dir); got.code != cli.Usage || !strings.Contains(got.stderr, `SOURCE_DATE_EPOCH "soon"`) {
+	if got := run(t, bad, fails(nil), "man", dir); got.code != exit.Usage || !strings.Contains(got.stderr, `SOURCE_DATE_EPOCH "soon"`) {
 		t.Errorf("%+v", got)
 	}
 }

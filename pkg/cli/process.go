@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Process is what a command may use of its process. Run completes it before
@@ -78,7 +80,7 @@ func MainIn(ctx context.Context, newCommand NewCommand) {
 	}
 	if err := errors.Join(completePath(), completeHome()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: error: %v\n", p.Name, err)
-		os.Exit(Failed)
+		os.Exit(exit.Failed)
 	}
 	os.Exit(Run(ctx, os.Args[1:], p, newCommand))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Run runs a program with the given arguments (without its name) and returns
@@ -24,7 +25,7 @@ func Run(ctx context.Context, args []string, p *Process, newCommand NewCommand) 
 		if r := recover(); r != nil {
 			fmt.Fprintf(p.Stderr, "%s: error: this is a bug in %s %s: %v\n", p.Name, p.Name, Version(), r)
 			fmt.Fprintf(p.Stderr, "hint: please report it with the lines below\n\n%s", debug.Stack())
-			code = Failed
+			code = exit.Failed
 		}
 	}()
 	root := newCommand(p)
@@ -47,11 +48,7 @@ func Run(ctx context.Context, args []string, p *Process, newCommand NewCommand) 
 // asUsage makes a usage error of what cobra finds wrong before any command
 // has run: cobra's own errors have no type.
 func asUsage(err error) error {
-	coded := visit(err, func(err error) bool {
-		_, ok := err.(interface{ ExitCode() int })
-		return ok
-	})
-	if coded {
+	if exit.Coded(err) {
 		return err
 	}
 	return Usagef("%s", strings.TrimSpace(err.Error()))

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // coded is an error of some package that chooses its code and hint.
@@ -70,7 +71,7 @@ func TestErrorsAtTheEdge(t *testing.T) {
 	if _, ok := errors.AsType[*exec.ExitError](foreign); !ok {
 		t.Fatalf("false: %v", foreign)
 	}
-	locked := coded{"lock held", "wait", cli.Locked}
+	locked := coded{"lock held", "wait", exit.Locked}
 	for _, c := range []struct {
 		name string
 		err  error
@@ -83,7 +84,7 @@ func TestErrorsAtTheEdge(t *testing.T) {
 		{"joined", errors.Join(errors.New("other"), locked, coded{"x", "wait", 3}, coded{"y", "look", 3}),
 			result{75, "", "tool: error: other\nlock held\nx\ny\nhint: wait\nhint: look\n"}},
 		{"of a started program", fmt.Errorf("start it: %w", foreign), result{1, "", "tool: error: start it: exit status 1\n"}},
-		{"of a started program with our code", errors.Join(foreign, coded{"refused", "", cli.Refused}),
+		{"of a started program with our code", errors.Join(foreign, coded{"refused", "", exit.Refused}),
 			result{76, "", "tool: error: exit status 1\nrefused\n"}},
 		{"usage found by the command", cli.Usagef("--times must be at least %d", 1),
 			result{64, "", "tool: error: --times must be at least 1\nTry: tool work --help\n"}},
@@ -121,7 +122,7 @@ func TestWrongCommandLines(t *testing.T) {
 func TestNoCommand(t *testing.T) {
 	for line, command := range map[string]string{"": "tool", "group": "tool group"} {
 		got := run(t, &cli.Process{}, fails(nil), strings.Fields(line)...)
-		if got.code != cli.Usage || got.stdout != "" || !strings.Contains(got.stderr, "Available Commands:") ||
+		if got.code != exit.Usage || got.stdout != "" || !strings.Contains(got.stderr, "Available Commands:") ||
 			!strings.HasSuffix(got.stderr, "tool: error: a command is missing\nTry: "+command+" --help\n") {
 			t.Errorf("%q: %+v", line, got)
 		}
@@ -177,7 +178,7 @@ func TestCancelledWithoutSignal(t *testing.T) {
 	var stderr bytes.Buffer
 	code := cli.Run(ctx, []string{"work"}, &cli.Process{Stderr: &stderr},
 		program(func(_ *cli.Process, c *cobra.Command) error { return c.Context().Err() }))
-	if code != cli.Failed || stderr.String() != "tool: error: context canceled\n" {
+	if code != exit.Failed || stderr.String() != "tool: error: context canceled\n" {
 		t.Errorf("code %d, %q", code, stderr.String())
 	}
 }

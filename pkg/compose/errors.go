@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // PatternError is a pattern of services.projects that matches no file.
@@ -33,7 +35,7 @@ func (e *PatternError) Hint() string {
 }
 
 // ExitCode is that of a wrong configuration.
-func (e *PatternError) ExitCode() int { return 78 }
+func (e *PatternError) ExitCode() int { return exit.Config }
 
 // LoadError is a project that can't be loaded.
 type LoadError struct {
@@ -49,7 +51,7 @@ func (e *LoadError) Error() string {
 func (e *LoadError) Unwrap() error { return e.Err }
 
 // ExitCode is that of a wrong configuration.
-func (e *LoadError) ExitCode() int { return 78 }
+func (e *LoadError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *LoadError) Hint() string {

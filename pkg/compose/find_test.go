@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // write makes files below dir, by their names.
@@ -233,7 +234,7 @@ func TestIncludeAndExtends(t *testing.T) {
 }
 
 func hintOf(err error) string {
-	var hinted interface{ Hint() string }
+	var hinted exit.Hinter
 	if errors.As(err, &hinted) {
 		return hinted.Hint()
 	}

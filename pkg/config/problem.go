@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // ConfigError holds everything that is wrong with a configuration.
@@ -47,7 +49,7 @@ func (e *ConfigError) Error() string {
 }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *ConfigError) ExitCode() int { return 78 }
+func (e *ConfigError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *ConfigError) Hint() string {
@@ -66,7 +68,7 @@ func (e *FileError) Error() string { return fmt.Sprintf("read config %s: %v", e.
 func (e *FileError) Unwrap() error { return e.Err }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *FileError) ExitCode() int { return 78 }
+func (e *FileError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *FileError) Hint() string { return e.hint }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // lookupTimeout bounds the resolution of one node's host name.
@@ -28,7 +30,7 @@ func (e *SelfError) Error() string {
 func (e *SelfError) Unwrap() error { return e.Err }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *SelfError) ExitCode() int { return 78 }
+func (e *SelfError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *SelfError) Hint() string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -23,7 +24,7 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return "refused to become active: " + e.Text }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *RefusedError) ExitCode() int { return 76 }
+func (e *RefusedError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *RefusedError) Hint() string { return e.What }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -16,7 +17,7 @@ func (e *HoldRefusedError) Error() string {
 }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *HoldRefusedError) ExitCode() int { return 76 }
+func (e *HoldRefusedError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *HoldRefusedError) Hint() string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -43,7 +44,7 @@ func (e *PartialError) Error() string {
 }
 
 // ExitCode is 3: done in part.
-func (e *PartialError) ExitCode() int { return 3 }
+func (e *PartialError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *PartialError) Hint() string {

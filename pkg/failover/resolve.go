@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -26,7 +27,7 @@ type UnresolvedError struct {
 func (e *UnresolvedError) Error() string { return "resolve: " + e.Text }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *UnresolvedError) ExitCode() int { return 76 }
+func (e *UnresolvedError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *UnresolvedError) Hint() string { return e.Advice }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -44,7 +45,7 @@ func (e *NotReadyError) Error() string {
 }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *NotReadyError) ExitCode() int { return 76 }
+func (e *NotReadyError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next: what is looked at last is nearest to the cause.
 func (e *NotReadyError) Hint() string { return e.Failed[len(e.Failed)-1].Hint }
@@ -63,7 +64,7 @@ func (e *UndoneError) ExitCode() int { return 1 }
 
 // Hint is that of what failed or, without one, where to look.
 func (e *UndoneError) Hint() string {
-	var inner interface{ Hint() string }
+	var inner exit.Hinter
 	if errors.As(e.Err, &inner) && inner.Hint() != "" {
 		return inner.Hint()
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // kind is what a failure means for what to do next.
@@ -89,4 +90,4 @@ func (r *Refusal) Error() string { return r.What }
 func (r *Refusal) Hint() string { return r.Advice }
 
 // ExitCode is 76: refused.
-func (r *Refusal) ExitCode() int { return 76 }
+func (r *Refusal) ExitCode() int { return exit.Refused }

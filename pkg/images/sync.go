@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/compose"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/images/record"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -63,7 +64,7 @@ func (e *IncompleteError) Error() string { return "not complete: " + strings.Joi
 func (e *IncompleteError) Unwrap() []error { return e.errs }
 
 // ExitCode is 3: done in part.
-func (e *IncompleteError) ExitCode() int { return 3 }
+func (e *IncompleteError) ExitCode() int { return exit.Partial }
 
 // Sync brings the checkout and the images here. The result is nil when the run
 // did not begin.

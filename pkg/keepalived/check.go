@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Difference is one thing in an installed configuration that keeps a takeover
@@ -40,7 +41,7 @@ func (e *FileError) Error() string {
 func (e *FileError) Unwrap() error { return e.Err }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *FileError) ExitCode() int { return 78 }
+func (e *FileError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *FileError) Hint() string {

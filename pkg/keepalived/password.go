@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // PasswordError is a password file that can't be used.
@@ -18,7 +20,7 @@ func (e *PasswordError) Error() string {
 }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *PasswordError) ExitCode() int { return 78 }
+func (e *PasswordError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *PasswordError) Hint() string { return e.hint }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -36,7 +37,7 @@ func (e *IncompleteError) Error() string {
 }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *IncompleteError) ExitCode() int { return 78 }
+func (e *IncompleteError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *IncompleteError) Hint() string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // UnreachableError is an etcd that does not answer, or refuses to.
@@ -55,7 +57,7 @@ type FileError struct {
 func (e *FileError) Error() string { return fmt.Sprintf("read %s: %s", e.File, e.Text) }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *FileError) ExitCode() int { return 78 }
+func (e *FileError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *FileError) Hint() string { return e.hint }

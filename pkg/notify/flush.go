@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -45,25 +44,4 @@ func program(name string) string {
 		return beside
 	}
 	return name
-}
-
-// CodeOf is the exit code of an error, for heartbeats.
-func CodeOf(err error) int {
-	var coded interface{ ExitCode() int }
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &coded) && coded.ExitCode() > 0:
-		return coded.ExitCode()
-	}
-	return 1
-}
-
-// HintOf is what an error advises, or "".
-func HintOf(err error) string {
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		return hinted.Hint()
-	}
-	return ""
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Health is how the ways to people do. No secret is in it.
@@ -41,7 +43,7 @@ func (s *Spool) Health() *Health {
 	channels, err := Channels(s.cfg.URLsFile)
 	switch {
 	case err != nil:
-		h.Problem, h.Hint = err.Error(), HintOf(err)
+		h.Problem, h.Hint = err.Error(), exit.Hint(err)
 	case len(channels) == 0:
 		h.Problem, h.Hint = s.cfg.URLsFile+" names no URL", "write one URL a line into it"
 	}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // SecretError is a file with secrets that can't be used.
@@ -27,7 +29,7 @@ func (e *SecretError) Error() string {
 }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *SecretError) ExitCode() int { return 78 }
+func (e *SecretError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *SecretError) Hint() string { return e.hint }

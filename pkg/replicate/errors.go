@@ -1,9 +1,9 @@
 package replicate
 
 import (
-	"errors"
 	"fmt"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -24,7 +24,7 @@ func (r *Refusal) Error() string { return r.What }
 func (r *Refusal) Hint() string { return r.Advice }
 
 // ExitCode is 76: refused.
-func (r *Refusal) ExitCode() int { return 76 }
+func (r *Refusal) ExitCode() int { return exit.Refused }
 
 // Usage is a call that names something that does not exist.
 type Usage struct {
@@ -38,23 +38,7 @@ func (u *Usage) Error() string { return u.What }
 func (u *Usage) Hint() string { return u.Advice }
 
 // ExitCode is 64: usage.
-func (u *Usage) ExitCode() int { return 64 }
-
-// codeOf is the exit code of an error that stands for a whole session: 76 for
-// a refusal and 75 for a lock, here or there, what the other end exited with,
-// and else 1.
-func codeOf(err error) int {
-	if locked, ok := errors.AsType[*state.LockedError](err); ok {
-		return locked.ExitCode()
-	}
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		return refusal.ExitCode()
-	}
-	if remote, ok := errors.AsType[*RemoteError](err); ok {
-		return remote.ExitCode()
-	}
-	return 1
-}
+func (u *Usage) ExitCode() int { return exit.Usage }
 
 // mayRun refuses to replicate from a node that is not the active one.
 func mayRun(role state.RoleFile, self string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -163,11 +164,7 @@ func remote(node string, err error) *RemoteError {
 	if errors.As(err, &z) {
 		e.Reason = z.Reason
 	}
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		e.Advice = hinted.Hint()
-	}
-	e.Code = codeOf(err)
+	e.Advice, e.Code = exit.Hint(err), exit.Code(err)
 	return e
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -261,7 +262,7 @@ func TestMayRun(t *testing.T) {
 		{state.RoleFile{}, "no role yet"},
 	} {
 		err := mayRun(c.role, "a")
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || codeOf(err) != 76) {
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || exit.Code(err) != 76) {
 			t.Errorf("%+v: %v, want %q", c.role, err, c.want)
 		}
 	}

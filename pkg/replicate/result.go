@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Result is what a run did. Sizes are bytes.
@@ -117,7 +119,7 @@ func (r *Result) Err() error {
 	}
 	code := 1
 	if len(r.Standbys) == 1 && firstErr != nil {
-		code = codeOf(firstErr)
+		code = exit.Code(firstErr)
 	}
 	return &Summary{result: r, code: code, cause: firstErr}
 }

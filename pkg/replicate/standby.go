@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -76,10 +77,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 	defer func() { result.Seconds = e.Now().Sub(started).Seconds() }()
 	fail := func(err error) {
 		result.err, result.Error = err, err.Error()
-		var hinted interface{ Hint() string }
-		if errors.As(err, &hinted) {
-			result.Hint = hinted.Hint()
-		}
+		result.Hint = exit.Hint(err)
 	}
 	<-l.ready
 	if l.err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/time/rate"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -85,10 +86,7 @@ func (t *transfer) run(ctx context.Context, plan Plan, parallel int) []*ItemResu
 			started := time.Now()
 			if err := t.item(ctx, result); err != nil {
 				result.err, result.Error = err, err.Error()
-				var hinted interface{ Hint() string }
-				if errors.As(err, &hinted) && result.Hint == "" {
-					result.Hint = hinted.Hint()
-				}
+				result.Hint = cmp.Or(result.Hint, exit.Hint(err))
 			}
 			result.Seconds = time.Since(started).Seconds()
 			if result.Sends() || result.RenameFrom != "" || result.err != nil {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // Answers are what has to be known. What is empty is found by looking, or asked.
@@ -43,7 +45,7 @@ type AnswerError struct {
 func (e *AnswerError) Error() string { return e.Flag + ": " + e.Text }
 
 // ExitCode is 64: the command line is wrong.
-func (e *AnswerError) ExitCode() int { return 64 }
+func (e *AnswerError) ExitCode() int { return exit.Usage }
 
 // Hint says what to do next.
 func (e *AnswerError) Hint() string { return e.Advice }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"al.essio.dev/pkg/shellescape"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // step is one thing that a set-up does. It can be repeated: look says whether it
@@ -48,7 +50,7 @@ func (e *DiffersError) Error() string {
 }
 
 // ExitCode is 76: refused.
-func (e *DiffersError) ExitCode() int { return 76 }
+func (e *DiffersError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *DiffersError) Hint() string {
@@ -61,7 +63,7 @@ type ByHandError struct{ Step string }
 func (e *ByHandError) Error() string { return e.Step + ": this has to be done by hand, as told above" }
 
 // ExitCode is 3: done in part.
-func (e *ByHandError) ExitCode() int { return 3 }
+func (e *ByHandError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *ByHandError) Hint() string {
@@ -74,7 +76,7 @@ type DeclinedError struct{ Step string }
 func (e *DeclinedError) Error() string { return e.Step + ": not done" }
 
 // ExitCode is 3: done in part.
-func (e *DeclinedError) ExitCode() int { return 3 }
+func (e *DeclinedError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *DeclinedError) Hint() string {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // AccessError says that the state folder or a file in it could not be used.
@@ -80,7 +82,7 @@ func (e *LockedError) Error() string {
 }
 
 // ExitCode is 75, EX_TEMPFAIL of sysexits.h: try again later.
-func (e *LockedError) ExitCode() int { return 75 }
+func (e *LockedError) ExitCode() int { return exit.Locked }
 
 // Hint says what to do next.
 func (e *LockedError) Hint() string {

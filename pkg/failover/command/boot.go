@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -22,7 +23,7 @@ func (e *leftoverError) Error() string { return e.err.Error() }
 func (e *leftoverError) Unwrap() error { return e.err }
 
 // ExitCode is 3: the node has joined, but not all of it was given up.
-func (e *leftoverError) ExitCode() int { return cli.Partial }
+func (e *leftoverError) ExitCode() int { return exit.Partial }
 
 // newJoin returns the command "join".
 func newJoin(p *cli.Process) *cobra.Command {
@@ -114,7 +115,7 @@ func (e *fenceError) Error() string {
 }
 
 // ExitCode is 3: the others were.
-func (e *fenceError) ExitCode() int { return cli.Partial }
+func (e *fenceError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *fenceError) Hint() string {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -119,7 +120,7 @@ type errUnconfirmed struct{}
 func (errUnconfirmed) Error() string { return "drill: not confirmed: nothing was changed" }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (errUnconfirmed) ExitCode() int { return cli.Refused }
+func (errUnconfirmed) ExitCode() int { return exit.Refused }
 
 // announce says what is about to happen.
 func announce(w io.Writer, plan failover.Switched, past []failover.Drill) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
 // allowed are the commands that another node may run here, word for word; beside
@@ -70,7 +71,7 @@ func (e *gateError) Error() string {
 }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *gateError) ExitCode() int { return cli.Refused }
+func (e *gateError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *gateError) Hint() string {

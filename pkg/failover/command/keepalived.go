@@ -9,6 +9,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
@@ -23,7 +24,7 @@ func (e *dangerError) Error() string {
 }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *dangerError) ExitCode() int { return cli.Config }
+func (e *dangerError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *dangerError) Hint() string {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/notify/deliver"
@@ -95,9 +96,9 @@ func (e *channelsError) Error() string {
 // ExitCode is 3 when some did.
 func (e *channelsError) ExitCode() int {
 	if e.failed < e.all {
-		return cli.Partial
+		return exit.Partial
 	}
-	return cli.Failed
+	return exit.Failed
 }
 
 // Hint says what to do next.

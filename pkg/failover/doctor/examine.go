@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -74,7 +75,7 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 
 // unanswered is the finding of a node that could not be asked.
 func unanswered(node config.Node, err error) Finding {
-	f := Finding{Node: node.Name, Check: "answers", Severity: Error, What: err.Error(), Why: "whether it could take over is not known", Fix: hint(err)}
+	f := Finding{Node: node.Name, Check: "answers", Severity: Error, What: err.Error(), Why: "whether it could take over is not known", Fix: exit.Hint(err)}
 	switch {
 	case strings.Contains(f.What, "this key is not for"):
 		f.Fix = "install the same version of understudy there: its gate does not know the doctor yet"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -116,20 +117,11 @@ func look[T any](ctx context.Context, g *gathering, name string, at func(context
 }
 
 func failedLook(name string, err error) FailedLook {
-	f := FailedLook{Look: name, Error: err.Error(), Hint: hint(err), Hung: errors.Is(err, context.DeadlineExceeded)}
+	f := FailedLook{Look: name, Error: err.Error(), Hint: exit.Hint(err), Hung: errors.Is(err, context.DeadlineExceeded)}
 	if err == context.DeadlineExceeded {
 		f.Error = "no answer in time"
 	}
 	return f
-}
-
-// hint is what an error says is to be done.
-func hint(err error) string {
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		return hinted.Hint()
-	}
-	return ""
 }
 
 // others are the other machines.

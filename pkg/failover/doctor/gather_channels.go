@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/notify"
 )
 
@@ -40,7 +41,7 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	all, err := notify.Channels(cfg.Notify.URLsFile)
 	switch {
 	case err != nil:
-		c.Problem, c.Fix = err.Error(), hint(err)
+		c.Problem, c.Fix = err.Error(), exit.Hint(err)
 	case len(all) == 0:
 		c.Problem = cfg.Notify.URLsFile + " names no URL"
 	}

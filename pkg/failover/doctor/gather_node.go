@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -160,7 +161,7 @@ func (d *Doctor) link(ctx context.Context, peer config.Node) PeerLink {
 	var said failover.PeerState
 	err := d.Node.AskFor(ctx, peer, min(d.config().Failover.PeerTimeout, d.Patience), &said, "peer", "-o", "json")
 	if err != nil {
-		l.Error, l.Hint = err.Error(), hint(err)
+		l.Error, l.Hint = err.Error(), exit.Hint(err)
 		return l
 	}
 	took := d.Node.Now().Sub(began)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -44,7 +45,7 @@ func (d *Doctor) services(ctx context.Context) (Services, error) {
 	if boxes, err = d.askEngine(ctx, &s, networks); err != nil {
 		s.Engine = err.Error()
 		if docker.IsRefused(err) {
-			s.EngineFix = hint(err)
+			s.EngineFix = exit.Hint(err)
 		}
 	}
 	s.Revivers = findRevivers(boxes, func(b docker.Box) bool { return d.ours(b, found) })

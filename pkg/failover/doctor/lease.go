@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/lease"
 )
 
@@ -24,7 +25,7 @@ func (d *Doctor) lease(ctx context.Context) (Lease, error) {
 	var l Lease
 	holder, _, err := etcd.Holder(ctx)
 	if err != nil {
-		l.Problem, l.Fix = err.Error(), hint(err)
+		l.Problem, l.Fix = err.Error(), exit.Hint(err)
 	}
 	l.Holder = holder.Node
 	l.Members = etcd.Members(ctx)

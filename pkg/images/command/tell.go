@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/images"
 	"github.com/understudy-ha/understudy/pkg/metrics"
 	"github.com/understudy-ha/understudy/pkg/notify"
@@ -30,7 +31,7 @@ func newTeller(p *cli.Process, n *images.Node) *teller {
 
 // end tells how a run ended.
 func (t *teller) end(ctx context.Context, result *images.Result, err error) {
-	t.heartbeat.End(ctx, notify.CodeOf(err))
+	t.heartbeat.End(ctx, exit.Code(err))
 	if err := t.figures(result).Write(t.node.Config.Metrics.TextfileDir); err != nil {
 		t.p.Log.Error().Err(err).Msg("the metrics are not written")
 	}
@@ -42,7 +43,7 @@ func (t *teller) end(ctx context.Context, result *images.Result, err error) {
 		n.Role = result.Role.String()
 	}
 	if err != nil {
-		n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), notify.HintOf(err)
+		n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), exit.Hint(err)
 		line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 		n.Title = "image-sync on " + t.node.Self.Name + ": " + line
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/lag"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -41,7 +42,7 @@ func newTeller(ctx context.Context, p *cli.Process, c *lag.Checker) *teller {
 // end tells what was found. The heartbeat says that the check works: that a lag
 // is too long is for people, who would be told twice.
 func (t *teller) end(ctx context.Context, r *lag.Report, err error) {
-	t.heartbeat.End(ctx, notify.CodeOf(err))
+	t.heartbeat.End(ctx, exit.Code(err))
 	if t.spool == nil {
 		return
 	}
@@ -62,7 +63,7 @@ func (t *teller) end(ctx context.Context, r *lag.Report, err error) {
 func (t *teller) notices(r *lag.Report, err error) []notify.Notice {
 	self := notify.Notice{Key: "node/" + t.self.Name, Level: notify.OK, Title: "the lag can be told on " + t.self.Name}
 	if err != nil {
-		self.Level, self.Wait, self.Hint = notify.Warning, t.spool.Settle(), notify.HintOf(err)
+		self.Level, self.Wait, self.Hint = notify.Warning, t.spool.Settle(), exit.Hint(err)
 		self.Title = "the lag can't be told on " + t.self.Name + ": " + err.Error()
 		return []notify.Notice{self}
 	}

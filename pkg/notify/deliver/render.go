@@ -7,6 +7,7 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -52,7 +53,7 @@ func (e *TemplateError) Error() string { return fmt.Sprintf("template %s: %v", e
 func (e *TemplateError) Unwrap() error { return e.Err }
 
 // ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *TemplateError) ExitCode() int { return 78 }
+func (e *TemplateError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *TemplateError) Hint() string {

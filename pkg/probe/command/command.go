@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/probe"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -26,7 +27,7 @@ func (e *unhealthyError) Error() string { return e.err.Error() }
 func (e *unhealthyError) Unwrap() error { return e.err }
 
 // ExitCode is 1, the only one that keepalived's people would look up.
-func (e *unhealthyError) ExitCode() int { return cli.Failed }
+func (e *unhealthyError) ExitCode() int { return exit.Failed }
 
 // options are the flags of track-traefik.
 type options struct {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/metrics"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/replicate"
@@ -47,7 +48,7 @@ func (t *teller) end(ctx context.Context, result *replicate.Result, err error, w
 		}
 		return
 	}
-	t.heartbeat.End(ctx, notify.CodeOf(err))
+	t.heartbeat.End(ctx, exit.Code(err))
 	if err := t.figures(result).Write(t.e.Config.Metrics.TextfileDir); err != nil {
 		t.p.Log.Error().Err(err).Msg("the metrics are not written")
 	}
@@ -90,7 +91,7 @@ func (t *teller) notices(result *replicate.Result, err error, whole bool) []noti
 		self.Title = "replication from " + t.e.Self.Name + " fails: " + firstLine(text)
 	}
 	if result == nil || len(result.Standbys) == 0 || err != nil && result.Snapshot.Reason == "" {
-		problem(err.Error(), notify.HintOf(err))
+		problem(err.Error(), exit.Hint(err))
 		return []notify.Notice{self}
 	}
 	switch {

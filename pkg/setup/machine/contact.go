@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -49,7 +50,7 @@ type HostKeyError struct {
 func (e *HostKeyError) Error() string { return fmt.Sprintf("%s: its host key %s", e.Host, e.What) }
 
 // ExitCode is 76: refused.
-func (e *HostKeyError) ExitCode() int { return 76 }
+func (e *HostKeyError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *HostKeyError) Hint() string {
