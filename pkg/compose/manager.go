@@ -21,7 +21,7 @@ import (
 type Manager struct {
 	cfg    config.Services
 	engine *docker.Engine
-	runner *run.Runner
+	runner run.Programs
 	log    zerolog.Logger
 	// groups is where the kernel shows its cgroups, and settings the engine's
 	// own configuration.
@@ -35,7 +35,7 @@ type Manager struct {
 }
 
 // New returns a manager. Nothing is asked or started yet.
-func New(cfg config.Services, engine *docker.Engine, runner *run.Runner, log zerolog.Logger) *Manager {
+func New(cfg config.Services, engine *docker.Engine, runner run.Programs, log zerolog.Logger) *Manager {
 	return &Manager{cfg: cfg, engine: engine, runner: runner, log: log,
 		groups: docker.CgroupRoot, settings: "/etc/docker/daemon.json", docker: systemDocker, plugins: systemPlugins(), known: map[string]bool{}}
 }

@@ -45,7 +45,7 @@ type Node struct {
 	// Checked is told what was looked at before a switchover, before anything is done;
 	// nil: nobody is.
 	Checked func([]Check)
-	Runner  *run.Runner
+	Runner  run.Programs
 	Log     zerolog.Logger
 	Now     func() time.Time
 }
@@ -96,7 +96,7 @@ type Peers interface {
 }
 
 // New returns the node of this machine.
-func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runner, log zerolog.Logger, now func() time.Time) (*Node, error) {
+func New(cfg *config.Config, self config.Node, dir *state.Dir, runner run.Programs, log zerolog.Logger, now func() time.Time) (*Node, error) {
 	boot, err := state.BootID()
 	if err != nil {
 		return nil, err
@@ -146,13 +146,13 @@ func (p projects) Find(ctx context.Context) ([]compose.Project, error) {
 type address struct {
 	prefix netip.Prefix
 	iface  string
-	runner *run.Runner
+	runner run.Programs
 
 	mu     sync.Mutex
 	finder keepalived.Finder
 }
 
-func newAddress(cfg *config.Config, runner *run.Runner) (*address, error) {
+func newAddress(cfg *config.Config, runner run.Programs) (*address, error) {
 	a := &address{iface: cfg.Interface, runner: runner}
 	if cfg.VirtualIP == "" {
 		return a, nil

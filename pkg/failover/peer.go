@@ -167,7 +167,7 @@ const tryPortAfter, patience, answersFor = 500 * time.Millisecond, time.Second, 
 // sshPeers asks over ssh.
 type sshPeers struct {
 	cfg    *config.Config
-	runner *run.Runner
+	runner run.Programs
 	// newest is the newest term that this node has heard of.
 	newest func() uint64
 

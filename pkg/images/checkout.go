@@ -70,7 +70,7 @@ func some(names []string) string {
 
 // updateCheckout fetches the branch of the checkout and fast-forwards to it.
 // The result is never nil; what it could not do is in it and in the error.
-func updateCheckout(ctx context.Context, runner *run.Runner, dir string, cfg config.Images, dryRun bool) (*Checkout, error) {
+func updateCheckout(ctx context.Context, runner run.Programs, dir string, cfg config.Images, dryRun bool) (*Checkout, error) {
 	c := &Checkout{Directory: dir}
 	if dir == "" {
 		c.Skipped = "services.directory is not set"
@@ -85,7 +85,7 @@ func updateCheckout(ctx context.Context, runner *run.Runner, dir string, cfg con
 	return c, err
 }
 
-func (c *Checkout) update(ctx context.Context, runner *run.Runner, cfg config.Images, dryRun bool) error {
+func (c *Checkout) update(ctx context.Context, runner run.Programs, cfg config.Images, dryRun bool) error {
 	if !isCheckout(c.Directory) {
 		c.Skipped = "it is no git checkout"
 		return nil

@@ -30,7 +30,7 @@ const hub = "https://index.docker.io/v1/"
 type Credentials struct {
 	// Dir holds docker's config.json.
 	Dir    string
-	Runner *run.Runner
+	Runner run.Programs
 }
 
 // DockerDir is where docker keeps its configuration for this user. Neither cron

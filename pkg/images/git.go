@@ -20,7 +20,7 @@ const localTime = time.Minute
 
 // git runs the git program in one checkout.
 type git struct {
-	runner *run.Runner
+	runner run.Programs
 	dir    string
 	prefix []string // what makes us the checkout's owner
 	env    []string
@@ -38,7 +38,7 @@ var never = []string{
 // newGit prepares git for a checkout. Root works in it as its owner: with that
 // user's keys, so that the files stay that user's, and what that user may have
 // set in git's configuration is not done as root.
-func newGit(runner *run.Runner, dir string) (*git, error) {
+func newGit(runner run.Programs, dir string) (*git, error) {
 	g := &git{runner: runner, dir: dir, env: []string{
 		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false", "SSH_ASKPASS_REQUIRE=force",
 		"GIT_OPTIONAL_LOCKS=0", "GIT_EDITOR=/bin/false", "LC_ALL=C", "GIT_PAGER=cat",

@@ -42,7 +42,7 @@ type Node struct {
 	State  *state.Dir
 	Engine Engine
 	Peers  Peers
-	Runner *run.Runner
+	Runner run.Programs
 	// Projects finds the projects with their images.
 	Projects func(ctx context.Context) ([]compose.ProjectImages, error)
 	// Credentials are asked for once for each registry.
@@ -54,7 +54,7 @@ type Node struct {
 }
 
 // New puts this node together. dockerDir holds docker's credentials.
-func New(cfg *config.Config, self config.Node, dir *state.Dir, runner *run.Runner, dockerDir string, log zerolog.Logger, now func() time.Time) *Node {
+func New(cfg *config.Config, self config.Node, dir *state.Dir, runner run.Programs, dockerDir string, log zerolog.Logger, now func() time.Time) *Node {
 	return &Node{
 		Config: cfg, Self: self, State: dir, Engine: docker.New(cfg.Services.Socket), Runner: runner,
 		Peers: sshPeers{cfg: cfg, runner: runner},

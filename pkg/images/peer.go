@@ -31,7 +31,7 @@ const (
 // sshPeers asks the other nodes over ssh, through their gate.
 type sshPeers struct {
 	cfg    *config.Config
-	runner *run.Runner
+	runner run.Programs
 }
 
 func (p sshPeers) ssh(n config.Node) run.SSH {

@@ -69,7 +69,7 @@ func findOn(vip netip.Prefix, iface net.Interface) (place, error) {
 // RemoveAddress takes the address off this machine, from every interface that
 // has it, and does nothing when it is not here. It is for an address that a
 // killed keepalived has left behind.
-func RemoveAddress(ctx context.Context, runner *run.Runner, vip netip.Prefix, iface string) error {
+func RemoveAddress(ctx context.Context, runner run.Programs, vip netip.Prefix, iface string) error {
 	for {
 		at, err := find(vip, iface)
 		if err != nil || at.iface == "" {

@@ -40,7 +40,7 @@ func (e *VersionError) Hint() string { return "install the same release of under
 // SSHPeers asks over ssh, with one connection a node.
 type SSHPeers struct {
 	Config *config.Config
-	Runner *run.Runner
+	Runner run.Programs
 	Now    func() time.Time
 }
 

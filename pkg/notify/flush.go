@@ -16,7 +16,7 @@ const watchLock = "watch"
 
 // Flush sees to it that what was put is sent: by the resident watcher, or where
 // none runs by a process that ends before long. What can't be sent now stays.
-func (s *Spool) Flush(ctx context.Context, runner *run.Runner, dir *state.Dir, configFile string) error {
+func (s *Spool) Flush(ctx context.Context, runner run.Programs, dir *state.Dir, configFile string) error {
 	if s == nil || dir.Held(watchLock) || !s.Pending() {
 		return nil
 	}
@@ -25,7 +25,7 @@ func (s *Spool) Flush(ctx context.Context, runner *run.Runner, dir *state.Dir, c
 
 // Deliver runs the sender as a process of its own: a channel that hangs can't be
 // ended otherwise.
-func (s *Spool) Deliver(ctx context.Context, runner *run.Runner, configFile string) error {
+func (s *Spool) Deliver(ctx context.Context, runner run.Programs, configFile string) error {
 	// A message to each channel takes as long as the slowest; a few more may
 	// be waiting.
 	limit := 3*s.cfg.Timeout + 5*time.Second

@@ -28,7 +28,7 @@ type Receiver struct {
 	Release string
 	State   *state.Dir
 	ZFS     *zfs.ZFS
-	Runner  *run.Runner
+	Runner  run.Programs
 	Log     zerolog.Logger
 	Now     func() time.Time
 	Local   bool // the standby is another pool of the active node itself

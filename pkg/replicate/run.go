@@ -27,7 +27,7 @@ type Engine struct {
 	Release string
 	State   *state.Dir
 	ZFS     *zfs.ZFS
-	Runner  *run.Runner
+	Runner  run.Programs
 	Log     zerolog.Logger
 	Now     func() time.Time
 

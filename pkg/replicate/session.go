@@ -46,7 +46,7 @@ const (
 )
 
 // DialSSH opens a session over ssh: the one ssh process of a run.
-func DialSSH(ctx context.Context, r *run.Runner, how run.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
+func DialSSH(ctx context.Context, r run.Programs, how run.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
 	toRemote, stdin, err := feedSSH()
 	if err != nil {
 		return nil, err

@@ -22,6 +22,20 @@ import (
 // of SIGKILL, before it is given up as stuck in the kernel.
 const killGrace = 5 * time.Second
 
+// Programs starts programs. In production it is a Runner; a simulated node has
+// programs of its own.
+type Programs interface {
+	// Start starts a program: see Runner.Start.
+	Start(ctx context.Context, c Command) (Process, error)
+	// Run runs a program to its end.
+	Run(ctx context.Context, c Command) error
+	// Output runs a program to its end and returns what it printed on stdout,
+	// also when it failed.
+	Output(ctx context.Context, timeout time.Duration, argv ...string) ([]byte, error)
+	// Counts returns how many processes of each program have been started.
+	Counts() map[string]int
+}
+
 // Runner starts programs and counts them. The zero value is not usable; use New.
 type Runner struct {
 	log    zerolog.Logger
@@ -77,7 +91,18 @@ func Environ(without ...string) []string {
 }
 
 // Process is a started program. Wait must be called once.
-type Process struct {
+type Process interface {
+	// Wait waits for the program to end. The error is an *Error, or nil when the
+	// program exited with 0.
+	Wait() error
+	// Kill ends the program as if its context had ended.
+	Kill()
+	// Stderr returns the tail of what the program has printed on stderr so far.
+	Stderr() string
+}
+
+// process is a Process of this machine.
+type process struct {
 	cmd     *exec.Cmd
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -93,7 +118,7 @@ type Process struct {
 // Start starts a program. Its process group is ended (SIGTERM, then SIGKILL)
 // when ctx ends or the timeout has passed, and the kernel kills it if this
 // process dies first.
-func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
+func (r *Runner) Start(ctx context.Context, c Command) (Process, error) {
 	if len(c.Argv) == 0 {
 		return nil, errors.New("start a program: empty argv")
 	}
@@ -103,7 +128,7 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 	} else {
 		ctx, cancel = context.WithCancel(ctx)
 	}
-	p := &Process{
+	p := &process{
 		ctx: ctx, cancel: cancel, argv: c.Argv,
 		stderr: &tail{limit: 8 << 10}, log: r.log, grace: cmp.Or(c.Grace, killGrace), done: make(chan struct{}),
 	}
@@ -136,7 +161,7 @@ func (r *Runner) Start(ctx context.Context, c Command) (*Process, error) {
 }
 
 // reap waits for the process, and ends its group when the context ends.
-func (p *Process) reap() {
+func (p *process) reap() {
 	exited := make(chan error, 1)
 	go func() { exited <- p.cmd.Wait() }()
 	defer close(p.done)
@@ -168,11 +193,11 @@ var errTimeout = errors.New("its deadline has passed")
 var errStuck = errors.New("it does not die of SIGKILL: stuck in the kernel")
 
 // Kill ends the process group as if the context had ended.
-func (p *Process) Kill() { p.cancel() }
+func (p *process) Kill() { p.cancel() }
 
 // Wait waits for the program to end. The error is an *Error, or nil when the
 // program exited with 0.
-func (p *Process) Wait() error {
+func (p *process) Wait() error {
 	<-p.done
 	ended, timedOut := p.ctx.Err(), context.Cause(p.ctx) == errTimeout
 	p.cancel()
@@ -197,7 +222,7 @@ func (p *Process) Wait() error {
 }
 
 // Stderr returns the tail of what the program has printed on stderr so far.
-func (p *Process) Stderr() string { return p.stderr.String() }
+func (p *process) Stderr() string { return p.stderr.String() }
 
 // Output runs a program to its end and returns what it printed on stdout.
 // What it printed before it failed is returned too.

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			os.Exit(1)
 		}
-		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(p.cmd.Process.Pid)), 0o600); err != nil {
+		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(p.(*process).cmd.Process.Pid)), 0o600); err != nil {
 			os.Exit(1)
 		}
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 
-	gozfs "github.com/mistifyio/go-zfs/v4"
-
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -108,19 +106,6 @@ func explain(err error) error {
 		return err
 	}
 	return &Error{Reason: reasonOf(text), Text: text, Cause: err}
-}
-
-// explainText does the same for the errors of go-zfs.
-func explainText(err error) error {
-	var e *gozfs.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	text := oneLine(e.Stderr)
-	if text == "" { // it could not be started: go-zfs's Error has no Unwrap
-		return e.Err
-	}
-	return &Error{Reason: reasonOf(text), Text: text, Cause: e.Err}
 }
 
 func reasonOf(text string) Reason {

@@ -73,7 +73,7 @@ func (z *ZFS) Estimate(ctx context.Context, s Send) (int64, error) {
 // written). Finish must be called.
 type Stream struct {
 	*os.File
-	process *run.Process
+	process run.Process
 }
 
 // Send starts a stream.

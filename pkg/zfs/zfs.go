@@ -11,23 +11,23 @@ import (
 	"strings"
 	"time"
 
-	gozfs "github.com/mistifyio/go-zfs/v4"
-
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 // ZFS is the OpenZFS of this machine.
 type ZFS struct {
-	run     *run.Runner
+	run     run.Programs
 	timeout time.Duration // of every call but streams
+	library library
 }
 
-// New returns the OpenZFS of this machine. timeout bounds every call but the
-// streams, whose end is watched by whoever feeds or reads them. The bound
-// holds for all of go-zfs in this process, since that has only one.
-func New(r *run.Runner, timeout time.Duration) *ZFS {
-	gozfs.SetRunner(&gozfs.Runner{Timeout: timeout, Grace: 5 * time.Second})
-	return &ZFS{run: r, timeout: timeout}
+// New returns the OpenZFS of the machine on which r starts programs. timeout
+// bounds every call but the streams, whose end is watched by whoever feeds or
+// reads them.
+func New(r run.Programs, timeout time.Duration) *ZFS {
+	z := &ZFS{run: r, timeout: timeout}
+	z.library = newLibrary(z, r)
+	return z
 }
 
 // maxArgv bounds the bytes of arguments given to one process; Linux takes
@@ -187,15 +187,6 @@ func (z *ZFS) LocalProperties(ctx context.Context, dataset string) (map[string]s
 	return properties, nil
 }
 
-// SetProperty sets one property of a dataset.
-func (z *ZFS) SetProperty(dataset, property, value string) error {
-	d := gozfs.Dataset{Name: dataset}
-	if err := d.SetProperty(property, value); err != nil {
-		return fmt.Errorf("set %s of %s: %w", property, dataset, explainText(err))
-	}
-	return nil
-}
-
 // Rename renames a dataset with all below it. Nothing is mounted by it.
 func (z *ZFS) Rename(ctx context.Context, kind Type, from, to string) error {
 	argv := []string{"zfs", "rename"}
@@ -212,15 +203,6 @@ type Pool struct {
 	Health string // ONLINE, DEGRADED, SUSPENDED, …
 	Free   uint64
 	Size   uint64
-}
-
-// Pool asks for a pool's size and health.
-func (z *ZFS) Pool(name string) (Pool, error) {
-	p, err := gozfs.GetZpool(name)
-	if err != nil {
-		return Pool{}, fmt.Errorf("look at pool %s: %w", name, explainText(err))
-	}
-	return Pool{Name: p.Name, Health: p.Health, Free: p.Free, Size: p.Size}, nil
 }
 
 // SyncPool writes out a pool's open transaction group, so that "written"

@@ -110,7 +110,7 @@ func terminal(in io.Reader) bool {
 }
 
 // opener makes the first contact.
-func opener(s *setup.Setup, runner *run.Runner, fingerprint string) func(context.Context, string, int) (machine.Machine, []string, func() error, error) {
+func opener(s *setup.Setup, runner run.Programs, fingerprint string) func(context.Context, string, int) (machine.Machine, []string, func() error, error) {
 	return func(ctx context.Context, address string, port int) (machine.Machine, []string, func() error, error) {
 		contact := machine.Contact{Address: address, Port: port, Program: []string{"failover-notify", far}, Ask: s.Talk.In != nil,
 			Known: []string{"/etc/understudy/known_hosts"}, Fingerprint: fingerprint, Runner: runner}

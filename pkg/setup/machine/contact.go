@@ -35,7 +35,7 @@ type Contact struct {
 	// Confirm asks the person whether the host's keys, a line each, are right.
 	// It is nil where nobody can be asked.
 	Confirm func(fingerprints []string) (bool, error)
-	Runner  *run.Runner
+	Runner  run.Programs
 }
 
 // HostKeyError is a host whose key nobody has confirmed.

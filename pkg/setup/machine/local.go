@@ -18,14 +18,14 @@ import (
 
 // Local is this machine.
 type Local struct {
-	Runner  *run.Runner
+	Runner  run.Programs
 	Version string
 	// Root is the folder in which files are read and written: /.
 	Root string
 }
 
 // NewLocal returns this machine.
-func NewLocal(runner *run.Runner, version string) *Local {
+func NewLocal(runner run.Programs, version string) *Local {
 	return &Local{Runner: runner, Version: version, Root: "/"}
 }
 

@@ -1,0 +1,108 @@
+package zfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	gozfs "github.com/mistifyio/go-zfs/v4"
+
+	"github.com/understudy-ha/understudy/pkg/run"
+)
+
+// library is what go-zfs does for this package. go-zfs starts zfs by itself, by
+// one runner for the whole process: this file alone knows it, and a machine whose
+// programs are not real ones goes without.
+type library interface {
+	set(dataset, property, value string) error
+	pool(name string) (Pool, error)
+}
+
+// newLibrary returns go-zfs for the programs of this machine.
+func newLibrary(z *ZFS, r run.Programs) library {
+	if _, real := r.(*run.Runner); !real {
+		return commands{z}
+	}
+	gozfs.SetRunner(&gozfs.Runner{Timeout: z.timeout, Grace: 5 * time.Second})
+	return goZFS{}
+}
+
+// SetProperty sets one property of a dataset.
+func (z *ZFS) SetProperty(dataset, property, value string) error {
+	if err := z.library.set(dataset, property, value); err != nil {
+		return fmt.Errorf("set %s of %s: %w", property, dataset, err)
+	}
+	return nil
+}
+
+// Pool returns a pool's size and health.
+func (z *ZFS) Pool(name string) (Pool, error) {
+	p, err := z.library.pool(name)
+	if err != nil {
+		return Pool{}, fmt.Errorf("look at pool %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// goZFS is the library of that name.
+type goZFS struct{}
+
+func (goZFS) set(dataset, property, value string) error {
+	d := gozfs.Dataset{Name: dataset}
+	return explainLibrary(d.SetProperty(property, value))
+}
+
+func (goZFS) pool(name string) (Pool, error) {
+	p, err := gozfs.GetZpool(name)
+	if err != nil {
+		return Pool{}, explainLibrary(err)
+	}
+	return Pool{Name: p.Name, Health: p.Health, Free: p.Free, Size: p.Size}, nil
+}
+
+// explainLibrary is explain for the errors of go-zfs.
+func explainLibrary(err error) error {
+	var e *gozfs.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	text := oneLine(e.Stderr)
+	if text == "" { // it could not be started: go-zfs's Error has no Unwrap
+		return e.Err
+	}
+	return &Error{Reason: reasonOf(text), Text: text, Cause: e.Err}
+}
+
+// commands does the same by the programs that the ZFS was made with.
+type commands struct{ z *ZFS }
+
+func (c commands) set(dataset, property, value string) error {
+	_, err := c.z.output(context.Background(), "zfs", "set", property+"="+value, dataset)
+	return err
+}
+
+func (c commands) pool(name string) (Pool, error) {
+	out, err := c.z.output(context.Background(), "zpool", "list", "-Hpo", "name,health,free,size", name)
+	if err != nil {
+		return Pool{}, err
+	}
+	words := strings.Fields(string(out))
+	if len(words) != 4 {
+		return Pool{}, fmt.Errorf("zpool list prints %q instead of four words", shortened(string(out)))
+	}
+	free, errFree := strconv.ParseUint(words[2], 10, 64)
+	size, errSize := strconv.ParseUint(words[3], 10, 64)
+	return Pool{Name: words[0], Health: words[1], Free: free, Size: size}, errors.Join(errFree, errSize)
+}
+
+// shortened bounds text of another program in a message.
+func shortened(text string) string {
+	const limit = 200
+	if len(text) > limit {
+		return text[:limit] + "…"
+	}
+	return text
+}
