@@ -32,7 +32,14 @@ type imagesDrill struct {
 	a, b lab.Node
 }
 
-func newImagesDrill(t *testing.T, ctx context.Context) *imagesDrill {
+// The settings of engines that keep images in a store of their own, or in containerd's.
+const (
+	classicStore    = `{}`
+	containerdStore = `{"features": {"containerd-snapshotter": true}}`
+)
+
+// newImagesDrill starts the pair; store is the settings of its engines.
+func newImagesDrill(t *testing.T, ctx context.Context, store string) *imagesDrill {
 	t.Helper()
 	dir := t.TempDir()
 	programs, err := Build(ctx, lab.NS, dir)
@@ -61,6 +68,7 @@ func newImagesDrill(t *testing.T, ctx context.Context) *imagesDrill {
 		for path := range built {
 			d.must(t, n.CopyTo(ctx, path, "/usr/bin/"+filepath.Base(path)))
 		}
+		d.must(t, WriteFile(ctx, n, "/etc/docker/daemon.json", store))
 		d.must(t, lab.SetService(ctx, n, registryService()))
 		d.must(t, lab.SetService(ctx, n, lab.DockerService(20)))
 		d.must(t, lab.StartServices(ctx, n))

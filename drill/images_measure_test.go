@@ -18,7 +18,7 @@ import (
 func TestImagesMeasured(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	d := newImagesDrill(t, ctx)
+	d := newImagesDrill(t, ctx, classicStore)
 	d.configure(t, func(c Config) { c.Set("images.stall", "1m") })
 	d.afresh(t)
 	var refs []string

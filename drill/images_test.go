@@ -12,19 +12,16 @@ import (
 	imagesync "github.com/understudy-ha/understudy/pkg/images"
 )
 
+// imagesScenario is one thing that images have to get through.
+type imagesScenario struct {
+	name string
+	do   func(*testing.T, *imagesDrill)
+}
+
 // TestImages has image-sync bring a standby what the active node runs, with a
 // real engine and a real registry on each, whatever fails.
 func TestImages(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-	defer cancel()
-	d := newImagesDrill(t, ctx)
-	for _, s := range []struct {
-		name string
-		do   func(*testing.T, *imagesDrill)
-	}{
+	goThroughImages(t, classicStore, []imagesScenario{
 		{"all kinds", allKinds},
 		{"moved tag", movedTag},
 		{"bad tag", badTag},
@@ -36,7 +33,32 @@ func TestImages(t *testing.T) {
 		{"full disk", fullDisk},
 		{"private under cron", privateUnderCron},
 		{"unplugged", unplugged},
-	} {
+	})
+}
+
+// TestImagesContainerd has engines keep images in containerd's store, as fresh
+// installs do since Docker 29: what depends on the store is done once more.
+func TestImagesContainerd(t *testing.T) {
+	goThroughImages(t, containerdStore, []imagesScenario{
+		{"all kinds", allKinds},
+		{"moved tag", movedTag},
+		{"bad tag", badTag},
+		{"registry down", registryDown},
+		{"built on the active", builtOnActive},
+		{"killed", killedInTheMiddle},
+		{"unplugged", unplugged},
+	})
+}
+
+func goThroughImages(t *testing.T, store string, list []imagesScenario) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	d := newImagesDrill(t, ctx, store)
+	for _, s := range list {
 		t.Run(s.name, func(t *testing.T) {
 			record(t, s.name, nil)
 			began := time.Now()

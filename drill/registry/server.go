@@ -111,6 +111,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
 		return
 	}
+	// The rest of a blob, as containerd asks for it, is something the library refuses; a
+	// server may as well answer with all of it.
+	if strings.HasSuffix(r.Header.Get("Range"), "-") {
+		r.Header.Del("Range")
+	}
 	f := s.next(r.Method + " " + r.URL.Path)
 	switch {
 	case f == nil:

@@ -30,6 +30,7 @@ type Engine struct {
 	socket string
 	dial   once.Dial
 	client *http.Client // for streams, which go both ways at the same time
+	host   string       // the folder of this machine's files; "/" but in tests
 
 	mu  sync.Mutex
 	api string // the version of its API that was spoken last
@@ -41,7 +42,7 @@ func New(socket string) *Engine {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
 	stream := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }
-	return &Engine{socket: socket, dial: dial, client: &http.Client{Transport: &http.Transport{DialContext: stream, DisableKeepAlives: true}}}
+	return &Engine{socket: socket, dial: dial, host: "/", client: &http.Client{Transport: &http.Transport{DialContext: stream, DisableKeepAlives: true}}}
 }
 
 // Socket is the path of the engine's socket.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +37,11 @@ func (i Image) Same(other Image) bool {
 		i.Created.Equal(other.Created) && i.Platform == other.Platform
 }
 
+// Incomplete reports whether the engine has only a part of the image, and so names no
+// platform. Containerd's store leaves an image so when it pulls one of which an image
+// that was loaded before has brought the layers. Loading it makes it whole.
+func (i Image) Incomplete() bool { return strings.HasPrefix(i.Platform, "/") }
+
 // Digest is the digest under which a repository has the image; "" when it is
 // not known to have it.
 func (i Image) Digest(repository string) string {
@@ -62,7 +69,9 @@ func (e *Engine) InspectImage(ctx context.Context, ref string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	image := Image{ID: i.ID, Tags: i.RepoTags, Digests: i.RepoDigests, Platform: i.OS + "/" + i.Architecture, Size: i.Size, Layers: i.RootFS.Layers}
+	// With containerd's store, engines list NAME@DIGEST among the tags too.
+	tags := slices.DeleteFunc(i.RepoTags, func(tag string) bool { return strings.Contains(tag, "@") })
+	image := Image{ID: i.ID, Tags: tags, Digests: i.RepoDigests, Platform: i.OS + "/" + i.Architecture, Size: i.Size, Layers: i.RootFS.Layers}
 	if i.Variant != "" {
 		image.Platform += "/" + i.Variant
 	}
@@ -109,6 +118,7 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	var i struct {
 		DockerRootDir, OSType, Architecture string
 		DriverStatus                        [][2]string
+		Containerd                          struct{ Address string } // since API 1.46
 		RegistryConfig                      struct {
 			InsecureRegistryCIDRs []string
 			IndexConfigs          map[string]struct{ Secure bool }
@@ -126,7 +136,38 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	for _, pair := range i.DriverStatus {
 		info.Containerd = info.Containerd || strings.Contains(pair[1], "containerd.snapshotter")
 	}
+	if info.Containerd {
+		info.Root = e.containerdRoot(i.DockerRootDir, i.Containerd.Address)
+	}
 	return info, nil
+}
+
+// systemContainerd is the socket of a containerd that is a service of its own.
+const systemContainerd = "run/containerd/containerd.sock"
+
+// containerdRoot returns the folder of the containerd that keeps an engine's images.
+// The engine starts one below its own folder where none runs. address is that of its
+// socket; "" where the engine does not tell.
+func (e *Engine) containerdRoot(dockerRoot, address string) string {
+	_, err := os.Stat(filepath.Join(e.host, systemContainerd))
+	if address == "" && err != nil || address != "" && strings.Contains(address, "/docker/") {
+		return filepath.Join(dockerRoot, "containerd", "daemon")
+	}
+	const usual = "/var/lib/containerd"
+	settings, err := os.ReadFile(filepath.Join(e.host, "etc/containerd/config.toml"))
+	if err != nil {
+		return usual
+	}
+	for line := range strings.Lines(string(settings)) {
+		if strings.HasPrefix(strings.TrimSpace(line), "[") {
+			break // the tables, of plugins and the like, come last
+		}
+		key, value, _ := strings.Cut(line, "=")
+		if root := strings.Trim(strings.TrimSpace(value), `"'`); strings.TrimSpace(key) == "root" && filepath.IsAbs(root) {
+			return root
+		}
+	}
+	return usual
 }
 
 // architecture turns the kernel's name of a machine into that of images.

@@ -23,6 +23,8 @@ func (f *fetcher) check(ctx context.Context, w *want, item *Item) error {
 	switch {
 	case here.ID == "":
 		return &MissingError{Ref: w.ref, What: "is still not here"}
+	case here.Incomplete():
+		return incomplete(w.ref)
 	case !f.right(w, here):
 		return &MissingError{Ref: w.ref, What: "is for " + here.Platform + ", which is not what is to run it"}
 	case w.image.ID != "" && w.target.Digest == "" && !here.Same(w.image) && !sameDigest(w.target, here, w.image) && !f.otherName(here, w):
@@ -40,4 +42,10 @@ func (f *fetcher) check(ctx context.Context, w *want, item *Item) error {
 func (f *fetcher) otherName(here docker.Image, w *want) bool {
 	origin, known := w.origin()
 	return known && here.Digest(origin.Repository) == origin.Digest
+}
+
+// incomplete is an image of which the engine has only a part.
+func incomplete(ref string) error {
+	return &MissingError{Ref: ref, What: "is here in part only: the engine took its layers from an image that was loaded before, and left out the rest",
+		Advice: "load it from a node that has it whole: docker save " + ref + " | ssh THIS-NODE docker load"}
 }

@@ -83,11 +83,18 @@ func (f *fetcher) try(ctx context.Context, w *want, item *Item) error {
 			return err
 		}
 	}
+	partial := here.Incomplete() || byID.Incomplete()
 	if here.ID != "" && !f.right(w, here) {
-		here = docker.Image{} // for another kind of machine
+		here = docker.Image{} // for another kind of machine, or not whole
+	}
+	if byID.Incomplete() {
+		byID = docker.Image{}
 	}
 	item.Before = here.ID
 	item.Action = decide(w, f.policy, here, byID)
+	if item.Action == Pull && partial && f.canCopy(w) {
+		item.Action = Copy // another pull would find the layers here, and do nothing
+	}
 	if item.Action == Ask {
 		if done, err := f.ask(ctx, w, here, item); done || err != nil {
 			return err
@@ -121,9 +128,11 @@ func (f *fetcher) inspect(ctx context.Context, ref string) (docker.Image, error)
 // active node may run another than its engine's own, and knows why.
 func (f *fetcher) right(w *want, image docker.Image) bool {
 	switch {
+	case image.Incomplete():
+		return false
 	case w.platform != "":
 		return fits(image.Platform, w.platform)
-	case w.image.Platform != "" && f.source != nil && f.source.manifest.Platform == f.info.Platform:
+	case w.image.Platform != "" && !w.image.Incomplete() && f.source != nil && f.source.manifest.Platform == f.info.Platform:
 		return fits(image.Platform, w.image.Platform)
 	}
 	return fits(image.Platform, f.info.Platform)
@@ -221,12 +230,15 @@ func (f *fetcher) pull(ctx context.Context, w *want, item *Item) error {
 		}
 		return err
 	}
-	if from == w.target {
-		return nil
-	}
 	got, err := f.node.Engine.InspectImage(ctx, from.String())
 	if err != nil {
 		return err
+	}
+	if got.Incomplete() {
+		return incomplete(w.ref)
+	}
+	if from == w.target {
+		return nil
 	}
 	return f.tag(ctx, w, got.ID)
 }

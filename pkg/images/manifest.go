@@ -79,6 +79,10 @@ func (n *Node) Manifest(ctx context.Context) (Manifest, error) {
 					return m, err
 				}
 			}
+			if entry.Incomplete() {
+				m.Problems = append(m.Problems, incomplete(i.Ref).Error())
+				continue
+			}
 			if entry.ID != "" {
 				m.Images = append(m.Images, entry)
 			}

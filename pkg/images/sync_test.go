@@ -324,3 +324,59 @@ func TestSyncEngineRefuses(t *testing.T) {
 		t.Errorf("speaks %q: %v", engine.API(), err)
 	}
 }
+
+// An engine with containerd's store that has the layers of an image already may pull
+// no more than its name. That is noticed, and the active node's copy makes it whole.
+func TestSyncHealsAnIncompleteImage(t *testing.T) {
+	wanted := image("base", "web@"+digestOf("1"))
+	part := wanted
+	part.Platform, part.Layers = "/", nil
+	for name, here := range map[string]bool{"pulled now": false, "pulled before": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.project("p", "web:1")
+			r.active(map[string]docker.Image{"web:1": wanted})
+			r.gives("web@"+digestOf("1"), part)
+			if here {
+				r.engine.add(part, "web:1")
+			}
+			r.peers.exports[wanted.ID], r.engine.loads["stream"] = "stream", wanted
+			result, err := r.sync(t, Options{})
+			if i := r.item(t, result, "web:1"); err != nil || i.Action != Copy || i.From != "a" || !result.Complete {
+				t.Fatalf("%v, %+v", err, i)
+			}
+			if pulls := len(r.engine.pulled); here == (pulls > 0) {
+				t.Errorf("%d pulls", pulls)
+			}
+			if again, err := r.sync(t, Options{}); err != nil || r.item(t, again, "web:1").Action != Current {
+				t.Errorf("again: %v", err)
+			}
+		})
+	}
+	// Without anybody who has it whole, that is said, with the way out.
+	r := newRig(t)
+	r.project("p", "web:1")
+	r.active(map[string]docker.Image{"web:1": wanted})
+	r.gives("web@"+digestOf("1"), part)
+	result, err := r.sync(t, Options{})
+	if err == nil || result.Complete || !strings.Contains(r.item(t, result, "web:1").Warning, "in part only") {
+		t.Errorf("%v, %+v", err, r.item(t, result, "web:1"))
+	}
+	if err := incomplete("web:1"); !strings.Contains(err.(*MissingError).Hint(), "docker load") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A node tells others only of images that it has whole.
+func TestManifestLeavesOutIncompleteImages(t *testing.T) {
+	r := newRig(t)
+	part := image("part")
+	part.Platform = "/"
+	r.engine.add(part, "web:1")
+	r.engine.add(image("whole"), "web:2")
+	r.project("p", "web:1", "web:2")
+	m, err := r.Manifest(t.Context())
+	if err != nil || len(m.Images) != 1 || m.Images[0].Ref != "web:2" || len(m.Problems) != 1 || !strings.Contains(m.Problems[0], "web:1 is here in part only") {
+		t.Errorf("%v, %+v", err, m)
+	}
+}

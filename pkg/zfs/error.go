@@ -27,6 +27,9 @@ const (
 	Mounted    Reason = "mounted"     // mounted already
 	Suspended  Reason = "suspended"   // pool I/O is suspended
 	NoZFS      Reason = "no zfs"      // module not loaded
+	// Unsupported is a stream that the receiving OpenZFS or pool does not take: it is
+	// older than what the stream needs, or has a partial receive that does not fit.
+	Unsupported Reason = "unsupported"
 )
 
 // Error is what zfs or zpool printed when it failed, in one line.
@@ -57,6 +60,8 @@ var hints = map[Reason]string{
 	Suspended:  "see 'zpool status'; bring the disks back, then 'zpool clear'",
 	NoZFS:      "load the module with 'modprobe zfs', and see that it fits the running kernel",
 	KeyMissing: "load it with 'zfs load-key'",
+	Unsupported: "compare 'zfs version' and the pools' features ('failover-notify doctor' does) on both nodes: the receiving one needs " +
+		"an OpenZFS and pool features at least as new as the sending one's",
 }
 
 // texts are what OpenZFS 2.3 prints (lib/libzfs/libzfs_util.c,
@@ -71,6 +76,9 @@ var texts = []struct {
 	{"disk quota", NoSpace},
 	{"resume token is corrupt", StaleToken},
 	{"cannot resume send", StaleToken},
+	{"kernel modules must be upgraded", Unsupported},
+	{"pool must be upgraded", Unsupported},
+	{"unsupported feature", Unsupported},
 	{"incomplete stream", Incomplete},
 	{"failed to read from stream", Incomplete},
 	{"has been modified", Modified},

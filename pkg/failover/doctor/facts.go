@@ -14,6 +14,9 @@ type Facts struct {
 	Node    string    `json:"node"`
 	Release string    `json:"release"` // of failover-notify
 	Time    time.Time `json:"time"`    // by this node's clock
+	// System is the distribution and its version, such as "debian 13"; "" when it is
+	// not known.
+	System string `json:"system,omitempty"`
 	// Config has a short sum of each key's value, so that nodes can be compared
 	// without telling each other what is in them.
 	Config map[string]string `json:"config,omitempty"`

@@ -127,6 +127,25 @@ var faults = []planted{
 	{"a unit is not enabled", func(p *pair) { p.b.Schedule.Disabled = []string{"understudy-join"} }, "b", "boot", Error, "systemctl enable understudy-join"},
 	// services
 	{"the engine is down", func(p *pair) { p.b.Services.Engine = "ask the Docker Engine: it does not run" }, "b", "engine", Error, "systemctl restart docker"},
+	{"a feature is not known there", func(p *pair) {
+		p.a.ZFS.Pools[0].Features["longname"], p.b.ZFS.Module, p.b.ZFS.Version = "active", "2.3.1", "2.3.1"
+	}, "b", "features", Error, "install an OpenZFS on b that knows it, such as the 2.3.9 of a: 2.3.1 does not"},
+	{"no docker", func(p *pair) { p.b.Programs[0] = Program{Name: "docker", Problem: "is not on PATH"} }, "b", "programs", Error, "apt install docker.io; then: apt install docker-compose (Debian 13)"},
+	{"no docker on Debian 12", func(p *pair) {
+		p.b.System, p.b.Programs[0] = "debian 12", Program{Name: "docker", Problem: "is not on PATH"}
+	}, "b", "programs", Error, "docker-compose of Debian 12 is Compose 1"},
+	{"no docker on Debian 13", func(p *pair) {
+		p.b.System, p.b.Programs[0] = "debian 13", Program{Name: "docker", Problem: "is not on PATH"}
+	}, "b", "programs", Error, "apt install docker.io docker-compose"},
+	{"no docker compose on Ubuntu", func(p *pair) {
+		p.b.System, p.b.Services.Compose = "ubuntu 24.04", "docker: 'compose' is not a docker command."
+	}, "b", "compose", Error, "apt install docker-compose-v2"},
+	{"no docker compose on Debian 12", func(p *pair) {
+		p.b.System, p.b.Services.Compose = "debian 12", "docker: 'compose' is not a docker command."
+	}, "b", "compose", Error, "apt install docker-compose-plugin from Docker's own packages"},
+	{"an engine that refuses", func(p *pair) {
+		p.b.Services.Engine, p.b.Services.EngineFix = "share no API version", "upgrade it"
+	}, "b", "engine", Error, "upgrade it"},
 	{"no docker compose", func(p *pair) { p.b.Services.Compose = "docker: 'compose' is not a docker command." }, "b", "compose", Error, "apt install"},
 	{"a pattern matches nothing", func(p *pair) { p.b.Services.Problem = "apps/*/compose.yaml matches nothing in /srv" }, "b", "projects", Error, "services.projects"},
 	{"services.first is misspelt", func(p *pair) { p.b.Services.Unknown = []string{"treafik"} }, "b", "first", Error, "treafik"},

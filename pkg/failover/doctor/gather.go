@@ -51,7 +51,7 @@ type gathering struct {
 // Facts looks at this node. It takes as long as its longest look, which is
 // bounded; what fails is among the facts.
 func (d *Doctor) Facts(ctx context.Context) Facts {
-	g := &gathering{Doctor: d, facts: Facts{Node: d.Node.Self.Name, Release: d.Release}}
+	g := &gathering{Doctor: d, facts: Facts{Node: d.Node.Self.Name, Release: d.Release, System: d.system()}}
 	look(ctx, g, "config", sumConfig(d.config()), func(f *Facts, sums map[string]string) { f.Config = sums })
 	look(ctx, g, "status", d.Node.Status, func(f *Facts, s failover.Status) { f.Status = &s })
 	look(ctx, g, "programs", d.programs, func(f *Facts, list []Program) { f.Programs = list })

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -53,6 +54,26 @@ func flatten(tree map[string]any, path string, into map[string]string) {
 }
 
 // programs looks for what a failover starts.
+// system returns the distribution and its version as os-release has them; "" where it
+// has none.
+func (d *Doctor) system() string {
+	text, err := os.ReadFile(filepath.Join(d.Root, "etc/os-release"))
+	if err != nil {
+		return ""
+	}
+	var id, version string
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch value = strings.Trim(value, `"'`); key {
+		case "ID":
+			id = value
+		case "VERSION_ID":
+			version = value
+		}
+	}
+	return strings.TrimSpace(id + " " + version)
+}
+
 func (d *Doctor) programs(context.Context) ([]Program, error) {
 	cfg := d.config()
 	names := []string{"ssh", "ip", cfg.Failover.RemoteCommand}

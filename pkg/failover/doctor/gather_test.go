@@ -42,6 +42,9 @@ func TestFactsOfAGoodNode(t *testing.T) {
 		t.Errorf("%q", found)
 	}
 	f := n.doctor().Facts(t.Context())
+	if f.System != "debian 13" {
+		t.Errorf("system %q", f.System)
+	}
 	if z := f.ZFS; z.Version != "2.3.9" || z.Module != "2.3.9" || len(z.Pools) != 1 || z.Pools[0].Percent != 12 || len(z.Pools[0].Features) != 2 || z.Datasets[1].Used != 1000 {
 		t.Errorf("%+v", z)
 	}

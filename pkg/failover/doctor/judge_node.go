@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strconv"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (j *judging) node(f *Facts, add add) {
 			if !strings.HasPrefix(problem, name) {
 				problem = name + " " + problem
 			}
-			add("programs", Error, problem, "a failover needs it", installs(name))
+			add("programs", Error, problem, "a failover needs it", installs(name, f.System))
 		}
 	}
 	if i := f.Interface; i != nil {
@@ -61,8 +62,8 @@ func (j *judging) file() string {
 	return "the configuration"
 }
 
-// installs is how a program comes to a node.
-func installs(name string) string {
+// installs is how a program comes to a node with a system such as "debian 13".
+func installs(name, system string) string {
 	switch filepath.Base(name) {
 	case "ssh":
 		return "apt install openssh-client"
@@ -71,11 +72,40 @@ func installs(name string) string {
 	case "zfs", "zpool":
 		return "apt install zfsutils-linux"
 	case "docker":
-		return "apt install docker.io docker-compose"
+		if compose := composePackage(system); compose != "" {
+			return "apt install docker.io " + compose
+		}
+		return "apt install docker.io; then: " + installsCompose(system)
 	case "keepalived":
 		return "apt install keepalived"
 	}
 	return "make install PREFIX=/usr, as root, so that it and its folders belong to root"
+}
+
+// composePackage is the distribution's own package of Compose 2; "" where it has none
+// or that is not known. Debian's docker-compose is Compose 1 before Debian 13.
+func composePackage(system string) string {
+	id, version, _ := strings.Cut(system, " ")
+	major, err := strconv.Atoi(version)
+	switch {
+	case id == "ubuntu":
+		return "docker-compose-v2"
+	case id == "debian" && (err == nil && major >= 13 || version == ""): // testing has no number
+		return "docker-compose"
+	}
+	return ""
+}
+
+// installsCompose is how "docker compose" comes to a node.
+func installsCompose(system string) string {
+	const docker = "docker-compose-plugin from Docker's own packages (docs.docker.com/engine/install)"
+	if compose := composePackage(system); compose != "" {
+		return "apt install " + compose + ", or, with Docker's own packages, docker-compose-plugin"
+	}
+	if strings.HasPrefix(system, "debian ") {
+		return "apt install " + docker + ": the docker-compose of Debian " + strings.TrimPrefix(system, "debian ") + " is Compose 1"
+	}
+	return "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or " + docker + ", on Debian 12 too"
 }
 
 // link judges how a node reaches another one.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -119,11 +120,21 @@ func (j *judging) features(standby *Facts) {
 			}
 			for _, feature := range sortedKeys(from.Features) {
 				if from.Features[feature] == "active" && to.Features[feature] != "active" && to.Features[feature] != "enabled" {
-					add("features", Error, fmt.Sprintf("pool %s does not have the feature %s, which is in use on %s", to.Name, feature, j.active.Node), "streams that use it can't be received", fmt.Sprintf("zpool set feature@%s=enabled %s", feature, to.Name))
+					add("features", Error, fmt.Sprintf("pool %s does not have the feature %s, which is in use on %s", to.Name, feature, j.active.Node), "streams that use it can't be received", j.enables(standby, to, feature))
 				}
 			}
 		}
 	}
+}
+
+// enables is how a pool of a standby comes to a feature. What its OpenZFS does not know,
+// "zpool get" does not list, and can't be enabled.
+func (j *judging) enables(standby *Facts, pool Pool, feature string) string {
+	if _, known := pool.Features[feature]; !known {
+		return fmt.Sprintf("install an OpenZFS on %s that knows it, such as the %s of %s: %s does not", standby.Node,
+			cmp.Or(j.active.ZFS.Module, "one"), j.active.Node, cmp.Or(standby.ZFS.Module, "its own"))
+	}
+	return fmt.Sprintf("zpool set feature@%s=enabled %s", feature, pool.Name)
 }
 
 // networks compares the networks that must be there before a project starts.

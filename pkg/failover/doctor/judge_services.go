@@ -21,7 +21,7 @@ func (j *judging) services(f *Facts, add add) {
 		add("projects", Error, s.Problem, "what is not found is not started", "correct services.directory and services.projects in "+j.file())
 	}
 	if s.Compose != "" {
-		add("compose", Error, "docker compose can't be called: "+s.Compose, "no project can be started", "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or docker-compose-plugin (Docker's own packages)")
+		add("compose", Error, "docker compose can't be called: "+s.Compose, "no project can be started", installsCompose(f.System))
 	}
 	for _, name := range s.Unknown {
 		add("first", Error, "services.first names "+name+", which is no project", "nothing waits for it", "correct services.first in "+j.file())

@@ -103,6 +103,7 @@ func newNode(t *testing.T) *node {
 	n.program("failover-notify", "")
 	n.program("zfs-replicate", "")
 	t.Setenv("PATH", n.path("bin")+":"+os.Getenv("PATH"))
+	n.write("etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nID=debian\nVERSION_ID=\"13\"\n", 0o644)
 	n.write("etc/cron.d/zfs-replicate", "* * * * * root zfs-replicate run --scheduled\n", 0o644)
 	n.cfg = &config.Config{
 		Nodes:    []config.Node{{Name: "a", Address: "127.0.0.2", Priority: 100}, {Name: "b", Address: "127.0.0.1", Priority: 90}},
