@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -224,12 +225,9 @@ func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error)
 // was asked, or its gate does not: a node that is up and can't be asked is passed over
 // at a takeover, while it may still write.
 func unknownThere(err error) bool {
-	said, ok := errors.AsType[*RemoteError](err)
-	return ok && (said.Code == refusedCode || said.Code == usageCode)
+	said, ok := errors.AsType[*remote.Error](err)
+	return ok && said.Unknown()
 }
-
-// usageCode is EX_USAGE of sysexits.h.
-const usageCode = 64
 
 // Status asks for what failover-notify status shows there, for which that node
 // asks ZFS and the engine first.
@@ -261,8 +259,7 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 		}
 	})
 	defer late.Stop()
-	how := run.SSH{User: p.cfg.SSH.User, Host: peer.Address, Port: p.cfg.SSH.Port, IdentityFile: p.cfg.SSH.IdentityFile,
-		KnownHostsFile: p.cfg.SSH.KnownHostsFile, ConnectTimeout: p.cfg.SSH.ConnectTimeout, Options: p.cfg.SSH.Options}
+	how := remote.Over(p.cfg.SSH, peer)
 	command := p.cfg.Failover.RemoteCommand
 	output, err := p.runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
 	if err != nil {
@@ -277,7 +274,7 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 				return down
 			}
 		}
-		return fmt.Errorf("ask %s: %w", peer.Name, explainRemote(how, command, err))
+		return fmt.Errorf("ask %s: %w", peer.Name, how.Explain(command, err))
 	}
 	p.note(peer.Name, time.Now())
 	if err := json.NewDecoder(bytes.NewReader(output)).Decode(answer); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
-	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -239,12 +239,11 @@ func (n *Node) rejoin(ctx context.Context, from string) error {
 
 // remote runs failover-notify on another node.
 func (n *Node) remote(ctx context.Context, peer config.Node, timeout time.Duration, args ...string) error {
-	ssh, command := n.Config.SSH, n.Config.Failover.RemoteCommand
-	how := run.SSH{User: ssh.User, Host: peer.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
-		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
+	command := n.Config.Failover.RemoteCommand
+	how := remote.Over(n.Config.SSH, peer)
 	_, err := n.Runner.Output(ctx, timeout, how.Argv(append([]string{command}, args...)...)...)
 	if err != nil {
-		return fmt.Errorf("resolve on %s: %w", peer.Name, explainRemote(how, command, err))
+		return fmt.Errorf("resolve on %s: %w", peer.Name, how.Explain(command, err))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -13,7 +14,7 @@ func TestWhatOurProgramsSayIsPassedOn(t *testing.T) {
 		return fmt.Errorf("wrapped: %w", &run.Error{Argv: []string{"zfs-replicate", "run"}, ExitCode: code, Stderr: stderr, Cause: errors.New("exit status")})
 	}
 	err := said(fails(76, "time=x level=info\nzfs-replicate: error: on b: out of space\nhint: free space on that pool\n"))
-	var told *SaidError
+	var told *remote.Error
 	if !errors.As(err, &told) || told.Error() != "on b: out of space" || told.Hint() != "free space on that pool" || told.ExitCode() != 76 {
 		t.Errorf("%#v", err)
 	}

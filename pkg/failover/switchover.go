@@ -8,6 +8,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -290,11 +291,24 @@ func (n *Node) patiently(ctx context.Context, timeout time.Duration, argv []stri
 	for {
 		_, err := n.Runner.Output(ctx, timeout, argv...)
 		failed, ok := errors.AsType[*run.Error](err)
-		if !ok || failed.ExitCode != 75 {
+		if !ok || failed.ExitCode != exit.Locked {
 			return said(err)
 		}
 		if pause(ctx, pollPeer) != nil {
 			return said(err)
 		}
 	}
+}
+
+// said returns a failure of one of our own programs in its own words. Its exit
+// code counts where it has refused; any other is a failure of this program too.
+func said(err error) error {
+	said, ok := errors.AsType[*remote.Error](remote.SaidIn(err))
+	if !ok {
+		return err
+	}
+	if said.Code != exit.Refused {
+		said.Code = exit.Failed
+	}
+	return said
 }

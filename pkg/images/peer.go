@@ -1,29 +1,23 @@
 package images
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 const (
-	// dialTimeout is how long a node may take to accept a connection before it
-	// counts as down.
-	dialTimeout = 2 * time.Second
 	// manifestTime is how long a node may take to say what it runs.
 	manifestTime = 30 * time.Second
 )
@@ -34,37 +28,17 @@ type sshPeers struct {
 	runner run.Programs
 }
 
-func (p sshPeers) ssh(n config.Node) run.SSH {
-	c := p.cfg.SSH
-	return run.SSH{User: c.User, Host: n.Address, Port: c.Port, IdentityFile: c.IdentityFile,
-		KnownHostsFile: c.KnownHostsFile, ConnectTimeout: c.ConnectTimeout, Options: c.Options}
-}
-
-// explain makes a readable error of what ssh or the other end said.
-func (p sshPeers) explain(n config.Node, err error) error {
-	if failed, ok := errors.AsType[*run.Error](err); ok {
-		if explained := p.ssh(n).Explain(failed.Stderr, p.cfg.Images.RemoteCommand, err); explained != nil {
-			return explained
-		}
-	}
-	return err
-}
+func (p sshPeers) peers() remote.Peers { return remote.Peers{Programs: p.runner, SSH: p.cfg.SSH} }
 
 // Manifest asks image-sync on the other node.
 func (p sshPeers) Manifest(ctx context.Context, n config.Node) (Manifest, error) {
 	var m Manifest
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(n.Address, strconv.Itoa(p.cfg.SSH.Port)))
-	if err != nil {
-		return m, fmt.Errorf("ask %s for its images: it can't be reached: %w", n.Name, err)
+	err := p.peers().Reach(ctx, n)
+	if err == nil {
+		err = p.peers().JSON(ctx, n, manifestTime, &m, p.cfg.Images.RemoteCommand, "manifest", "-o", "json")
 	}
-	conn.Close()
-	out, err := p.runner.Output(ctx, manifestTime, p.ssh(n).Argv(p.cfg.Images.RemoteCommand, "manifest", "-o", "json")...)
 	if err != nil {
-		return m, fmt.Errorf("ask %s for its images: %w", n.Name, p.explain(n, err))
-	}
-	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&m); err != nil {
-		return m, fmt.Errorf("ask %s for its images: read its answer: %w", n.Name, err)
+		return m, fmt.Errorf("ask %s for its images: %w", n.Name, err)
 	}
 	return m, nil
 }
@@ -83,7 +57,8 @@ func (p sshPeers) Export(ctx context.Context, n config.Node, id string, read fun
 	_, _ = unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	process, err := p.runner.Start(ctx, run.Command{Argv: p.ssh(n).Argv(p.cfg.Images.RemoteCommand, "export", id), Stdout: in})
+	how := remote.Over(p.cfg.SSH, n)
+	process, err := p.runner.Start(ctx, run.Command{Argv: how.Argv(p.cfg.Images.RemoteCommand, "export", id), Stdout: in})
 	in.Close()
 	if err != nil {
 		return fmt.Errorf("copy image %s from %s: %w", short(id), n.Name, err)
@@ -95,7 +70,7 @@ func (p sshPeers) Export(ctx context.Context, n config.Node, id string, read fun
 	err = process.Wait()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		// What the reader met is a consequence.
-		return fmt.Errorf("copy image %s from %s: %w", short(id), n.Name, p.explain(n, err))
+		return fmt.Errorf("copy image %s from %s: %w", short(id), n.Name, how.Explain(p.cfg.Images.RemoteCommand, err))
 	}
 	if readErr != nil {
 		return fmt.Errorf("copy image %s from %s: %w", short(id), n.Name, readErr)

@@ -1,22 +1,15 @@
 package lag
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
-
-// dialTimeout is how long a node may take to accept a connection before it
-// counts as down. ssh alone would take much longer to say so.
-const dialTimeout = time.Second
 
 // Peers are the other nodes.
 type Peers interface {
@@ -46,51 +39,29 @@ type SSHPeers struct {
 
 // Ask asks lag-check on the other node.
 func (p SSHPeers) Ask(ctx context.Context, node config.Node) (*Inventory, time.Duration, error) {
-	ssh, command := p.Config.SSH, p.Config.Lag.RemoteCommand
+	command, peers := p.Config.Lag.RemoteCommand, remote.Peers{Programs: p.Runner, SSH: p.Config.SSH}
 	ctx, cancel := context.WithTimeout(ctx, p.Config.Lag.Timeout)
 	defer cancel()
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(node.Address, strconv.Itoa(ssh.Port)))
-	if err != nil {
-		return nil, 0, fmt.Errorf("%s can't be reached: %w", node.Name, err)
+	if err := peers.Reach(ctx, node); err != nil {
+		return nil, 0, err
 	}
-	conn.Close()
-	how := run.SSH{User: ssh.User, Host: node.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
-		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
-	output := &stamped{now: p.Now}
-	err = p.Runner.Run(ctx, run.Command{Argv: how.Argv(command, "inventory", "-o", "json"), Stdout: output, Grace: time.Second})
-	if err != nil {
-		if failed, ok := errors.AsType[*run.Error](err); ok {
-			if errors.Is(failed.Cause, context.DeadlineExceeded) {
-				return nil, 0, fmt.Errorf("ask %s: no answer within %s", node.Name, p.Config.Lag.Timeout)
-			}
-			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
-				err = explained
-			}
-		}
-		return nil, 0, fmt.Errorf("ask %s: %w", node.Name, err)
+	// The other node looks at its clock just before it sends its first byte, so that
+	// only the way of one packet lies between.
+	var first time.Time
+	answer := &remote.Answer{Limit: remote.MaxAnswer, First: func() { first = p.Now() }}
+	err := peers.Run(ctx, node, 0, answer, command, "inventory", "-o", "json")
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, 0, fmt.Errorf("ask %s: no answer within %s", node.Name, p.Config.Lag.Timeout)
 	}
 	var inventory Inventory
-	if err := json.Unmarshal(output.text.Bytes(), &inventory); err != nil {
-		return nil, 0, fmt.Errorf("ask %s: read the answer of %s: %w", node.Name, command, err)
+	if err == nil {
+		err = remote.Decode(answer.Bytes(), command, &inventory)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("ask %s: %w", node.Name, err)
 	}
 	if inventory.Format != format {
 		return nil, 0, &VersionError{node.Name, inventory.Format}
 	}
-	return &inventory, inventory.Time.Sub(output.first), nil
-}
-
-// stamped notes when the first byte came. The other node looks at its clock
-// just before it sends that, so that only the way of one packet lies between.
-type stamped struct {
-	text  bytes.Buffer // not embedded: it would be read into past Write
-	now   func() time.Time
-	first time.Time
-}
-
-func (s *stamped) Write(p []byte) (int, error) {
-	if s.first.IsZero() {
-		s.first = s.now()
-	}
-	return s.text.Write(p)
+	return &inventory, inventory.Time.Sub(first), nil
 }

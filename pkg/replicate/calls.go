@@ -20,12 +20,12 @@ import (
 func (s *serving) list(ctx context.Context, stream io.Writer, req request) error {
 	for _, root := range req.Roots {
 		if !s.scope.lists(root) {
-			return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, s.notMine(root.Name))}})
+			return s.reply(stream, inventoryLine{ack: ack{Failure: failure(s.Node, s.notMine(root.Name))}})
 		}
 	}
 	datasets, err := s.ZFS.DatasetsBare(ctx, req.Roots)
 	if err != nil {
-		return s.reply(stream, inventoryLine{ack: ack{Failure: remote(s.Node, err)}})
+		return s.reply(stream, inventoryLine{ack: ack{Failure: failure(s.Node, err)}})
 	}
 	s.mu.Lock()
 	s.inventory, s.listed, s.stale = datasets, req.Roots, false

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -79,19 +79,14 @@ func (e *Engine) hasLocal() bool {
 
 // ask asks another node for its inventory.
 func (e *Engine) ask(ctx context.Context, node config.Node) (*Inventory, error) {
-	how, command := e.ssh(node), e.Config.SSH.RemoteCommand
-	timeout := how.ConnectTimeout + 2*e.Config.Replication.Timeouts.ZFS
-	output, err := e.Runner.Output(ctx, timeout, how.Argv(command, "inventory", "-o", "json")...)
+	command, peers := e.Config.SSH.RemoteCommand, remote.Peers{Programs: e.Runner, SSH: e.Config.SSH}
+	timeout := e.Config.SSH.ConnectTimeout + 2*e.Config.Replication.Timeouts.ZFS
+	output, err := peers.Output(ctx, node, timeout, command, "inventory", "-o", "json")
+	if said, ok := errors.AsType[*remote.Error](err); ok {
+		said.Node = node.Name
+		return nil, said
+	}
 	if err != nil {
-		if failed, ok := errors.AsType[*run.Error](err); ok {
-			if explained := how.Explain(failed.Stderr, command, err); explained != nil {
-				return nil, explained
-			}
-			if said := remoteSaid(node.Name, failed.Stderr); said != nil {
-				said.Code = failed.ExitCode
-				return nil, said
-			}
-		}
 		return nil, fmt.Errorf("ask %s what it holds: %w", node.Name, err)
 	}
 	var i Inventory

@@ -154,8 +154,8 @@ func (e *RemoteError) Is(target error) bool {
 	return ok && reason == e.Reason
 }
 
-// remote makes err fit to be sent to the other end.
-func remote(node string, err error) *RemoteError {
+// failure makes err fit to be sent to the other end.
+func failure(node string, err error) *RemoteError {
 	if err == nil {
 		return nil
 	}

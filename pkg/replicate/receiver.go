@@ -193,7 +193,7 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		return fmt.Errorf("bad message from the sender: %q in a dry run", shorten(req.Op, 20))
 	}
 	answer := func(err error) error {
-		return s.reply(stream, ack{Failure: remote(s.Node, err)})
+		return s.reply(stream, ack{Failure: failure(s.Node, err)})
 	}
 	if err := s.gate(*sender); err != nil {
 		return answer(err)
@@ -203,7 +203,7 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		return s.list(ctx, stream, req)
 	case opReceive:
 		warning, err := s.receive(ctx, reader, req)
-		return s.reply(stream, ack{Failure: remote(s.Node, err), Warning: warning})
+		return s.reply(stream, ack{Failure: failure(s.Node, err), Warning: warning})
 	case opRename:
 		return answer(s.rename(ctx, req))
 	case opAbort:
@@ -212,7 +212,7 @@ func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 		return answer(s.contain(ctx, req))
 	case opPrune:
 		pruned, err := s.prune(ctx, req)
-		return s.reply(stream, pruneReply{ack{Failure: remote(s.Node, err)}, pruned})
+		return s.reply(stream, pruneReply{ack{Failure: failure(s.Node, err)}, pruned})
 	case opBye:
 		s.complete(req)
 		return s.reply(stream, byeReply{Processes: s.Runner.Counts()})
@@ -247,6 +247,6 @@ func (s *serving) hello(ctx context.Context, stream io.Writer, req request) erro
 	if err == nil {
 		s.sender.Store(&req)
 	}
-	reply.Failure = remote(s.Node, err)
+	reply.Failure = failure(s.Node, err)
 	return s.reply(stream, reply)
 }

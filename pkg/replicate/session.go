@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -46,7 +47,7 @@ const (
 )
 
 // DialSSH opens a session over ssh: the one ssh process of a run.
-func DialSSH(ctx context.Context, r run.Programs, how run.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
+func DialSSH(ctx context.Context, r run.Programs, how remote.SSH, remoteCommand string, stall time.Duration, hello request, node string) (*Session, error) {
 	toRemote, stdin, err := feedSSH()
 	if err != nil {
 		return nil, err
@@ -74,17 +75,14 @@ func DialSSH(ctx context.Context, r run.Programs, how run.SSH, remoteCommand str
 		timer := time.AfterFunc(grace, process.Kill)
 		defer timer.Stop()
 		err := process.Wait()
-		if explained := how.Explain(process.Stderr(), remoteCommand, err); explained != nil && err != nil {
-			return explained
+		if err == nil {
+			return nil
 		}
-		if said := remoteSaid(node, process.Stderr()); said != nil && err != nil {
-			var e *run.Error
-			if errors.As(err, &e) {
-				said.Code = e.ExitCode
-			}
-			return said
+		explained := how.Explain(remoteCommand, err)
+		if said, ok := errors.AsType[*remote.Error](explained); ok {
+			return &RemoteError{Node: node, Text: said.Text, Advice: said.Advice, Code: said.Code}
 		}
-		return err
+		return explained
 	}
 	return open(pipeConn{stdout, &frameWriter{WriteCloser: stdin}}, stall, how.ConnectTimeout, hello, node, closer)
 }
@@ -324,21 +322,6 @@ func (e *LostError) Unwrap() error { return e.Cause }
 // Hint says what happens next.
 func (e *LostError) Hint() string {
 	return "the next run resumes where this one ended; see that the node is up and its network reaches this one"
-}
-
-// remoteSaid finds the error and hint lines that a receiver printed before it
-// ended.
-func remoteSaid(node, stderr string) *RemoteError {
-	var e *RemoteError
-	for line := range strings.Lines(stderr) {
-		line = strings.TrimSpace(line)
-		if _, text, ok := strings.Cut(line, ": error: "); ok {
-			e = &RemoteError{Node: node, Text: text}
-		} else if hint, ok := strings.CutPrefix(line, "hint: "); ok && e != nil {
-			e.Advice = hint
-		}
-	}
-	return e
 }
 
 func shorten(text string, limit int) string {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
-	"github.com/understudy-ha/understudy/pkg/run"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -43,10 +43,8 @@ func (e *Engine) connect(ctx context.Context, node config.Node, scope Scope, hel
 }
 
 // ssh is how another node is reached.
-func (e *Engine) ssh(node config.Node) run.SSH {
-	ssh := e.Config.SSH
-	return run.SSH{User: ssh.User, Host: node.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
-		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
+func (e *Engine) ssh(node config.Node) remote.SSH {
+	return remote.Over(e.Config.SSH, node)
 }
 
 // inventory lists the targets; their parents are looked at only when a target

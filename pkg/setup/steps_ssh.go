@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -118,8 +120,8 @@ func (s *Setup) admits(n, other *node) step {
 // gate is the step that calls other from n with n's own key, and sees that this
 // key gives nothing else.
 func (s *Setup) gate(n, other *node) step {
-	how := run.SSH{User: s.user, Host: other.self.Address, Port: n.cfg.SSH.Port, IdentityFile: n.cfg.SSH.IdentityFile,
-		KnownHostsFile: n.cfg.SSH.KnownHostsFile, ConnectTimeout: n.cfg.SSH.ConnectTimeout, Options: n.cfg.SSH.Options}
+	how := remote.Over(n.cfg.SSH, other.self)
+	how.User = s.user
 	ask, refused := how.Argv("failover-notify", "peer", "-o", "json"), how.Argv("true")
 	return step{
 		name: n.name + " reaches " + other.name,
@@ -133,16 +135,10 @@ func (s *Setup) gate(n, other *node) step {
 		},
 		do: func(ctx context.Context) error {
 			if _, err := call(ctx, n, short, ask...); err != nil {
-				failed, ok := errors.AsType[*run.Error](err)
-				if ok {
-					if why := how.Explain(failed.Stderr, "failover-notify", failed); why != nil {
-						return fmt.Errorf("on %s: %w", n.name, why)
-					}
-				}
-				return err
+				return fmt.Errorf("on %s: %w", n.name, how.Explain("failover-notify", err))
 			}
 			_, err := call(ctx, n, short, refused...)
-			if failed, ok := errors.AsType[*run.Error](err); ok && failed.ExitCode == 76 {
+			if failed, ok := errors.AsType[*run.Error](err); ok && failed.ExitCode == exit.Refused {
 				return nil
 			}
 			return &OpenError{n.name, other.name}

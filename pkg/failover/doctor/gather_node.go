@@ -20,6 +20,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -187,9 +188,7 @@ func (d *Doctor) link(ctx context.Context, peer config.Node) PeerLink {
 	}
 	took := d.Node.Now().Sub(began)
 	l.Ahead, l.Within = said.Time.Sub(began.Add(took/2)).Seconds(), took.Seconds()/2
-	ssh := d.config().SSH
-	how := run.SSH{User: ssh.User, Host: peer.Address, Port: ssh.Port, IdentityFile: ssh.IdentityFile,
-		KnownHostsFile: ssh.KnownHostsFile, ConnectTimeout: ssh.ConnectTimeout, Options: ssh.Options}
+	how := remote.Over(d.config().SSH, peer)
 	var out bytes.Buffer
 	err = d.Node.Runner.Run(ctx, run.Command{Argv: how.Argv("true"), Timeout: d.Patience / 2, Stdout: &out})
 	l.Open = err == nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
@@ -252,8 +253,8 @@ func (s session) end() func() error {
 			return why
 		}
 		failed := &run.Error{Argv: s.argv, ExitCode: s.cmd.ProcessState.ExitCode(), Stderr: text, Cause: err}
-		how := run.SSH{User: "root", Host: s.contact.Address, Port: s.contact.Port}
-		why = how.Explain(text, s.contact.Program[0], failed)
+		how := remote.SSH{User: "root", Host: s.contact.Address, Port: s.contact.Port}
+		why = how.ExplainText(text, s.contact.Program[0], failed)
 		if why == nil {
 			why = failed
 		}

@@ -1,4 +1,4 @@
-package run
+package remote
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"al.essio.dev/pkg/shellescape"
+
+	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 // SSH is how another node is reached.
@@ -95,10 +97,10 @@ var sshFailures = []struct{ says, what, hint string }{
 	{"Connection reset", "the connection was reset", "look at the log of sshd there ('journalctl -u ssh')"},
 }
 
-// Explain turns what ssh printed into an *SSHError. stderr is what the ssh
+// ExplainText turns what ssh printed into an *SSHError. stderr is what the ssh
 // process printed, remote the program that it was to start. It returns nil
 // when stderr holds none of ssh's own failures.
-func (s SSH) Explain(stderr, remote string, cause error) error {
+func (s SSH) ExplainText(stderr, remote string, cause error) error {
 	known := s.KnownHostsFile
 	if known == "" {
 		known = "~/.ssh/known_hosts"
@@ -118,7 +120,7 @@ func (s SSH) Explain(stderr, remote string, cause error) error {
 			return &SSHError{Host: s.Host, What: fill(f.what), hint: fill(f.hint), Cause: cause}
 		}
 	}
-	var e *Error
+	var e *run.Error
 	if errors.As(cause, &e) && e.ExitCode == 255 {
 		return &SSHError{Host: s.Host, What: strings.TrimSpace(e.LastLine()), hint: "try it by hand: " + strings.Join(s.Argv("true"), " "), Cause: cause}
 	}

@@ -1,4 +1,4 @@
-package run
+package remote
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 func TestSSHArgv(t *testing.T) {
@@ -43,13 +45,13 @@ func TestSSHExplain(t *testing.T) {
 		{"bash: line 1: zfs-replicate: command not found\n", "ssh to 10.0.0.2: zfs-replicate is not on PATH there", "ssh.remote_command"},
 		{"kex_exchange_identification: nonsense\r\n", "ssh to 10.0.0.2: kex_exchange_identification: nonsense", "try it by hand: ssh"},
 	} {
-		err := s.Explain(c.stderr, "zfs-replicate", &Error{Argv: []string{"ssh"}, ExitCode: 255, Stderr: c.stderr, Cause: errors.New("exit status 255")})
+		err := s.ExplainText(c.stderr, "zfs-replicate", &run.Error{Argv: []string{"ssh"}, ExitCode: 255, Stderr: c.stderr, Cause: errors.New("exit status 255")})
 		var e *SSHError
 		if !errors.As(err, &e) || e.Error() != c.text || !strings.Contains(e.Hint(), c.hint) {
 			t.Errorf("%q\n is explained as %v\n want %s, with a hint like %q", c.stderr, err, c.text, c.hint)
 		}
 	}
-	if err := s.Explain("zfs-replicate: error: something", "zfs-replicate", &Error{Argv: []string{"ssh"}, ExitCode: 1}); err != nil {
+	if err := s.ExplainText("zfs-replicate: error: something", "zfs-replicate", &run.Error{Argv: []string{"ssh"}, ExitCode: 1}); err != nil {
 		t.Errorf("a failure of the remote program is taken for one of ssh: %v", err)
 	}
 }
