@@ -59,12 +59,19 @@ func (e *LoadError) Hint() string {
 	switch {
 	case e.hint != "":
 		return e.hint
+	case isRemote(e.Err):
+		return (&RemoteError{}).Hint()
 	case strings.Contains(text, "env file"), strings.Contains(text, ".env:"):
 		return "copy the file to this node too (it is often left out of a checkout), or say 'required: false' beside its path"
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "copy the file to this node too"
 	}
 	return fmt.Sprintf("see it with: docker compose -f %s config --quiet", e.File)
+}
+
+func isRemote(err error) bool {
+	_, found := errors.AsType[*RemoteError](err)
+	return found
 }
 
 // secret matches where the reader of .env files quotes what it has read, which

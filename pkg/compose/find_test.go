@@ -233,6 +233,22 @@ func TestIncludeAndExtends(t *testing.T) {
 	}
 }
 
+// What Compose would fetch from the network is refused by its address, with the way out.
+func TestRemoteFiles(t *testing.T) {
+	for _, address := range []string{"oci://registry.example.com/team/base:1", "https://github.com/docker/compose.git#main:x", "git@github.com:team/base.git"} {
+		for _, text := range []string{
+			"include: ['" + address + "']\nservices: {web: {image: web}}\n",
+			"include: [{path: '" + address + "'}]\nservices: {web: {image: web}}\n",
+			"services: {web: {extends: {file: '" + address + "', service: base}}}\n",
+		} {
+			_, p := one(t, map[string]string{"app/compose.yaml": text})
+			if p.Err == nil || !strings.Contains(p.Err.Error(), "a file from the network, "+address+",") || !strings.Contains(hintOf(p.Err), "put a copy") {
+				t.Errorf("%s: %v, hint %q", text, p.Err, hintOf(p.Err))
+			}
+		}
+	}
+}
+
 func hintOf(err error) string {
 	var hinted exit.Hinter
 	if errors.As(err, &hinted) {

@@ -52,6 +52,7 @@ func (c *candidate) read(ctx context.Context, unset *unsetVariables, more ...cli
 	}()
 	options, err := cli.NewProjectOptions(c.Files, append([]cli.ProjectOptionsFn{
 		cli.WithWorkingDirectory(c.Directory),
+		cli.WithResourceLoader(refuseRemote{}),
 		cli.WithEnv(pairs(c.env)),
 		cli.WithDefaultProfiles(),
 		cli.WithLoadOptions(func(o *loader.Options) {

@@ -22,7 +22,8 @@ type Health struct {
 	Failing []Failing `json:"failing,omitempty"`
 }
 
-// Failing is a channel that has not taken what it was given last.
+// Failing is a channel that has not taken what it was given last, or, with zero Times,
+// a line of the file that is no channel.
 type Failing struct {
 	Channel string    `json:"channel"` // the service, and the line in the file
 	Error   string    `json:"error"`   // what it said last
@@ -40,14 +41,17 @@ func (s *Spool) Health() *Health {
 		return nil
 	}
 	h := &Health{}
-	channels, err := Channels(s.cfg.URLsFile)
+	channels, bad, err := Channels(s.cfg.URLsFile)
 	switch {
 	case err != nil:
 		h.Problem, h.Hint = err.Error(), exit.Hint(err)
 	case len(channels) == 0:
 		h.Problem, h.Hint = s.cfg.URLsFile+" names no URL", "write one URL a line into it"
 	}
-	h.Channels = len(channels)
+	h.Channels = len(channels) + len(bad)
+	for _, line := range bad {
+		h.Failing = append(h.Failing, Failing{Channel: line.Channel(), Error: line.Text})
+	}
 	waiting := s.waiting()
 	tries := s.tries()
 	for _, c := range channels {

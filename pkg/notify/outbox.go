@@ -198,7 +198,7 @@ func (s *Spool) Tried(channel Channel, now time.Time, failure string) error {
 // AnyDue says whether one of the messages waits for a channel that is to be
 // tried now.
 func (s *Spool) AnyDue(messages []*Message, now time.Time) (bool, error) {
-	channels, err := Channels(s.cfg.URLsFile)
+	channels, _, err := Channels(s.cfg.URLsFile)
 	if err != nil {
 		return false, err
 	}

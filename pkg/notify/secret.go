@@ -79,13 +79,13 @@ var discordWebhook = regexp.MustCompile(`^https://(?:\w+\.)?discord(?:app)?\.com
 
 // Channels reads the file of channels: a URL a line, as shoutrrr has them. A
 // Discord webhook may be given as Discord shows it, and another one that begins
-// with http is sent to as it is.
-func Channels(file string) ([]Channel, error) {
+// with http is sent to as it is. Lines that are no URLs are bad, and keep nothing from
+// the other channels; err is a file that names no channel that can be used.
+func Channels(file string) (channels []Channel, bad []*SecretError, err error) {
 	lines, err := secretLines(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var channels []Channel
 	for _, line := range lines {
 		target := line.text
 		if m := discordWebhook.FindStringSubmatch(target); m != nil {
@@ -93,8 +93,9 @@ func Channels(file string) ([]Channel, error) {
 		}
 		u, err := url.Parse(target)
 		if err != nil || u.Scheme == "" || u.Opaque != "" {
-			return nil, &SecretError{File: file, Line: line.number, Text: "it is no URL such as ntfy://ntfy.sh/topic",
-				hint: "see https://shoutrrr.nickfedor.com/services for the form of each service"}
+			bad = append(bad, &SecretError{File: file, Line: line.number, Text: "it is no URL such as ntfy://ntfy.sh/topic",
+				hint: "see https://shoutrrr.nickfedor.com/services for the form of each service"})
+			continue
 		}
 		service, _, _ := strings.Cut(u.Scheme, "+")
 		if service == "http" || service == "https" {
@@ -102,8 +103,14 @@ func Channels(file string) ([]Channel, error) {
 		}
 		channels = append(channels, Channel{ID: ChannelID(target), Name: fmt.Sprintf("%s (line %d)", service, line.number), URL: target})
 	}
-	return channels, nil
+	if len(channels) == 0 && len(bad) > 0 {
+		return nil, bad, bad[0]
+	}
+	return channels, bad, nil
 }
+
+// Channel is how the line is called among the channels.
+func (e *SecretError) Channel() string { return fmt.Sprintf("line %d", e.Line) }
 
 // webAddress finds URLs within a text.
 var webAddress = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+`)

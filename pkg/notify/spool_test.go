@@ -156,7 +156,7 @@ func TestAFailingChannelIsLeftAlone(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := openSpool(t)
 	s.cfg.URLsFile = secretFile(t, 0o600, "ntfy://example.com/sEcReT\nhttps://example.com/sEcReT\n")
-	channels, err := Channels(s.cfg.URLsFile)
+	channels, _, err := Channels(s.cfg.URLsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func secretFile(t *testing.T, mode os.FileMode, text string) string {
 }
 
 func TestChannels(t *testing.T) {
-	got, err := Channels(secretFile(t, 0o600, "# mine\n\nhttps://discord.com/api/webhooks/1234/AbC-d_E\nntfy://ntfy.sh/topic\nhttps://example.com/hook?x=y\n"))
+	got, _, err := Channels(secretFile(t, 0o600, "# mine\n\nhttps://discord.com/api/webhooks/1234/AbC-d_E\nntfy://ntfy.sh/topic\nhttps://example.com/hook?x=y\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,15 +222,38 @@ func TestChannels(t *testing.T) {
 		}
 	}
 	for text, mode := range map[string]os.FileMode{"ntfy://ntfy.sh/sEcReT": 0o644, "just sEcReT": 0o600, "mailto:sEcReT@example.com": 0o600} {
-		_, err := Channels(secretFile(t, mode, text))
+		_, _, err := Channels(secretFile(t, mode, text))
 		if err == nil || strings.Contains(err.Error(), "sEcReT") {
 			t.Errorf("%s: %v", text, err)
 		} else if e, ok := err.(*SecretError); !ok || e.ExitCode() != 78 || e.Hint() == "" {
 			t.Errorf("%T %v", err, err)
 		}
 	}
-	if _, err := Channels("/nowhere/urls"); err == nil {
+	if _, _, err := Channels("/nowhere/urls"); err == nil {
 		t.Error("a file that is not there")
+	}
+}
+
+// One bad line keeps nothing from the good ones, and is named without what is in it.
+func TestBadLine(t *testing.T) {
+	s := openSpool(t)
+	s.cfg.URLsFile = secretFile(t, 0o600, "ntfy://example.com/one\njust sEcReT\nntfy://example.com/two\n")
+	channels, bad, err := Channels(s.cfg.URLsFile)
+	if err != nil || len(channels) != 2 || len(bad) != 1 || bad[0].Line != 2 || strings.Contains(bad[0].Error(), "sEcReT") {
+		t.Fatalf("%+v, %v, %v", channels, bad, err)
+	}
+	if channels[1].Name != "ntfy (line 3)" {
+		t.Errorf("%+v", channels)
+	}
+	h := s.Health()
+	want := Failing{Channel: "line 2", Error: "it is no URL such as ntfy://ntfy.sh/topic"}
+	if h.Problem != "" || h.Channels != 3 || len(h.Failing) != 1 || h.Failing[0] != want {
+		t.Errorf("%+v", *h)
+	}
+	// Without a good one, nobody is told.
+	s.cfg.URLsFile = secretFile(t, 0o600, "just sEcReT\n")
+	if h := s.Health(); !strings.Contains(h.Problem, "line 1") || h.Hint == "" {
+		t.Errorf("%+v", *h)
 	}
 }
 

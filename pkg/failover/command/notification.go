@@ -124,8 +124,12 @@ func tryChannels(c *cobra.Command, node *failover.Node, d *deliver.Deliverer) ([
 		}
 		outcomes = append(outcomes, o)
 	}
+	for _, line := range d.Bad {
+		outcomes = append(outcomes, deliver.Outcome{Channel: line.Channel(), Error: line.Text})
+		failed++
+	}
 	if failed > 0 {
-		return outcomes, &channelsError{failed, len(d.Channels)}
+		return outcomes, &channelsError{failed, len(outcomes)}
 	}
 	return outcomes, nil
 }

@@ -43,6 +43,12 @@ func unheard(s *failover.Status) []string {
 		texts = append(texts, "nobody is told of anything: "+h.Problem+detail(h.Hint))
 	}
 	for _, f := range h.Failing {
+		if f.Times == 0 && h.Problem == "" {
+			texts = append(texts, f.Channel+" of notify.urls_file is no channel: "+f.Error)
+		}
+		if f.Times == 0 {
+			continue
+		}
 		text := fmt.Sprintf("%s takes no notifications since %s (%d in a row): %s", f.Channel, f.Since.Local().Format(time.DateTime), f.Times, f.Error)
 		if f.Waiting > 0 {
 			text += fmt.Sprintf("; %s wait%s for it", counted(f.Waiting, "message"), map[bool]string{true: "s"}[f.Waiting == 1])

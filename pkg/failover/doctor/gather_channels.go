@@ -38,7 +38,7 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 		c.Problem = "notify.urls_file is not set"
 		return c, nil
 	}
-	all, err := notify.Channels(cfg.Notify.URLsFile)
+	all, bad, err := notify.Channels(cfg.Notify.URLsFile)
 	switch {
 	case err != nil:
 		c.Problem, c.Fix = err.Error(), exit.Hint(err)
@@ -46,7 +46,9 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 		c.Problem = cfg.Notify.URLsFile + " names no URL"
 	}
 	for _, f := range notify.Open(cfg, d.Node.State).Health().Failing {
-		c.Failing = append(c.Failing, failing(f))
+		if f.Times > 0 {
+			c.Failing = append(c.Failing, failing(f))
+		}
 	}
 	c.List = make([]Channel, len(all))
 	var dialing sync.WaitGroup
@@ -54,6 +56,11 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 		dialing.Go(func() { c.List[i] = Channel{Name: one.Name, Error: reach(ctx, one.URL)} })
 	}
 	dialing.Wait()
+	for _, line := range bad {
+		if c.Problem == "" {
+			c.List = append(c.List, Channel{Name: line.Channel(), Error: line.Text})
+		}
+	}
 	return c, nil
 }
 

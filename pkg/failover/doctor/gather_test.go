@@ -99,6 +99,10 @@ func TestPlantedInFiles(t *testing.T) {
 		{"urls", "notify", "others may read or write it", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
 		{"no urls", "notify", "does not exist", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
 		{"channel", "notify", "connection refused", func(n *node) { n.write("urls", "ntfy://127.0.0.1:1/secret\n", 0o600) }},
+		{"bad channel", "notify", "notification channel line 2: it is no URL", func(n *node) {
+			text, _ := os.ReadFile(n.cfg.Notify.URLsFile)
+			n.write("urls", strings.TrimSpace(string(text))+"\njust a secret\n", 0o600)
+		}},
 		{"engine", "engine", "does not run", func(n *node) { os.Remove(n.path("docker.sock")) }},
 		{"engine too old", "engine", "it speaks API 1.40 at most", func(n *node) { n.gate.Upgrade("1.12", "1.40") }},
 		{"engine too new", "engine", "client version 1.56 is too old", func(n *node) { n.gate.Upgrade("1.60", "1.70") }},

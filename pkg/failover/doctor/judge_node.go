@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 

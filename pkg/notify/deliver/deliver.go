@@ -20,6 +20,9 @@ import (
 // Deliverer sends messages.
 type Deliverer struct {
 	Channels []notify.Channel
+	// Bad are the lines of the file of channels that are none. They take nothing, and
+	// no message waits for them.
+	Bad      []*notify.SecretError
 	Template *Template
 	// Timeout bounds one message to one channel.
 	Timeout time.Duration

@@ -89,6 +89,23 @@ func TestEachServiceGetsTheWholeMessage(t *testing.T) {
 	}
 }
 
+// A bad line keeps no message from the good channels, and none waits for it.
+func TestBadLineAmongChannels(t *testing.T) {
+	world.set("")
+	good := services(t)[5].url
+	d, spool, dir := deliverer(t, "just sEcReT", good)
+	if err := spool.Put(event(noon)); err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := d.Pass(t.Context(), spool, dir)
+	if err != nil || len(outcomes) != 1 || outcomes[0].Sent != 1 || len(world.messages()) != 1 || len(d.Bad) != 1 {
+		t.Fatalf("%+v, %v, bad %v", outcomes, err, d.Bad)
+	}
+	if h := spool.Health(); h.Waiting != 0 || len(h.Failing) != 1 || h.Failing[0].Channel != "line 1" {
+		t.Errorf("%+v", *h)
+	}
+}
+
 // A service that fails, hangs or leads elsewhere: its error holds no secret, the
 // message stays, and is sent later with its own time.
 func TestFailuresAreKeptAndSaidWithoutSecrets(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 // New returns what speaks to the configured channels.
 func New(cfg *config.Config, log zerolog.Logger, now func() time.Time) (*Deliverer, error) {
-	channels, err := notify.Channels(cfg.Notify.URLsFile)
+	channels, bad, err := notify.Channels(cfg.Notify.URLsFile)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func New(cfg *config.Config, log zerolog.Logger, now func() time.Time) (*Deliver
 	if err != nil {
 		return nil, err
 	}
-	return &Deliverer{Channels: channels, Template: template, Timeout: cfg.Notify.Timeout, Log: log, Now: now}, nil
+	return &Deliverer{Channels: channels, Bad: bad, Template: template, Timeout: cfg.Notify.Timeout, Log: log, Now: now}, nil
 }
 
 // Pass sorts what is new and sends what waits, once. Another one at work makes
