@@ -2,178 +2,82 @@ package command
 
 import (
 	"fmt"
-	"io"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
+	"github.com/understudy-ha/understudy/pkg/cli/progress"
 	"github.com/understudy-ha/understudy/pkg/images"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-const (
-	// drawEvery is how often the bars move.
-	drawEvery = 200 * time.Millisecond
-	// logEvery is how often a run without a terminal says how far it is.
-	logEvery = 10 * time.Second
-	barWidth = 20
-)
-
-// progress shows how a run gets on: on a terminal a bar for each image that is
-// fetched and one for all, elsewhere a log line now and then.
-type progress struct {
-	process *cli.Process
-	stop    chan struct{}
-	ended   chan struct{}
+// fetches shows the images that are fetched.
+type fetches struct {
+	display *progress.Display
 
 	mu      sync.Mutex
 	planned int
-	started int
+	running map[string]map[string]int64 // bytes by image and layer
 	done    int
-	order   []string
-	bars    map[string]*bar
-	drawn   int // lines on the terminal
 }
 
-// bar is one image under way.
-type bar struct {
-	total  int64 // of all of the image, unpacked; 0 is unknown
-	layers map[string][2]int64
+func newProgress(p *cli.Process) *fetches {
+	f := &fetches{running: map[string]map[string]int64{}}
+	f.display = progress.New(p, f.summary)
+	return f
 }
 
-// got is how many bytes have come, of how many.
-func (b *bar) got() (bytes, total int64) {
-	for _, l := range b.layers {
-		bytes, total = bytes+l[0], total+l[1]
-	}
-	return bytes, max(total, bytes)
-}
-
-func newProgress(p *cli.Process) *progress {
-	b := &progress{process: p, stop: make(chan struct{}), ended: make(chan struct{}), bars: map[string]*bar{}}
-	every := logEvery
-	if p.StderrTerminal {
-		every = drawEvery
-	}
-	go b.show(every)
-	return b
-}
-
-func (b *progress) show(every time.Duration) {
-	defer close(b.ended)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-b.stop:
-			return
-		case <-tick.C:
-			b.mu.Lock()
-			if b.process.StderrTerminal {
-				b.draw()
-			} else if len(b.order) > 0 {
-				b.process.Log.Info().Msg(b.all())
-			}
-			b.mu.Unlock()
-		}
-	}
-}
-
-// Planned tells how many images are looked at.
-func (b *progress) Planned(images int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.planned = images
-}
-
-// Start adds a bar.
-func (b *progress) Start(ref string, bytes int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.started++
-	b.order = append(b.order, ref)
-	b.bars[ref] = &bar{total: bytes, layers: map[string][2]int64{}}
-}
-
-// Moved moves a bar on.
-func (b *progress) Moved(ref, layer string, bytes, total int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if one := b.bars[ref]; one != nil {
-		one.layers[layer] = [2]int64{bytes, total}
-	}
-}
-
-// Done takes a bar away. What has come is said at the end of the run.
-func (b *progress) Done(item *images.Item) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.done++
-	delete(b.bars, item.Ref)
-	for i, ref := range b.order {
-		if ref == item.Ref {
-			b.order = append(b.order[:i], b.order[i+1:]...)
-			break
-		}
-	}
-}
-
-// all is one line about all images.
-func (b *progress) all() string {
+// summary is one line about all images; "" while none is fetched.
+func (f *fetches) summary(int64, int64, string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var bytes int64
-	for _, one := range b.bars {
-		got, _ := one.got()
-		bytes += got
+	for _, layers := range f.running {
+		for _, n := range layers {
+			bytes += n
+		}
 	}
-	return fmt.Sprintf("%d images fetched, %d under way (%s), %d looked after in total", b.done, len(b.order), report.Bytes(bytes), b.planned)
+	if len(f.running) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d images fetched, %d in progress (%s), %d checked in total", f.done, len(f.running), report.Bytes(bytes), f.planned)
 }
 
-// draw paints the bars over the ones before.
-func (b *progress) draw() {
-	var text strings.Builder
-	b.wipe(&text)
-	for _, ref := range b.order {
-		got, total := b.bars[ref].got()
-		fmt.Fprintf(&text, "%-30s %s %9s\n", tail(ref, 30), line(got, total), report.Bytes(got))
-	}
-	b.drawn = len(b.order)
-	if b.drawn > 0 {
-		fmt.Fprintf(&text, "%-30s %s %d of %d\n", "all", line(int64(b.done), int64(b.started)), b.done, b.started)
-		b.drawn++
-	}
-	_, _ = io.WriteString(b.process.Stderr, text.String()) // a bar that nobody sees is no failure
+// Planned tells how many images are checked.
+func (f *fetches) Planned(images int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.planned = images
 }
 
-// wipe takes the bars off the terminal.
-func (b *progress) wipe(w io.Writer) {
-	if b.drawn > 0 {
-		fmt.Fprintf(w, "\x1b[%dA\x1b[J", b.drawn)
-	}
-	b.drawn = 0
+// Start announces an image of about so many bytes, unpacked.
+func (f *fetches) Start(ref string, bytes int64) {
+	f.mu.Lock()
+	f.running[ref] = map[string]int64{}
+	f.mu.Unlock()
+	f.display.Expect(ref, bytes)
+	f.display.Show()
 }
 
-// close takes the bars away.
-func (b *progress) close() {
-	close(b.stop)
-	<-b.ended
-	b.wipe(b.process.Stderr)
+// Moved tells how far a layer is.
+func (f *fetches) Moved(ref, layer string, bytes, _ int64) {
+	f.mu.Lock()
+	layers := f.running[ref]
+	var more int64
+	if layers != nil {
+		more = max(0, bytes-layers[layer])
+		layers[layer] = bytes
+	}
+	f.mu.Unlock()
+	f.display.Moved(ref, more)
 }
 
-// line is a bar.
-func line(got, total int64) string {
-	full := 0
-	if total > 0 {
-		full = int(min(got*barWidth/total, barWidth))
-	}
-	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
+// Done ends an image. The end of the run tells how it went.
+func (f *fetches) Done(item *images.Item) {
+	f.mu.Lock()
+	f.done++
+	delete(f.running, item.Ref)
+	f.mu.Unlock()
+	f.display.Done(item.Ref, "")
 }
 
-// tail is the end of a name, which says more than its beginning.
-func tail(name string, width int) string {
-	runes := []rune(name)
-	if len(runes) <= width {
-		return name
-	}
-	return "…" + string(runes[len(runes)-width+1:])
-}
+func (f *fetches) close() { f.display.Close() }
