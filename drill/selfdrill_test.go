@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/move"
 )
 
 // TestSelfDrill has the pair drill itself, as its owner would, while its
@@ -47,9 +47,9 @@ func (d *takeover) gated(t *testing.T) {
 }
 
 // drills are those that a node remembers.
-func (d *takeover) drills(t *testing.T, n lab.Node) []failover.Drill {
+func (d *takeover) drills(t *testing.T, n lab.Node) []move.Drill {
 	t.Helper()
-	var list []failover.Drill
+	var list []move.Drill
 	text := d.shell(t, n, `failover-notify drill history -o json`)
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		t.Fatalf("%v in %s", err, text)
@@ -78,7 +78,7 @@ func thereAndBack(t *testing.T, d *takeover) {
 	if len(past) != 1 || past[0].Error != "" || past[0].Serving != active.Name() || past[0].There == nil || past[0].Back == nil {
 		t.Fatalf("remembered: %+v", past)
 	}
-	for _, m := range []*failover.Moved{past[0].There, past[0].Back} {
+	for _, m := range []*move.Moved{past[0].There, past[0].Back} {
 		parts := m.Times.Stop + m.Times.Send + m.Times.Address + m.Times.Projects
 		if m.Times.Stop <= 0 || m.Times.Send <= 0 || m.Times.Address <= 0 || m.Times.Projects <= 0 || m.Gap <= 0 {
 			t.Errorf("a part of %s → %s took no time: %+v", m.From, m.To, m)

@@ -9,13 +9,14 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 const (
-	// stopMargin is what stopping everything may take beyond the time that the
+	// StopMargin is what stopping everything may take beyond the time that the
 	// containers are given.
-	stopMargin = 20 * time.Second
+	StopMargin = 20 * time.Second
 	// hurriedStop is what they are given on a node that is cut off: another one
 	// takes over after witness.delay.
 	hurriedStop = config.HurriedStop
@@ -34,61 +35,42 @@ func (e *LeftoverError) Hint() string {
 }
 
 // demote makes this node a standby, or one in fault: no project runs, no dataset
-// can be written to.
-func (n *Node) demote(ctx context.Context, role state.RoleFile, request state.Request, to state.Role) error {
-	clean := role.Boot == n.Boot && (role.Role == state.RoleStandby || role.Role == state.RoleFault) && !unfinished(role)
-	via := state.RoleDemoting
-	if clean {
-		via = to
-	}
-	t, err := n.begin(role, via, to, request)
+// can be written to. A node that was demoted before is verified.
+func (n *Node) demote(ctx context.Context, role state.RoleFile, way rules.Transition, request state.Request) error {
+	t, err := n.begin(role, way, request)
 	if err != nil {
 		return err
 	}
 	var left []string
-	if clean {
+	if way.Work == rules.Verify {
 		left = n.verifyStopped(ctx, t)
 	} else {
-		enough := n.sayStopping(ctx, t.current().Term)
-		left = n.giveAway(ctx, t)
+		enough := n.Lease.SignStopping(ctx, t.current().Term)
+		left = n.stopAndRelease(ctx, t)
 		enough()
-		if len(left) == 0 && ctx.Err() == nil && cameToNothing(role, n.Boot) {
+		if len(left) == 0 && ctx.Err() == nil && rules.PromotionAborted(role, n.Boot) {
 			n.unmark(ctx, t, role.Transition.Started)
 		}
 	}
 	if ctx.Err() != nil {
-		return interrupted(ctx, t)
+		return t.interrupted(ctx)
 	}
 	if len(left) > 0 {
 		err := &LeftoverError{left}
-		return errors.Join(err, t.end(state.RoleFault, state.OutcomeFailed, err))
+		return errors.Join(err, t.end(rules.Failed, err))
 	}
-	if err := t.end(to, state.OutcomeDone, nil); err != nil {
+	if err := t.end(rules.Done, nil); err != nil {
 		return err
 	}
-	n.giveLeaseBack()
-	if role.Role != to || role.Boot != n.Boot {
-		if to == state.RoleFault {
-			n.tell(ctx, n.Config.Hooks.OnFault)
+	n.Lease.GiveBack()
+	if role.In(n.Boot) != way.To {
+		if way.To == state.RoleFault {
+			n.runHook(ctx, n.Config.Hooks.OnFault)
 		} else {
-			n.tell(ctx, n.Config.Hooks.OnStandby)
+			n.runHook(ctx, n.Config.Hooks.OnStandby)
 		}
 	}
 	return nil
-}
-
-// cameToNothing says whether a node that is to be demoted had not become active
-// yet.
-func cameToNothing(role state.RoleFile, boot string) bool {
-	t := role.Transition
-	return role.Boot == boot && t != nil && t.To == state.RoleActive && (t.From == state.RoleStandby || t.From == state.RoleFault) &&
-		(role.Role == state.RolePromoting || role.Role == state.RoleDemoting)
-}
-
-// failedToBecomeActive says whether a promotion was refused, or has failed, last.
-func failedToBecomeActive(role state.RoleFile) bool {
-	t := role.Transition
-	return t != nil && t.To == state.RoleActive && t.Outcome == state.OutcomeFailed
 }
 
 // unmark leaves no history behind of a promotion that came to nothing. That it
@@ -106,13 +88,13 @@ func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
 	}
 }
 
-// giveAway stops the services and gives the data up, and names what is left.
-// The data is given up also when a service is left: it can't write then.
-func (n *Node) giveAway(ctx context.Context, t *transition) (left []string) {
-	if n.hasServices() {
-		fenced := n.fenceInTime(ctx, t)
+// stopAndRelease stops the services and releases the data, and names what is left.
+// The data is released also when a service is left: it can't write then.
+func (n *Node) stopAndRelease(ctx context.Context, t *transition) (left []string) {
+	if n.HasServices() {
+		stopFencing := n.fenceInTime(ctx, t)
 		err := n.stopAll(ctx, t)
-		fenced()
+		stopFencing()
 		if err != nil {
 			left = append(left, err.Error())
 		}
@@ -133,10 +115,22 @@ func (n *Node) giveAway(ctx context.Context, t *transition) (left []string) {
 	return left
 }
 
+// fenceInTime makes the datasets read-only right before the lease ends, if the
+// services have not stopped by then.
+func (n *Node) fenceInTime(ctx context.Context, t *transition) (stop func()) {
+	if !n.Data.Configured() {
+		return func() {}
+	}
+	return n.Lease.FenceInTime(ctx, t.step, func(ctx context.Context) error {
+		_, err := n.Data.Fence(ctx)
+		return err
+	})
+}
+
 // verifyStopped looks whether really nothing runs on a node that was demoted
 // before, and stops what does.
 func (n *Node) verifyStopped(ctx context.Context, t *transition) []string {
-	if !n.hasServices() {
+	if !n.HasServices() {
 		return nil
 	}
 	running := 0
@@ -163,9 +157,9 @@ func (n *Node) stopAll(ctx context.Context, t *transition) error {
 		grace = min(grace, hurriedStop)
 	}
 	// Of what a lease leaves, too: nothing may run when it is another node's.
-	grace = max(min(grace, n.leaseLeft()-config.StopReserve), min(grace, hurriedStop))
+	grace = max(min(grace, n.Lease.Left()-config.StopReserve), min(grace, hurriedStop))
 	n.recallContainers()
-	return t.step(ctx, "stop", "", grace+stopMargin, func(ctx context.Context) error {
+	return t.step(ctx, "stop", "", grace+StopMargin, func(ctx context.Context) error {
 		return n.Services.Stop(ctx, n.find(ctx), grace)
 	})
 }
@@ -185,7 +179,7 @@ func (n *Node) find(ctx context.Context) []compose.Project {
 const containersName = "containers"
 
 func (n *Node) rememberContainers() {
-	if !n.hasServices() {
+	if !n.HasServices() {
 		return
 	}
 	if err := n.State.Write(containersName, n.Services.Known()); err != nil {

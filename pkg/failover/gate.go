@@ -4,46 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// RefusedError is a promotion that must not go on.
-type RefusedError struct {
-	// Kind is the reason against this node that comes of it: one of
-	// state.Ineligible…
-	Kind string
-	Text string
-	What string // what to do next
-}
-
-func (e *RefusedError) Error() string { return "refused to become active: " + e.Text }
-
-// ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
-func (e *RefusedError) ExitCode() int { return exit.Refused }
-
-// Hint says what to do next.
-func (e *RefusedError) Hint() string { return e.What }
-
-// AskStep is the step of a promotion in which another node is asked what it is. It
-// is skipped where that node is up and can't be asked.
-const AskStep = "ask"
-
 const (
-	// pollPeer is how often a node that has to stop first is asked again.
-	pollPeer = 250 * time.Millisecond
-	// conflictAfter is how long another node may still be active and hold the
-	// address, before that is a conflict and no delay.
-	conflictAfter = 3 * time.Second
+	// PollPeer is how often a node that is waited for is asked again.
+	PollPeer = 250 * time.Millisecond
+	// recordTimeout bounds reading this node's own records.
+	recordTimeout = 2 * time.Second
 )
 
-// gate says whether this node may become active: nothing speaks against it, it
-// is not cut off, and every other node that can be asked has stopped. It returns
-// the newest term that is known anywhere.
+// gate lets a promotion continue once this node is eligible and not isolated, and
+// every other node that can be asked has stopped. It returns the newest term that
+// is known anywhere.
 func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (newest uint64, err error) {
 	err = t.step(ctx, "eligible", "", recordTimeout, func(context.Context) error { return n.mayPromote() })
 	if err != nil {
@@ -52,8 +31,8 @@ func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (
 	if len(n.Config.Witness.Targets) > 0 {
 		err = t.step(ctx, "witness", "", n.Config.Witness.Timeout+time.Second, func(ctx context.Context) error {
 			if answer := n.Witness(ctx); !answer.Reachable {
-				return &RefusedError{state.IneligibleRefused, "this node is cut off: " + answer.String(),
-					"look at this node's network; it may take over once a witness answers"}
+				return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "this node is cut off: " + answer.String(),
+					What: "look at this node's network; it may take over once a witness answers"}
 			}
 			return nil
 		})
@@ -61,15 +40,15 @@ func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (
 			return 0, err
 		}
 	}
-	newest = max(t.current().NewestTerm, n.receivedTerm())
-	others := n.others()
+	newest = max(t.current().NewestTerm, n.ReceivedTerm())
+	others := n.Others()
 	asking, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	answers := make(chan Answer)
 	for _, peer := range others {
 		go func() {
 			a := Answer{Node: peer}
-			a.Err = t.step(asking, AskStep, peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
+			a.Err = t.step(asking, rules.AskStep, peer.Name, n.Config.Failover.PeerStop+n.Config.Failover.PeerTimeout, func(ctx context.Context) (err error) {
 				a.State, err = n.awaitPeer(ctx, peer, request)
 				return err
 			})
@@ -97,23 +76,13 @@ func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (
 	return newest, errors.Join(failed...)
 }
 
-// mayPromote says what speaks against this node by itself.
+// mayPromote refuses the promotion of a node that is not eligible.
 func (n *Node) mayPromote() error {
 	eligibility, found, err := n.State.Eligibility()
 	if err != nil {
 		return err
 	}
-	if !found || !state.Shown(n.Config.RunDir) && len(eligibility.Reasons) == 0 {
-		return &RefusedError{state.IneligibleBoot, "this node has not joined its pair in this boot", "run: failover-notify join"}
-	}
-	var texts []string
-	for _, r := range eligibility.Reasons {
-		texts = append(texts, r.Text)
-	}
-	if len(texts) > 0 {
-		return &RefusedError{eligibility.Reasons[0].Kind, strings.Join(texts, "; "), "look at failover-notify status; failover-notify release lifts what a person may lift"}
-	}
-	return nil
+	return rules.MayPromote(eligibility, found, n.ShownEligible())
 }
 
 // awaitPeer returns once another node is no obstacle: it is down, or has stopped
@@ -131,17 +100,17 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 		}
 		waited := n.Now().Sub(began)
 		if err != nil {
-			_, down := errors.AsType[*UnreachableError](err)
+			_, down := errors.AsType[*remote.UnreachableError](err)
 			if !down && waited < n.Config.Failover.PeerTimeout {
 				// It is up, but does not say what it is.
-				if err := pause(ctx, pollPeer); err != nil {
+				if err := self.Pause(ctx, PollPeer); err != nil {
 					return said, err
 				}
 				continue
 			}
 			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
 			if len(n.Config.Witness.Targets) > 0 {
-				if err := pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
+				if err := self.Pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
 					return said, err
 				}
 			}
@@ -155,40 +124,38 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 		if !answer.Writers {
 			return said, nil
 		}
-		if err := obstacle(answer, waited, n.Config.Failover.PeerStop); err != nil {
+		if err := rules.Obstacle(answer, waited, n.Config.Failover.PeerStop); err != nil {
 			return said, err
 		}
-		if err := pause(ctx, pollPeer); err != nil {
+		if err := self.Pause(ctx, PollPeer); err != nil {
 			return said, err
 		}
 	}
 }
 
-// obstacle judges a node that may still write: nil is to ask again.
-func obstacle(peer PeerState, waited, patience time.Duration) error {
-	active := peer.Role == state.RoleActive && peer.Requested == state.RequestMaster && peer.HoldsAddress
-	switch {
-	case active && waited > conflictAfter:
-		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the floating address", peer.Node, peer.Term),
-			"one of the two has to give way: look at failover-notify status on both; then failover-notify release here"}
-	case waited > patience:
-		return &RefusedError{state.IneligibleRefused, fmt.Sprintf("%s has been asked for %.0f s and is still %s: %s", peer.Node, waited.Seconds(), peer.Role, peer.Reason),
-			"look at failover-notify status on " + peer.Node + ": it could not stop its services or give up its data"}
-	}
-	return nil
-}
-
-// pause waits, or returns why it could not.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
+// yieldTo refuses a promotion in favour of another node: one to which the virtual
+// IP is being handed over, or one that has newer data. peer is what one of the
+// others has answered. An operator's request comes first.
+func (n *Node) yieldTo(peer PeerState, role state.RoleFile, request state.Request) error {
+	if !n.Address.Configured() || request.Source == state.SourceOperator {
 		return nil
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
+	if to := peer.HandsTo(); to != "" && to != n.Self.Name {
+		return rules.YieldsTo(to, fmt.Sprintf("%s is handing over to %s", peer.Node, to))
+	}
+	if !n.Data.Configured() || !rules.Fresher(peer, role, n.Replica()) {
 		return nil
 	}
+	// A node that does not take the virtual IP must not keep everything from being
+	// served.
+	var last state.Yielded
+	found, err := n.State.Read(state.YieldedName, &last)
+	if err != nil || found && last.Boot == n.Boot && n.Now().Sub(last.Time) < rules.YieldAgain {
+		n.Log.Warn().Err(err).Str("node", peer.Node).Msg("becoming active with older data than that node has, which has not taken over")
+		return nil
+	}
+	if err := n.State.Write(state.YieldedName, state.Yielded{To: peer.Node, Boot: n.Boot, Time: n.Now()}); err != nil {
+		return err
+	}
+	return rules.YieldsTo(peer.Node, peer.Node+" has newer data, and may hold the floating address")
 }

@@ -3,9 +3,9 @@ package failover
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -27,15 +27,14 @@ func (e *HoldRefusedError) Hint() string {
 // Hold keeps this node from holding the address until Release. On a node that
 // is active it is refused unless force is set.
 func (n *Node) Hold(ctx context.Context, reason string, force bool) error {
-	role, err := n.State.Role()
+	_, role, err := n.Role()
 	if err != nil {
 		return err
 	}
-	active := role.Boot == n.Boot && (role.Role == state.RoleActive || role.Role == state.RolePromoting)
-	if active && !force {
+	if role.Serving(n.Boot) && !force {
 		return &HoldRefusedError{role.Role}
 	}
-	return n.exclude(ctx, state.IneligibleHold, "held: "+reason)
+	return n.Exclude(ctx, state.IneligibleHold, "held: "+reason)
 }
 
 // Released is what a release has lifted, and what still stands.
@@ -48,17 +47,17 @@ type Released struct {
 // conflict that is over, an old replica and a wait. That this node has not joined
 // in this boot stands.
 func (n *Node) Release(ctx context.Context) (Released, error) {
-	answers := n.askAll(ctx)
-	peers, _ := answered(answers)
+	answers := n.AskAll(ctx)
+	peers, _ := Answered(answers)
 	role, err := n.State.Role()
 	if err != nil {
 		return Released{}, err
 	}
 	var result Released
-	err = n.changeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+	err = n.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
 		result = Released{}
 		for _, r := range last {
-			if stands(r, role, peers) {
+			if rules.Stands(r, role, peers) {
 				result.Left = append(result.Left, r)
 			} else {
 				result.Lifted = append(result.Lifted, r)
@@ -67,28 +66,4 @@ func (n *Node) Release(ctx context.Context) (Released, error) {
 		return result.Left
 	})
 	return result, err
-}
-
-// stands says whether a person's word is not enough to lift a reason.
-func stands(r state.Ineligible, self state.RoleFile, peers []PeerState) bool {
-	active := newest(peers, func(p PeerState) bool { return p.Role == state.RoleActive })
-	switch r.Kind {
-	case state.IneligibleBoot:
-		return true
-	case state.IneligibleConflict:
-		return active != nil && self.Role == state.RoleActive
-	case state.IneligibleReplica, state.IneligibleRefused:
-		// While another node serves, an old replica is mended by replicating.
-		return active != nil
-	}
-	return false
-}
-
-// Words says reasons in one line.
-func Words(reasons []state.Ineligible) string {
-	texts := make([]string, len(reasons))
-	for i, r := range reasons {
-		texts[i] = r.Text
-	}
-	return strings.Join(texts, "; ")
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// tell runs a hook of the owner's. That it fails is reported and stops nothing.
-func (n *Node) tell(ctx context.Context, hook config.Hook) {
+// runHook runs a hook of the owner. Its failure is logged and stops nothing.
+func (n *Node) runHook(ctx context.Context, hook config.Hook) {
 	if len(hook.Command) == 0 {
 		return
 	}

@@ -9,12 +9,37 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
+	"github.com/understudy-ha/understudy/pkg/remote"
+	"github.com/understudy-ha/understudy/pkg/run"
 )
+
+// bareNode is node a of a pair, with nothing but its records.
+func bareNode(t *testing.T) *Node {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := &config.Config{
+		Nodes:    []config.Node{{Name: "a", Address: "10.0.0.1"}, {Name: "b", Address: "10.0.0.2"}},
+		StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		Failover: config.Failover{PeerTimeout: time.Second},
+	}
+	log := zerolog.New(zerolog.NewTestWriter(t))
+	records, err := self.Open(cfg, cfg.Nodes[0], run.New(log), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Node{Records: records}
+}
 
 // sshd of today locks out who connects and says nothing a dozen times: a node that
 // answers is not probed each time.
 func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
-	f := newFake(t)
+	f := bareNode(t)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +64,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 	}
 	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
 	f.Config.Failover.PeerTimeout *= 10
-	peers, peer := newSSHPeers(f.Node), f.Config.Nodes[1]
+	peers, peer := newSSHPeers(f), f.Config.Nodes[1]
 	peer.Address = "127.0.0.1"
 
 	answers(`echo '{"node": "b", "role": "demoting"}'`)
@@ -53,7 +78,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 	}
 	// It fails: whether it is there at all is looked for again.
 	answers(fmt.Sprintf("echo broken >&2; exit %d", 1))
-	var gone *UnreachableError
+	var gone *remote.UnreachableError
 	for range 2 {
 		if _, err := peers.Ask(t.Context(), peer); err == nil || errors.As(err, &gone) {
 			t.Errorf("error %v", err)
@@ -84,7 +109,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 // A node with an older release, which knows nothing of terms in a question, is asked
 // without.
 func TestAskingAnOlderRelease(t *testing.T) {
-	f := newFake(t)
+	f := bareNode(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // where a slow ssh is looked for
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +129,7 @@ func TestAskingAnOlderRelease(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		peers := newSSHPeers(f.Node)
+		peers := newSSHPeers(f)
 		peers.newest = func() uint64 { return 7 }
 		answer, err := peers.Ask(t.Context(), peer)
 		if err != nil || !answer.Writers {

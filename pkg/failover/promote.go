@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -53,42 +54,37 @@ func (e *PartialError) Hint() string {
 
 // promote makes this node active. An active one is looked over: what failed
 // before, or has stopped since, is started.
-func (n *Node) promote(ctx context.Context, role state.RoleFile, request state.Request) error {
-	again := role.Role == state.RoleActive && role.Boot == n.Boot
-	via := state.RolePromoting
-	if again {
-		via = state.RoleActive
-	}
-	t, err := n.begin(role, via, state.RoleActive, request)
+func (n *Node) promote(ctx context.Context, role state.RoleFile, way rules.Transition, request state.Request) error {
+	t, err := n.begin(role, way, request)
 	if err != nil {
 		return err
 	}
 	prepared := n.prepare(ctx)
-	if !again {
+	if way.Work == rules.Promote {
 		if err := n.takeTerm(ctx, t, role, request); err != nil {
 			if ctx.Err() != nil {
-				return interrupted(ctx, t)
+				return t.interrupted(ctx)
 			}
 			return n.refuse(t, role, err)
 		}
 	}
 	failed, err := n.takeOver(ctx, t, role, prepared)
 	if ctx.Err() != nil {
-		return interrupted(ctx, t)
+		return t.interrupted(ctx)
 	}
 	if err != nil {
-		return n.giveUp(ctx, t, err)
+		return n.abandon(ctx, t, err)
 	}
-	how, partial := state.OutcomeDone, error(nil)
+	var partial error
 	if len(failed) > 0 {
-		how, partial = state.OutcomePartial, &PartialError{failed}
+		partial = &PartialError{failed}
 	}
-	if err := t.end(state.RoleActive, how, partial); err != nil {
+	if err := t.end(rules.Done, partial); err != nil {
 		return err
 	}
 	n.rememberContainers()
-	if !again {
-		n.tell(ctx, n.Config.Hooks.OnActive)
+	if way.Work == rules.Promote {
+		n.runHook(ctx, n.Config.Hooks.OnActive)
 	}
 	return partial
 }
@@ -100,19 +96,19 @@ func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile,
 	if err != nil {
 		return err
 	}
-	revision, err := n.takeLease(ctx, t)
+	revision, err := n.Lease.Take(ctx, t.step, t.current().Transition.Started)
 	if err != nil {
 		return err
 	}
-	err = t.set(func(r *state.RoleFile) {
-		// One that was killed on the way goes on under the term that it took.
-		if role.Boot != n.Boot || role.Role != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < max(newest, revision) {
-			r.Term = max(newest+1, revision)
+	err = t.set(func(f *state.RoleFile) {
+		// One that was killed on the way continues under the term that it took.
+		if role.In(n.Boot) != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < max(newest, revision) {
+			f.Term = max(newest+1, revision)
 		}
-		r.ActiveTerm, r.NewestTerm = r.Term, max(r.Term, newest)
+		f.ActiveTerm, f.NewestTerm = f.Term, max(f.Term, newest)
 	})
 	if err == nil {
-		n.signLease(ctx, t.current().Term)
+		n.Lease.Sign(ctx, t.current().Term)
 	}
 	return err
 }
@@ -131,7 +127,7 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 	for _, b := range taken.Failed {
 		failed = append(failed, fmt.Sprintf("dataset %s: %v", b.Dataset, b.Err))
 	}
-	if !n.hasServices() {
+	if !n.HasServices() {
 		return failed, nil
 	}
 	projects, err := prepared.wait(ctx)
@@ -148,10 +144,10 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 // goes on to stop a container whose caller is gone, while it still counts as one
 // that runs and would not be started.
 func (n *Node) finishStopping(ctx context.Context, t *transition, before state.RoleFile, projects []compose.Project) error {
-	if before.Role != state.RoleDemoting || before.Boot != n.Boot {
+	if before.In(n.Boot) != state.RoleDemoting {
 		return nil
 	}
-	err := t.step(ctx, "finish stopping", "", hurriedStop+stopMargin, func(ctx context.Context) error {
+	err := t.step(ctx, "finish stopping", "", hurriedStop+StopMargin, func(ctx context.Context) error {
 		return n.Services.Stop(ctx, projects, hurriedStop)
 	})
 	if ctx.Err() != nil {
@@ -213,7 +209,7 @@ func (n *Node) prepare(ctx context.Context) *preparation {
 	p := &preparation{done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		if n.hasServices() {
+		if n.HasServices() {
 			ctx, cancel := context.WithTimeout(ctx, findTimeout)
 			defer cancel()
 			p.projects, p.err = n.Services.Find(ctx)
@@ -323,38 +319,35 @@ func below(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// refuse ends a promotion that the gate has stopped, before anything was
-// touched: the node gives the address up instead of serving nothing.
+// refuse ends a promotion that the gate has stopped, before anything was touched:
+// the node gives up the virtual IP instead of serving nothing.
 func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
-	kind := state.IneligibleRefused
-	if refused, ok := errors.AsType[*RefusedError](cause); ok {
-		kind = refused.Kind
-	}
 	// The transition's context may be about to end; this must be done.
 	ctx := context.Background()
 	var excluded error
-	if kind == state.IneligibleConflict || kind == state.IneligibleRefused || kind == state.IneligibleYield {
-		excluded = n.exclude(ctx, kind, cause.Error())
+	if refused, ok := errors.AsType[*rules.RefusedError](cause); !ok {
+		excluded = n.Exclude(ctx, state.IneligibleRefused, cause.Error())
+	} else if refused.Excludes() {
+		excluded = n.Exclude(ctx, refused.Kind, cause.Error())
 	}
 	// Killed between two steps, a promotion may have left something behind.
-	if writes(before) && before.Boot == n.Boot {
-		return errors.Join(n.giveUp(ctx, t, cause), excluded)
+	if rules.Writes(before) && before.Boot == n.Boot {
+		return errors.Join(n.abandon(ctx, t, cause), excluded)
 	}
-	ended := t.end(state.RoleFault, state.OutcomeFailed, cause)
-	n.giveLeaseBack()
+	ended := t.end(rules.Refused, cause)
+	n.Lease.GiveBack()
 	return errors.Join(cause, excluded, ended)
 }
 
-// giveUp ends a promotion that failed: the address goes to another node that
-// may have more luck, everything is stopped, and a person has to look before
-// this node tries again. The demotion that comes of it is one of its own.
-func (n *Node) giveUp(ctx context.Context, t *transition, cause error) error {
-	excluded := n.exclude(ctx, state.IneligiblePromotion, "the last promotion here failed: "+cause.Error())
-	err := t.end(state.RoleDemoting, state.OutcomeFailed, cause)
-	if err != nil {
+// abandon ends a promotion that failed: the virtual IP goes to another node that
+// may have more luck, everything is stopped, and the operator has to look before
+// this node tries again. The demotion that follows is a transition of its own.
+func (n *Node) abandon(ctx context.Context, t *transition, cause error) error {
+	excluded := n.Exclude(ctx, state.IneligiblePromotion, "the last promotion here failed: "+cause.Error())
+	if err := t.end(rules.Failed, cause); err != nil {
 		return errors.Join(cause, excluded, err)
 	}
-	return errors.Join(cause, excluded, n.demote(ctx, t.current(), state.Request{
+	return errors.Join(cause, excluded, n.change(ctx, t.current(), state.RoleFault, state.Request{
 		Seq: t.current().RequestSeq, Requested: state.RequestFault, Source: state.SourceGuard, Reason: cause.Error(),
-	}, state.RoleFault))
+	}))
 }

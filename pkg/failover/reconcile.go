@@ -5,18 +5,30 @@ import (
 	"errors"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
+
+// roleLock is held by the process that changes this node's role.
+const roleLock = "reconcile"
 
 // lookEvery is how often a transition looks whether a newer request turns it
 // round.
 const lookEvery = 50 * time.Millisecond
 
-// Reconcile makes the node what the newest request asks for, and returns when
-// it is, or could not be made. Another process that does so is waited for. An
+// errTurned ends a transition that a newer request turns round.
+var errTurned = errors.New("a newer request asks for something else")
+
+// LockRole takes the lock of the process that changes this node's role.
+func (n *Node) LockRole(ctx context.Context) (*state.Lock, error) {
+	return n.State.WaitLock(ctx, roleLock)
+}
+
+// Reconcile gives the node the role that the newest request asks for, and returns
+// once it has it, or can't have it. It waits for another process that does so. A
 // request that comes in the meantime is followed as well.
 func (n *Node) Reconcile(ctx context.Context) error {
-	lock, err := n.State.WaitLock(ctx, reconcileLock)
+	lock, err := n.LockRole(ctx)
 	if err != nil {
 		return err
 	}
@@ -24,15 +36,15 @@ func (n *Node) Reconcile(ctx context.Context) error {
 	if err := n.converge(ctx); err != nil {
 		return err
 	}
-	// A demotion that has left something behind has been answered, but not done.
-	return n.demoteAgain(ctx, unfinished, "what was left before")
+	// A demotion that has left something behind is answered, but not done.
+	return n.demoteAgain(ctx, rules.Unfinished, "what was left before")
 }
 
 // converge is Reconcile under its lock.
 func (n *Node) converge(ctx context.Context) error {
 	var last error
 	for {
-		request, found, err := n.request()
+		request, found, err := n.Request()
 		if err != nil || !found {
 			return err
 		}
@@ -40,14 +52,14 @@ func (n *Node) converge(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if role.Boot == n.Boot && role.RequestSeq == request.Seq && settled(role.Role) {
+		if rules.Answered(role, n.Boot, request) {
 			return last
 		}
 		last = n.pursue(ctx, role, request)
 		if ctx.Err() != nil {
 			return last
 		}
-		// An request that could not be answered, not even by a failure, would be
+		// A request that could not be answered, not even by a failure, would be
 		// tried again without end.
 		if answered, err := n.State.Role(); err != nil || answered.RequestSeq == role.RequestSeq && !errors.Is(last, errTurned) {
 			return errors.Join(last, err)
@@ -55,12 +67,7 @@ func (n *Node) converge(ctx context.Context) error {
 	}
 }
 
-// settled says whether a node with this role is not on its way.
-func settled(role state.Role) bool {
-	return role != state.RolePromoting && role != state.RoleDemoting
-}
-
-// pursue follows one request, until a newer one asks for something else.
+// pursue follows one request, until a newer one asks for the opposite.
 func (n *Node) pursue(ctx context.Context, role state.RoleFile, request state.Request) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -72,34 +79,51 @@ func (n *Node) pursue(ctx context.Context, role state.RoleFile, request state.Re
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if newest, found, err := n.request(); err == nil && found && turns(request, newest) {
+				if newest, found, err := n.Request(); err == nil && found && rules.Turns(request, newest) {
 					cancel(errTurned)
 				}
 			}
 		}
 	}()
-	var err error
-	switch request.Requested {
-	case state.RequestMaster:
-		err = n.promote(ctx, role, request)
-	case state.RequestFault:
-		err = n.demote(ctx, role, request, state.RoleFault)
-	default:
-		err = n.demote(ctx, role, request, state.RoleStandby)
-	}
+	err := n.change(ctx, role, rules.Target(request.Requested), request)
 	if err != nil && errors.Is(context.Cause(ctx), errTurned) {
 		return errTurned
 	}
 	return err
 }
 
-// turns says whether a newer request asks for the opposite.
-func turns(old, newest state.Request) bool {
-	return newest.Seq != old.Seq && (newest.Requested == state.RequestMaster) != (old.Requested == state.RequestMaster)
+// change leads the node from its role to another one, as the transition table
+// says. The caller holds the role's lock.
+func (n *Node) change(ctx context.Context, role state.RoleFile, to state.Role, request state.Request) error {
+	way := rules.Next(role.In(n.Boot), to, rules.GuardOf(role))
+	switch way.Work {
+	case rules.Promote, rules.LookOver:
+		return n.promote(ctx, role, way, request)
+	default:
+		return n.demote(ctx, role, way, request)
+	}
 }
 
-// interrupted ends a transition whose context has ended.
-func interrupted(ctx context.Context, t *transition) error {
-	cause := context.Cause(ctx)
-	return errors.Join(cause, t.end(state.RoleUnknown, state.OutcomeInterrupted, cause))
+// DemoteAgain demotes a node that was demoted before, if its role is still one that
+// fits.
+func (n *Node) DemoteAgain(ctx context.Context, fits func(state.RoleFile) bool, why string) error {
+	lock, err := n.LockRole(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	return n.demoteAgain(ctx, fits, why)
+}
+
+// demoteAgain is DemoteAgain under its lock.
+func (n *Node) demoteAgain(ctx context.Context, fits func(state.RoleFile) bool, why string) error {
+	role, err := n.State.Role()
+	if err != nil || role.Boot != n.Boot || !fits(role) {
+		return err
+	}
+	to := role.Role
+	if rules.Unfinished(role) {
+		to = role.Transition.To
+	}
+	return n.change(ctx, role, to, state.Request{Seq: role.RequestSeq, Requested: state.RequestFault, Source: state.SourceGuard, Reason: why})
 }

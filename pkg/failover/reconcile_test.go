@@ -1,4 +1,4 @@
-package failover
+package failover_test
 
 import (
 	"context"
@@ -8,47 +8,50 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 func TestTakeOverAndGiveBack(t *testing.T) {
 	f := newFake(t)
-	if joined := f.joins(t); !joined.Eligible {
+	if joined := f.Joins(t); !joined.Eligible {
 		t.Fatalf("not eligible: %v", joined.Reasons)
 	}
-	f.writes(t, false)
-	f.asks(t, state.RequestMaster)
+	f.Writes(t, false)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	role := f.is(t, state.RoleActive)
-	f.writes(t, true)
+	role := f.Is(t, state.RoleActive)
+	f.Writes(t, true)
 	if role.Term != 1 || role.ActiveTerm != 1 || role.Transition.Outcome != state.OutcomeDone {
 		t.Errorf("%+v", role)
 	}
-	if f.services.order[0] != "traefik" {
-		t.Errorf("started in the order %v, want traefik first", f.services.order)
+	if f.Projects.Order[0] != "traefik" {
+		t.Errorf("started in the order %v, want traefik first", f.Projects.Order)
 	}
-	f.asks(t, state.RequestFault)
+	f.Asks(t, state.RequestFault)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleFault)
-	f.writes(t, false)
-	f.asks(t, state.RequestBackup)
+	f.Is(t, state.RoleFault)
+	f.Writes(t, false)
+	f.Asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleStandby)
-	f.asks(t, state.RequestMaster)
+	f.Is(t, state.RoleStandby)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if role := f.is(t, state.RoleActive); role.Term != 2 {
+	if role := f.Is(t, state.RoleActive); role.Term != 2 {
 		t.Errorf("term %d, want 2", role.Term)
 	}
-	history, err := f.History()
+	history, err := f.State.History()
 	if err != nil || len(history) != 5 {
 		t.Errorf("%d transitions in the history, %v", len(history), err)
 	}
@@ -57,16 +60,16 @@ func TestTakeOverAndGiveBack(t *testing.T) {
 // The peer's term counts, also when only the data that came tells of it.
 func TestTheTermIsNewerThanAnySeen(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, NewestTerm: 7})
+	f.Joins(t)
+	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleFault, NewestTerm: 7})
 	if err := f.State.Write("received", map[string]any{"term": 9}); err != nil {
 		t.Fatal(err)
 	}
-	f.asks(t, state.RequestMaster)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if role := f.is(t, state.RoleActive); role.Term != 10 {
+	if role := f.Is(t, state.RoleActive); role.Term != 10 {
 		t.Errorf("term %d, want 10", role.Term)
 	}
 }
@@ -74,47 +77,47 @@ func TestTheTermIsNewerThanAnySeen(t *testing.T) {
 // Flaps while projects start slowly: the newest request wins, in the middle.
 func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
+	f.Joins(t)
 	starting := make(chan struct{}, 10)
-	f.services.up["db"] = func(ctx context.Context) error {
+	f.Projects.Starting["db"] = func(ctx context.Context) error {
 		starting <- struct{}{}
-		return pause(ctx, 500*time.Millisecond)
+		return self.Pause(ctx, 500*time.Millisecond)
 	}
 	f.watches(t)
 	for _, request := range []state.RequestedRole{state.RequestMaster, state.RequestBackup, state.RequestMaster, state.RequestFault} {
-		f.asks(t, request)
+		f.Asks(t, request)
 		if request == state.RequestMaster {
 			<-starting
 		}
 	}
-	f.becomes(t, state.RoleFault)
-	f.writes(t, false)
+	f.Becomes(t, state.RoleFault)
+	f.Writes(t, false)
 }
 
 // What the engine is about to stop still counts as running: it is stopped for good
 // before anything is started.
 func TestAStopThatWasTurnedRoundIsFinishedFirst(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	request := f.asks(t, state.RequestMaster)
-	role := f.is(t, state.RoleStandby)
+	f.Joins(t)
+	request := f.Asks(t, state.RequestMaster)
+	role := f.Is(t, state.RoleStandby)
 	role.Role, role.RequestSeq = state.RoleDemoting, request.Seq-1
 	if err := f.State.SetRole(role); err != nil {
 		t.Fatal(err)
 	}
-	f.services.set("traefik", true)
+	f.Projects.Set("traefik", true)
 	stopped := 0
-	f.services.stopped = func(context.Context) {
-		if stopped++; len(f.services.order) > 0 {
-			t.Errorf("stopped after %v were started", f.services.order)
+	f.Projects.Stopping = func(context.Context) {
+		if stopped++; len(f.Projects.Order) > 0 {
+			t.Errorf("stopped after %v were started", f.Projects.Order)
 		}
 	}
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleActive)
-	if stopped == 0 || len(f.services.names()) != 3 {
-		t.Errorf("stopped %d times, running %v", stopped, f.services.names())
+	f.Is(t, state.RoleActive)
+	if stopped == 0 || len(f.Projects.Names()) != 3 {
+		t.Errorf("stopped %d times, running %v", stopped, f.Projects.Names())
 	}
 }
 
@@ -130,9 +133,9 @@ func TestAKilledTransitionIsFinished(t *testing.T) {
 		{state.RoleDemoting, state.RequestMaster, state.RoleActive},
 	} {
 		f := newFake(t)
-		f.joins(t)
-		f.services.set("stray", true)
-		request := f.asks(t, c.request)
+		f.Joins(t)
+		f.Projects.Set("stray", true)
+		request := f.Asks(t, c.request)
 		role, err := f.State.Role()
 		if err != nil {
 			t.Fatal(err)
@@ -144,20 +147,20 @@ func TestAKilledTransitionIsFinished(t *testing.T) {
 		if err := f.Reconcile(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.is(t, c.want)
-		f.writes(t, c.want == state.RoleActive)
+		f.Is(t, c.want)
+		f.Writes(t, c.want == state.RoleActive)
 	}
 }
 
 func TestIntentsOfAnEarlierBootAskForNothing(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Asks(t, state.RequestMaster)
 	f.Boot = "another"
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleStandby)
+	f.Is(t, state.RoleStandby)
 }
 
 // refused checks that nothing was touched and the address is given up.
@@ -167,34 +170,34 @@ func refused(t *testing.T, f *fake, kind, text string) {
 	if err == nil || !strings.Contains(err.Error(), text) {
 		t.Fatalf("error %v, want one with %q", err, text)
 	}
-	f.is(t, state.RoleFault)
-	f.writes(t, false)
+	f.Is(t, state.RoleFault)
+	f.Writes(t, false)
 	e, _, err := f.State.Eligibility()
-	if err != nil || e.Eligible || state.Shown(f.Config.RunDir) || !has(e.Reasons, kind) {
+	if err != nil || e.Eligible || f.ShownEligible() || !rules.Has(e.Reasons, kind) {
 		t.Errorf("eligibility %+v, %v, want a reason %s", e, err, kind)
 	}
 }
 
 func TestNoPromotionBesideAnActiveNode(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.peers.set("b", PeerState{Node: "b", Role: state.RoleActive, Requested: state.RequestMaster, HoldsAddress: true, Writers: true, Term: 4})
+	f.Joins(t)
+	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleActive, Requested: state.RequestMaster, HoldsAddress: true, Writers: true, Term: 4})
 	f.Config.Failover.PeerStop = time.Minute
-	f.asks(t, state.RequestMaster)
+	f.Asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleConflict, "b is active under term 4")
-	if len(f.services.order) > 0 {
-		t.Errorf("started %v", f.services.order)
+	if len(f.Projects.Order) > 0 {
+		t.Errorf("started %v", f.Projects.Order)
 	}
 }
 
 func TestAPromotionWaitsForThePeerToStop(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
+	f.Joins(t)
 	began := time.Now()
-	f.peers.with("b", func() (PeerState, error) {
-		return PeerState{Node: "b", Role: state.RoleDemoting, Requested: state.RequestFault, Writers: time.Since(began) < time.Second}, nil
+	f.Pair.With("b", func() (rules.PeerState, error) {
+		return rules.PeerState{Node: "b", Role: state.RoleDemoting, Requested: state.RequestFault, Writers: time.Since(began) < time.Second}, nil
 	})
-	f.asks(t, state.RequestMaster)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -205,39 +208,39 @@ func TestAPromotionWaitsForThePeerToStop(t *testing.T) {
 
 func TestAPeerThatNeverStopsIsNotOverrun(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.peers.set("b", PeerState{Node: "b", Role: state.RoleFault, Writers: true, Reason: "tank/app is busy"})
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleFault, Writers: true, Reason: "tank/app is busy"})
+	f.Asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleRefused, "tank/app is busy")
 }
 
 func TestAPeerThatIsDownIsNoObstacle(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.peers.down("b")
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Pair.Down("b")
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleActive)
+	f.Is(t, state.RoleActive)
 }
 
 // One that accepts connections but can't be asked holds nothing up for long, and
 // people are told that it may still write.
 func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.peers.with("b", func() (PeerState, error) { return PeerState{}, errors.New("permission denied (publickey)") })
+	f.Joins(t)
+	f.Pair.With("b", func() (rules.PeerState, error) { return rules.PeerState{}, errors.New("permission denied (publickey)") })
 	began := time.Now()
-	f.asks(t, state.RequestMaster)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took < f.Config.Failover.PeerTimeout || took > f.Config.Failover.PeerTimeout+time.Second {
 		t.Errorf("active after %v", took)
 	}
-	steps := f.is(t, state.RoleActive).Transition.Steps
-	at := slices.IndexFunc(steps, func(s state.Step) bool { return s.Name == AskStep && s.Object == "b" })
+	steps := f.Is(t, state.RoleActive).Transition.Steps
+	at := slices.IndexFunc(steps, func(s state.Step) bool { return s.Name == rules.AskStep && s.Object == "b" })
 	if at < 0 || steps[at].Outcome != state.OutcomeSkipped || !strings.Contains(steps[at].Error, "may still write: permission denied") {
 		t.Errorf("%+v", steps)
 	}
@@ -245,18 +248,18 @@ func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 
 func TestACutOffNodeTakesNothingOver(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
+	f.Joins(t)
 	f.Config.Witness.Targets = []string{"ping://10.0.0.254"}
-	f.witness = false
-	f.peers.down("b")
-	f.asks(t, state.RequestMaster)
+	f.Reachable = false
+	f.Pair.Down("b")
+	f.Asks(t, state.RequestMaster)
 	refused(t, f, state.IneligibleRefused, "cut off")
 	// Once a witness answers, the node may try again.
-	f.witness = true
-	if err := f.weigh(t.Context(), f.askAll(t.Context())); err != nil {
+	f.Reachable = true
+	if err := f.Weigh(t.Context(), f.AskAll(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	if !state.Shown(f.Config.RunDir) {
+	if !f.ShownEligible() {
 		t.Error("still not eligible, though a witness answers")
 	}
 }
@@ -264,58 +267,58 @@ func TestACutOffNodeTakesNothingOver(t *testing.T) {
 // With a witness, a peer that is cut off gets the time to notice.
 func TestAWitnessGivesThePeerTime(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
+	f.Joins(t)
 	f.Config.Witness.Targets, f.Config.Witness.Delay = []string{"ping://10.0.0.254"}, time.Second
-	f.peers.down("b")
-	request := f.asks(t, state.RequestMaster)
+	f.Pair.Down("b")
+	request := f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if took := f.is(t, state.RoleActive).Transition.Ended.Sub(request.Time); took < time.Second {
+	if took := f.Is(t, state.RoleActive).Transition.Ended.Sub(request.Time); took < time.Second {
 		t.Errorf("active after %v", took)
 	}
 }
 
 func TestAPromotionWithoutDataGivesTheAddressUp(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.data.all = true
-	f.data.fail = []data.Failure{{Dataset: "tank/app", Err: errors.New("key not loaded")}}
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Datasets.All = true
+	f.Datasets.Fail = []data.Failure{{Dataset: "tank/app", Err: errors.New("key not loaded")}}
+	f.Asks(t, state.RequestMaster)
 	refused(t, f, state.IneligiblePromotion, "key not loaded")
-	role := f.is(t, state.RoleFault)
+	role := f.Is(t, state.RoleFault)
 	if role.ActiveTerm != 0 || role.NewestTerm != 1 {
 		t.Errorf("active term %d, newest term %d: nothing was written under the new one", role.ActiveTerm, role.NewestTerm)
 	}
 	// No ping-pong: a person has to look first.
-	f.asks(t, state.RequestBackup)
+	f.Asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.weigh(t.Context(), f.askAll(t.Context())); err != nil {
+	if err := f.Weigh(t.Context(), f.AskAll(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	if state.Shown(f.Config.RunDir) {
+	if f.ShownEligible() {
 		t.Error("eligible again by itself")
 	}
 	released, err := f.Release(t.Context())
-	if err != nil || len(released.Left) > 0 || !state.Shown(f.Config.RunDir) {
+	if err != nil || len(released.Left) > 0 || !f.ShownEligible() {
 		t.Errorf("released %+v, %v", released, err)
 	}
 }
 
 func TestAFailedDatasetStopsOnlyItsProjects(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.data.fail = []data.Failure{{Dataset: "tank/db", Mountpoint: "/tank/db", Err: errors.New("key not loaded")}}
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Datasets.Fail = []data.Failure{{Dataset: "tank/db", Mountpoint: "/tank/db", Err: errors.New("key not loaded")}}
+	f.Asks(t, state.RequestMaster)
 	err := f.Reconcile(t.Context())
-	partial, ok := errors.AsType[*PartialError](err)
+	partial, ok := errors.AsType[*failover.PartialError](err)
 	if !ok || len(partial.Failed) != 2 {
 		t.Fatalf("error %v", err)
 	}
-	f.is(t, state.RoleActive)
-	if got := f.services.names(); !slices.Equal(got, []string{"app", "traefik"}) {
+	f.Is(t, state.RoleActive)
+	if got := f.Projects.Names(); !slices.Equal(got, []string{"app", "traefik"}) {
 		t.Errorf("running %v", got)
 	}
 }
@@ -330,7 +333,7 @@ func TestOnWhichDatasetAProjectLies(t *testing.T) {
 		"/tank/db": "tank/db", "/tank/db/sub": "tank/db", "/tank": "tank/db", "/tank/dbx": "",
 		"/tank/cold/x": "tank/cold", "/tank/cold/warm/x": "", "/srv": "",
 	} {
-		if got := lies([]string{path}, taken); got != want {
+		if got := failover.Lies([]string{path}, taken); got != want {
 			t.Errorf("%s lies on %q, want %q", path, got, want)
 		}
 	}
@@ -338,49 +341,49 @@ func TestOnWhichDatasetAProjectLies(t *testing.T) {
 
 func TestAFailedProjectStopsNoOther(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.services.up["traefik"] = func(context.Context) error { return errors.New("no such image") }
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Projects.Starting["traefik"] = func(context.Context) error { return errors.New("no such image") }
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "project traefik: no such image") {
 		t.Fatalf("error %v", err)
 	}
-	if got := f.services.names(); !slices.Equal(got, []string{"app", "db"}) {
+	if got := f.Projects.Names(); !slices.Equal(got, []string{"app", "db"}) {
 		t.Errorf("running %v", got)
 	}
 	// A person mends it and asks again.
-	delete(f.services.up, "traefik")
+	delete(f.Projects.Starting, "traefik")
 	if _, err := f.State.RecordRequest(t.Context(), state.Request{Requested: state.RequestMaster, Boot: f.Boot, Started: 1 << 60, Time: time.Now(), Source: state.SourceOperator}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if role := f.is(t, state.RoleActive); role.Term != 1 || len(f.services.names()) != 3 {
-		t.Errorf("term %d, running %v", role.Term, f.services.names())
+	if role := f.Is(t, state.RoleActive); role.Term != 1 || len(f.Projects.Names()) != 3 {
+		t.Errorf("term %d, running %v", role.Term, f.Projects.Names())
 	}
 }
 
 func TestWhatIsLeftIsToldAndTriedAgain(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.asks(t, state.RequestMaster)
+	f.Joins(t)
+	f.Asks(t, state.RequestMaster)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.data.busy = errors.New("held by process 17")
-	f.asks(t, state.RequestBackup)
+	f.Datasets.Busy = errors.New("held by process 17")
+	f.Asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err == nil || !strings.Contains(err.Error(), "held by process 17") {
 		t.Fatalf("error %v", err)
 	}
-	f.is(t, state.RoleFault)
+	f.Is(t, state.RoleFault)
 	if p, err := f.Describe(); err != nil || !p.Writers || len(p.Alerts) == 0 {
 		t.Errorf("others are told %+v, %v", p, err)
 	}
-	f.data.busy = nil
+	f.Datasets.Busy = nil
 	if err := f.Reconcile(t.Context()); err != nil { // as the hint says
 		t.Fatal(err)
 	}
-	f.is(t, state.RoleStandby)
+	f.Is(t, state.RoleStandby)
 	if p, err := f.Describe(); err != nil || p.Writers {
 		t.Errorf("others are told %+v, %v", p, err)
 	}
@@ -389,11 +392,45 @@ func TestWhatIsLeftIsToldAndTriedAgain(t *testing.T) {
 // A standby is looked over, since something may have revived a container.
 func TestARevivedContainerIsStopped(t *testing.T) {
 	f := newFake(t)
-	f.joins(t)
-	f.services.set("app", true)
-	f.asks(t, state.RequestBackup)
+	f.Joins(t)
+	f.Projects.Set("app", true)
+	f.Asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.writes(t, false)
+	f.Writes(t, false)
+}
+
+// A promotion that is turned round before it has made the node active leaves no
+// history of its own; what was active has one.
+func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
+	f := newFake(t)
+	f.Joins(t)
+	f.VIP.Set(true, true)
+	f.Datasets.Slow = time.Minute
+	f.watches(t)
+	f.Asks(t, state.RequestMaster)
+	deadline := time.Now().Add(20 * time.Second)
+	for role := (state.RoleFile{}); role.Role != state.RolePromoting; time.Sleep(10 * time.Millisecond) {
+		var err error
+		if role, err = f.State.Role(); err != nil || time.Now().After(deadline) {
+			t.Fatal(role, err)
+		}
+	}
+	f.Asks(t, state.RequestBackup)
+	f.VIP.Set(true, false)
+	f.Becomes(t, state.RoleStandby)
+	if f.Datasets.Unmarks() != 1 {
+		t.Errorf("unmarked %d times", f.Datasets.Unmarks())
+	}
+	f.Datasets.Slow = 0
+	f.VIP.Set(true, true)
+	f.Asks(t, state.RequestMaster)
+	f.Becomes(t, state.RoleActive)
+	f.Asks(t, state.RequestBackup)
+	f.VIP.Set(true, false)
+	f.Becomes(t, state.RoleStandby)
+	if f.Datasets.Unmarks() != 1 {
+		t.Errorf("after it was active, unmarked %d times", f.Datasets.Unmarks())
+	}
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/notify"
 )
 
-// statusTimeout bounds each part of a status that asks ZFS or the engine. Other
+// StatusTimeout bounds each part of a status that asks ZFS or the engine. Other
 // nodes wait for the whole for failover.peer_timeout.
-const statusTimeout = 3 * time.Second
+const StatusTimeout = 3 * time.Second
 
 // Status is what a node is and what it has, for a person.
 type Status struct {
@@ -30,58 +31,9 @@ type Status struct {
 	Notifications *notify.Health `json:"notifications,omitempty"`
 }
 
-// ServicesStatus is what runs.
-type ServicesStatus struct {
-	Projects int `json:"projects"`
-	// Running are the projects of which a container has a process.
-	Running []string `json:"running"`
-	Stopped []string `json:"stopped"`
-	// Lame are services, as PROJECT/SERVICE, that should run whenever their
-	// project does and do not, or are paused or being restarted.
-	Lame []string `json:"lame,omitempty"`
-	// Broken are the projects that can't be loaded, and why.
-	Broken        []string `json:"broken,omitempty"`
-	MissingImages []string `json:"missing_images,omitempty"`
-	Error         string   `json:"error,omitempty"` // what kept it from being told
-}
-
-// DataStatus is what the replicated datasets are on this node.
-type DataStatus struct {
-	Datasets  int      `json:"datasets"`
-	Writable  int      `json:"writable"`
-	Missing   []string `json:"missing,omitempty"`
-	Partial   []string `json:"partial,omitempty"`
-	KeyNeeded []string `json:"key_needed,omitempty"`
-	// KeyTyped are those of them whose key a takeover can't load by itself.
-	KeyTyped []string `json:"key_typed,omitempty"`
-	// Written are the bytes since the newest snapshots.
-	Written int64  `json:"written"`
-	Error   string `json:"error,omitempty"`
-}
-
-// ReplicationStatus is what replication has recorded on this node.
-type ReplicationStatus struct {
-	Sent     []Sent    `json:"sent,omitempty"`
-	Received *Received `json:"received,omitempty"`
-}
-
-// Sent is how sending to one standby went last.
-type Sent struct {
-	Node        string    `json:"node"`
-	LastRun     time.Time `json:"last_run"`
-	LastSuccess time.Time `json:"last_success,omitzero"`
-	Error       string    `json:"error,omitempty"`
-	// Conflicts are the datasets on which both nodes have something of their own,
-	// by name here, with what that is.
-	Conflicts map[string]string `json:"conflicts,omitempty"`
-}
-
-// Received is what came here last.
-type Received struct {
-	From string    `json:"from"`
-	At   time.Time `json:"at"`
-	// Conflicts are as in Sent, as the sender saw them.
-	Conflicts map[string]string `json:"conflicts,omitempty"`
+// readiness returns what a switchover depends on.
+func (s Status) readiness() rules.Readiness {
+	return rules.Readiness{PeerState: s.PeerState, Services: s.Services, Data: s.Data, Replication: s.Replication}
 }
 
 // NodeStatus is the status of one of the nodes, or why there is none.
@@ -96,9 +48,9 @@ type NodeStatus struct {
 func (n *Node) Status(ctx context.Context) (Status, error) {
 	var s Status
 	var looking sync.WaitGroup
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, StatusTimeout)
 	defer cancel()
-	if n.hasServices() {
+	if n.HasServices() {
 		looking.Go(func() { s.Services = n.servicesStatus(ctx) })
 		looking.Go(func() { s.Images = n.imagesStatus(ctx) })
 	}
@@ -118,7 +70,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		return s, err
 	}
 	if n.Data.Configured() {
-		s.Replication = n.replicationStatus()
+		s.Replication = n.Replication()
 	}
 	return s, nil
 }
@@ -126,7 +78,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 // StatusAll looks at this node and asks the others at the same time.
 func (n *Node) StatusAll(ctx context.Context) ([]NodeStatus, error) {
 	nodes := []NodeStatus{{Node: n.Self.Name, Self: true}}
-	others := n.others()
+	others := n.Others()
 	var asking sync.WaitGroup
 	for _, other := range others {
 		nodes = append(nodes, NodeStatus{Node: other.Name})
@@ -255,50 +207,24 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 	return s
 }
 
-// inConflict is what zfs-replicate records of a dataset on which both nodes have
-// something of their own.
-const inConflict = "conflict"
-
-// replicationStatus reads the records of zfs-replicate; one that can't be read
+// Replication reads the records of zfs-replicate; one that can't be read
 // is left out here, and named by zfs-replicate status.
-func (n *Node) replicationStatus() *ReplicationStatus {
+func (n *Node) Replication() *ReplicationStatus {
 	var s ReplicationStatus
-	var record struct {
-		Standbys map[string]struct {
-			Sent
-			Datasets map[string]struct {
-				Action string `json:"action"`
-				Error  string `json:"error"`
-			} `json:"datasets"`
-		} `json:"standbys"`
-	}
-	if _, err := n.State.Read("replication", &record); err != nil {
+	record, _, err := n.State.Sent()
+	if err != nil {
 		n.Log.Warn().Err(err).Msg("what was sent is not known")
 	}
 	for _, other := range n.Config.Standbys(n.Self) {
-		last, found := record.Standbys[other.Name]
-		if !found {
-			continue
+		if last := record.Standbys[other.Name]; last != nil {
+			s.Sent = append(s.Sent, Sent{Node: other.Name, LastRun: last.LastRun, LastSuccess: last.LastSuccess, Error: last.Error, Conflicts: last.Conflicts()})
 		}
-		sent := last.Sent
-		sent.Node = other.Name
-		for dataset, d := range last.Datasets {
-			if d.Action != inConflict {
-				continue
-			}
-			if sent.Conflicts == nil {
-				sent.Conflicts = map[string]string{}
-			}
-			sent.Conflicts[dataset] = d.Error
-		}
-		s.Sent = append(s.Sent, sent)
 	}
-	var received Received
-	found, err := n.State.Read("received", &received)
+	received, found, err := n.State.Received()
 	if err != nil {
 		n.Log.Warn().Err(err).Msg("what was received is not known")
 	} else if found {
-		s.Received = &received
+		s.Received = &Received{From: received.From, At: received.At, Conflicts: received.Conflicts}
 	}
 	return &s
 }

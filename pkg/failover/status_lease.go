@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/clock"
+	"github.com/understudy-ha/understudy/pkg/failover/holder"
 )
 
 // LeaseStatus is what etcd says from a node of the lease.
@@ -26,16 +26,14 @@ func (n *Node) leaseStatus(ctx context.Context) *LeaseStatus {
 		return nil
 	}
 	var s LeaseStatus
-	holder, _, err := n.Lease.Holder(ctx)
+	current, _, err := n.Lease.Current(ctx)
 	if err != nil {
 		s.Error = err.Error()
 	}
-	s.Holder, s.Term, s.Stopping = holder.Node, holder.Term, holder.Stopping
-	left := holder.Left
-	if l, found, err := n.lease(); err == nil && found {
-		if now, err := clock.System().SinceBoot(); err == nil {
-			left = max(l.Left(now), 0)
-		}
+	s.Holder, s.Term, s.Stopping = current.Node, current.Term, current.Stopping
+	left := current.Left
+	if own := n.Lease.Left(); own != holder.Ever {
+		left = max(own, 0)
 	}
 	s.Left = left.Round(time.Second).Seconds()
 	return &s

@@ -1,4 +1,4 @@
-package failover
+package failover_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
+	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -27,10 +28,10 @@ func TestJudgeServices(t *testing.T) {
 		{Name: "stopped", Services: []compose.Service{service("web", "always")}},
 		{Name: "broken", Err: errors.New("line 3")},
 	}
-	got := judgeServices(projects, []docker.Container{
+	got := failover.JudgeServices(projects, []docker.Container{
 		up("whole", "web", "running"), up("lame", "web", "running"), up("lame", "db", "paused"), up("other", "web", "running"),
 	})
-	want := &ServicesStatus{
+	want := &failover.ServicesStatus{
 		Projects: 4, Running: []string{"whole", "lame"}, Stopped: []string{"stopped", "broken"},
 		Lame: []string{"lame/db paused", "lame/job stopped"}, Broken: []string{"broken: line 3"},
 	}
@@ -56,7 +57,7 @@ func withPeer(t *testing.T, script string) *fake {
 	f.Config.Nodes[1].Address = "127.0.0.1"
 	f.Config.SSH.Port = listener.Addr().(*net.TCPAddr).Port
 	f.Config.Failover.RemoteCommand = "failover-notify"
-	f.Peers = newSSHPeers(f.Node)
+	f.Peers = failover.NewSSHPeers(f.Node)
 	return f
 }
 
@@ -111,61 +112,11 @@ func TestConflictsInStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := f.replicationStatus()
+	s := f.Replication()
 	if len(s.Sent) != 1 || len(s.Sent[0].Conflicts) != 1 || s.Sent[0].Conflicts["tank/a"] != "both" || s.Sent[0].LastRun.IsZero() {
 		t.Errorf("sent %+v", s.Sent)
 	}
 	if s.Received == nil || s.Received.Conflicts["tank/c"] != "both again" {
 		t.Errorf("received %+v", s.Received)
-	}
-}
-
-// An engine that is silent for a moment is nothing to tell people, and what a check
-// said that does not run any more is none of now.
-func TestEngineAlert(t *testing.T) {
-	f := newFake(t)
-	for _, c := range []struct {
-		age, silent time.Duration
-		want        bool
-	}{
-		{0, 0, false}, {0, 9 * time.Second, false}, {0, 11 * time.Second, true}, {time.Minute, time.Hour, false},
-	} {
-		ran := f.Now().Add(-c.age)
-		record := map[string]any{"time": ran}
-		if c.silent > 0 {
-			record["engine_silent"] = ran.Add(-c.silent)
-		}
-		text, err := json.Marshal(record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(f.Config.RunDir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(f.Config.RunDir, "probe.json"), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Contains(strings.Join(f.alerts(), "\n"), "the Docker Engine does not answer"); got != c.want {
-			t.Errorf("silent for %s as of %s ago: alert %v", c.silent, c.age, got)
-		}
-	}
-}
-
-// An engine that refuses the calls is no silent one, and a restart does not help.
-func TestRefusalAlert(t *testing.T) {
-	f := newFake(t)
-	text, err := json.Marshal(map[string]any{"time": f.Now(), "engine_silent": f.Now().Add(-time.Minute), "engine_refuses": "it says no: upgrade it"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(f.Config.RunDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.Config.RunDir, "probe.json"), text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	alerts := strings.Join(f.alerts(), "\n")
-	if !strings.Contains(alerts, "refuses") || !strings.Contains(alerts, "it says no: upgrade it") || strings.Contains(alerts, "does not answer") {
-		t.Errorf("%q", alerts)
 	}
 }

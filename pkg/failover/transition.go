@@ -7,12 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
-
-// errTurned ends a transition that a newer request turns round.
-var errTurned = errors.New("a newer request asks for something else")
 
 // BudgetError is a step that took longer than it may.
 type BudgetError struct {
@@ -37,9 +35,10 @@ func (s skipped) Error() string { return string(s) }
 // many of the steps.
 const flushEvery = 100 * time.Millisecond
 
-// transition records a way from one role to another, step by step.
+// transition records the way from one role to another, step by step.
 type transition struct {
 	node *Node
+	way  rules.Transition
 	now  func() time.Time
 
 	mu    sync.Mutex
@@ -50,30 +49,25 @@ type transition struct {
 	done sync.WaitGroup
 }
 
-// begin records that the node is on its way, as via, to another role.
-func (n *Node) begin(role state.RoleFile, via, to state.Role, request state.Request) (*transition, error) {
-	now := n.Now()
-	from := role.Role
-	if role.Boot != n.Boot {
-		from = state.RoleUnknown
-	}
-	reason := reasonOf(request)
-	if from != to || !failedToBecomeActive(role) {
+// begin records that the node is on its way to another role.
+func (n *Node) begin(role state.RoleFile, way rules.Transition, request state.Request) (*transition, error) {
+	now, from, reason := n.Now(), role.In(n.Boot), reasonOf(request)
+	if from != way.To || !rules.PromotionFailed(role) {
 		// Else keepalived follows the eligibility: why that was lost says more.
 		role.Reason = reason
 	}
-	role.Role, role.Boot, role.Since = via, n.Boot, now
-	role.Transition = &state.Transition{From: from, To: to, Reason: reason, RequestSeq: request.Seq, Started: now, Updated: now}
+	role.Role, role.Boot, role.Since = way.Via, n.Boot, now
+	role.Transition = &state.Transition{From: from, To: way.To, Reason: reason, RequestSeq: request.Seq, Started: now, Updated: now}
 	if err := n.State.SetRole(role); err != nil {
 		return nil, err
 	}
-	n.Log.Info().Str("from", from.String()).Str("to", to.String()).Str("reason", reason).Msg(string(via))
-	t := &transition{node: n, now: n.Now, role: role, stop: make(chan struct{})}
+	n.Log.Info().Str("from", from.String()).Str("to", way.To.String()).Str("reason", reason).Msg(string(way.Via))
+	t := &transition{node: n, way: way, now: n.Now, role: role, stop: make(chan struct{})}
 	t.done.Go(t.flush)
 	return t, nil
 }
 
-// reasonOf says in words why an request is there.
+// reasonOf returns in words why a request was made.
 func reasonOf(i state.Request) string {
 	text := fmt.Sprintf("%s by %s", i.Requested, i.Source)
 	if i.Reason != "" {
@@ -160,30 +154,53 @@ func outcome(ctx context.Context, err error) state.Outcome {
 }
 
 // end records how the transition ended: the node's role, which answers the
-// request. An interrupted one leaves the node on its way.
-func (t *transition) end(role state.Role, how state.Outcome, cause error) error {
+// request. An interrupted one leaves the node on its way. A cause of what was done
+// is for a transition of which some steps failed.
+func (t *transition) end(result rules.Result, cause error) error {
 	close(t.stop)
 	t.done.Wait()
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tr := t.role.Transition
-	tr.Ended, tr.Updated, tr.Outcome = now, now, how
+	tr.Ended, tr.Updated, tr.Outcome = now, now, transitionOutcome(result, cause)
 	if cause != nil {
 		tr.Error = cause.Error()
 	}
-	if how != state.OutcomeInterrupted {
-		t.role.Role, t.role.Since, t.role.RequestSeq = role, now, tr.RequestSeq
+	if result != rules.Interrupted {
+		t.role.Role, t.role.Since, t.role.RequestSeq = t.way.Ends(result), now, tr.RequestSeq
 		if cause != nil {
 			t.role.Reason = cause.Error()
 		}
 	}
-	t.node.Log.Info().Str("role", t.role.Role.String()).Uint64("term", t.role.Term).Str("outcome", string(how)).
+	t.node.Log.Info().Str("role", t.role.Role.String()).Uint64("term", t.role.Term).Str("outcome", string(tr.Outcome)).
 		Float64("seconds", now.Sub(tr.Started).Seconds()).Str("error", tr.Error).Msg("transition ended")
 	if err := t.node.State.SetRole(t.role); err != nil {
 		return err
 	}
-	return t.node.remember(*tr, t.role.Term)
+	unreadable, err := t.node.State.AddHistory(state.Past{Term: t.role.Term, Transition: *tr})
+	if unreadable != nil {
+		t.node.Log.Warn().Err(unreadable).Msg("the history of transitions is begun anew")
+	}
+	return err
+}
+
+// interrupted ends a transition whose context has ended.
+func (t *transition) interrupted(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	return errors.Join(cause, t.end(rules.Interrupted, cause))
+}
+
+func transitionOutcome(result rules.Result, cause error) state.Outcome {
+	switch {
+	case result == rules.Interrupted:
+		return state.OutcomeInterrupted
+	case result != rules.Done:
+		return state.OutcomeFailed
+	case cause != nil:
+		return state.OutcomePartial
+	}
+	return state.OutcomeDone
 }
 
 // current is the role as it is recorded now.
@@ -191,36 +208,4 @@ func (t *transition) current() state.RoleFile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.role
-}
-
-// historyName is the state name of the transitions that have ended, and
-// historyLength how many are kept.
-const (
-	historyName   = "history"
-	historyLength = 50
-)
-
-// Past is a transition that has ended.
-type Past struct {
-	Term uint64 `json:"term"`
-	state.Transition
-}
-
-// History returns the transitions that have ended, oldest first.
-func (n *Node) History() ([]Past, error) {
-	var history []Past
-	_, err := n.State.Read(historyName, &history)
-	return history, err
-}
-
-// remember adds a transition to the history. One that can't be read is begun
-// anew: it is told to people, nothing depends on it.
-func (n *Node) remember(t state.Transition, term uint64) error {
-	history, err := n.History()
-	if err != nil {
-		n.Log.Warn().Err(err).Msg("the history of transitions is begun anew")
-		history = nil
-	}
-	history = append(history, Past{term, t})
-	return n.State.Write(historyName, history[max(0, len(history)-historyLength):])
 }

@@ -29,6 +29,18 @@ func Open(path string) (*Dir, error) {
 	return &Dir{store}, nil
 }
 
+// Lazy returns the state folder at path, which is made once something is written to
+// it, or by Make: for one that goes with each reboot, and that readers may not make.
+func Lazy(path string) *Dir { return &Dir{files{path}} }
+
+// Make makes the folder of files, with its parents, when it is missing.
+func (d *Dir) Make() error {
+	if f, ok := d.store.(files); ok {
+		return f.make()
+	}
+	return nil
+}
+
 // On returns the state folder that a store keeps.
 func On(store Store) *Dir { return &Dir{store} }
 

@@ -22,17 +22,31 @@ func openFiles(path string) (files, error) {
 	if !filepath.IsAbs(path) {
 		return files{}, fmt.Errorf("open state folder %q: the path must be absolute", path)
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return files{}, &AccessError{Op: "make state folder", Path: path, Err: err}
+	f := files{path}
+	return f, f.make()
+}
+
+func (f files) make() error {
+	if err := os.MkdirAll(f.path, 0o755); err != nil {
+		return &AccessError{Op: "make state folder", Path: f.path, Err: err}
 	}
-	return files{path}, nil
+	return nil
 }
 
 func (f files) Path() string { return f.path }
 
 func (f files) Load(name string) ([]byte, error) { return os.ReadFile(filepath.Join(f.path, name)) }
 
+// Save makes a folder that has gone anew: that of a boot is not made by its owner.
 func (f files) Save(name string, data []byte, durable bool) error {
+	err := f.save(name, data, durable)
+	if errors.Is(err, fs.ErrNotExist) && f.make() == nil {
+		return f.save(name, data, durable)
+	}
+	return err
+}
+
+func (f files) save(name string, data []byte, durable bool) error {
 	path := filepath.Join(f.path, name)
 	if !durable {
 		// The caller holds the lock of this name: nobody else writes it now.

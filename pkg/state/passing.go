@@ -51,10 +51,15 @@ type Probe struct {
 	Answered time.Time `json:"answered,omitzero"`
 	// Inside is where the container itself listens, for when the engine is gone.
 	Inside string `json:"inside,omitempty"`
-	// EngineSilent is since when the engine has not answered; zero while it does.
+	// EngineSilent is since when the engine has said nothing of the container; zero
+	// while it does.
 	EngineSilent time.Time `json:"engine_silent,omitzero"`
-	Failures     []string  `json:"failures,omitempty"`
-	Warnings     []string  `json:"warnings,omitempty"`
+	// EngineRefuses is what the engine says when it answers but refuses the call, and
+	// EngineAPI the version of its API that was spoken last.
+	EngineRefuses string   `json:"engine_refuses,omitempty"`
+	EngineAPI     string   `json:"engine_api,omitempty"`
+	Failures      []string `json:"failures,omitempty"`
+	Warnings      []string `json:"warnings,omitempty"`
 }
 
 // Probe returns what the check found last, from the run folder; found is false

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -80,7 +81,7 @@ func sayJoined(w io.Writer, j failover.Joined) error {
 	case j.Eligible:
 		text += "eligible: yes, this node may hold the floating address\n"
 	case len(j.Reasons) > 0:
-		text += fmt.Sprintf("eligible: no: %s\n", failover.Words(j.Reasons))
+		text += fmt.Sprintf("eligible: no: %s\n", rules.Words(j.Reasons))
 	default:
 		text += "eligible: no\n"
 	}

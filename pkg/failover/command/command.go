@@ -9,6 +9,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/move"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/run"
 	setup "github.com/understudy-ha/understudy/pkg/setup/command"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -54,24 +56,47 @@ func load(p *cli.Process) (*config.Config, error) {
 	return cfg, nil
 }
 
-// newNode loads the configuration and puts this node together.
-func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
+// newRecords loads the configuration and opens this node's records.
+func newRecords(ctx context.Context, p *cli.Process) (*self.Records, error) {
 	cfg, err := load(p)
 	if err != nil {
 		return nil, err
 	}
-	self, err := cfg.Self(ctx, config.LocalAddresses)
+	node, err := cfg.Self(ctx, config.LocalAddresses)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(p, cfg, self)
+	return open(p, cfg, node)
+}
+
+// open opens the records of a node on this machine.
+func open(p *cli.Process, cfg *config.Config, node config.Node) (*self.Records, error) {
+	return self.Open(cfg, node, run.New(p.Log), p.Log)
+}
+
+// newNode loads the configuration and puts this node together.
+func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
+	records, err := newRecords(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return failover.New(records), nil
+}
+
+// newMover loads the configuration and puts together what moves the active role.
+func newMover(ctx context.Context, p *cli.Process) (*move.Mover, error) {
+	node, err := newNode(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return move.New(node), nil
 }
 
 // assemble puts a node together.
-func assemble(p *cli.Process, cfg *config.Config, self config.Node) (*failover.Node, error) {
-	dir, err := state.Open(cfg.StateDir)
+func assemble(p *cli.Process, cfg *config.Config, node config.Node) (*failover.Node, error) {
+	records, err := open(p, cfg, node)
 	if err != nil {
 		return nil, err
 	}
-	return failover.New(cfg, self, dir, run.New(p.Log), p.Log, p.Now)
+	return failover.New(records), nil
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/exit"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/move"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -30,7 +30,7 @@ it: each move sends all that was written before the address moves. Whatever fail
 the drill stops where the services run and says which node that is.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newNode(c.Context(), p)
+			n, err := newMover(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ the drill stops where the services run and says which node that is.`,
 				if err != nil {
 					return err
 				}
-				sure, err := p.Confirm("go on?", func(w io.Writer) error { return announce(w, plan, past) })
+				sure, err := p.Confirm("go on?", func(w io.Writer) error { return writeDrillPlan(w, plan, past) })
 				switch {
 				case err != nil:
 					return err
@@ -82,7 +82,7 @@ func newDrillHistory(p *cli.Process) *cobra.Command {
 served on the way there and back, and how each ended. -o json has all times.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newNode(c.Context(), p)
+			n, err := newMover(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ served on the way there and back, and how each ended. -o json has all times.`,
 			}
 			if out.JSON() {
 				if past == nil {
-					past = []failover.Drill{}
+					past = []move.Drill{}
 				}
 				return cli.Printed(report.JSON(p.Stdout, past))
 			}
@@ -122,8 +122,8 @@ func (errUnconfirmed) Error() string { return "drill: not confirmed: nothing was
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
 func (errUnconfirmed) ExitCode() int { return exit.Refused }
 
-// announce says what is about to happen.
-func announce(w io.Writer, plan failover.Switched, past []failover.Drill) error {
+// writeDrillPlan says what is about to happen.
+func writeDrillPlan(w io.Writer, plan move.Switched, past []move.Drill) error {
 	last := "some seconds"
 	for _, d := range past {
 		if d.Error == "" {
@@ -138,9 +138,9 @@ The services move from %s to %s and back. Each move stops them for
 }
 
 // writeDrill shows what each move took.
-func writeDrill(w io.Writer, d failover.Drill) error {
+func writeDrill(w io.Writer, d move.Drill) error {
 	rows := [][]string{{"", "STOP", "INCREMENT", "ADDRESS", "PROJECTS", "NOTHING SERVED"}}
-	for _, m := range []*failover.Moved{d.There, d.Back} {
+	for _, m := range []*move.Moved{d.There, d.Back} {
 		if m != nil {
 			rows = append(rows, []string{
 				m.From + " → " + m.To, tenths(m.Times.Stop), tenths(m.Times.Send), tenths(m.Times.Address), tenths(m.Times.Projects), tenths(m.Gap),
@@ -160,7 +160,7 @@ func writeDrill(w io.Writer, d failover.Drill) error {
 }
 
 // gapOf is how long nothing served in a move.
-func gapOf(m *failover.Moved) string {
+func gapOf(m *move.Moved) string {
 	if m == nil {
 		return "-"
 	}
@@ -170,7 +170,7 @@ func gapOf(m *failover.Moved) string {
 func tenths(seconds float64) string { return fmt.Sprintf("%.1f s", seconds) }
 
 // ended says how a drill ended, in one line.
-func ended(d failover.Drill) string {
+func ended(d move.Drill) string {
 	switch {
 	case d.Error == "":
 		return "done"

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // newHistory returns the command "history".
@@ -25,13 +25,13 @@ how long they took, how they ended and why. -o json has their steps too.`,
 			if err != nil {
 				return err
 			}
-			history, err := node.History()
+			history, err := node.State.History()
 			if err != nil {
 				return err
 			}
 			if out.JSON() {
 				if history == nil {
-					history = []failover.Past{}
+					history = []state.Past{}
 				}
 				return cli.Printed(report.JSON(p.Stdout, history))
 			}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 )
 
 // newHold returns the command "hold".
@@ -62,7 +62,7 @@ and, while no other node is active, an old replica.`,
 				text += fmt.Sprintf("stays: %s\n", r.Text)
 			}
 			if len(released.Left) > 0 {
-				text += fmt.Sprintf("%s may not hold the floating address: %s\n", node.Self.Name, failover.Words(released.Left))
+				text += fmt.Sprintf("%s may not hold the floating address: %s\n", node.Self.Name, rules.Words(released.Left))
 			} else {
 				text += fmt.Sprintf("%s may hold the floating address\n", node.Self.Name)
 			}

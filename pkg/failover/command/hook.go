@@ -10,7 +10,6 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -86,15 +85,16 @@ func short(requested state.RequestedRole) string {
 func record(ctx context.Context, p *cli.Process, cfg *config.Config, requested state.RequestedRole, reason string) error {
 	// keepalived ends its hooks with itself: what it said last must be kept.
 	ctx = context.WithoutCancel(ctx)
-	dir, err := state.Open(cfg.StateDir)
+	// Which of the nodes this is does not matter.
+	records, err := open(p, cfg, config.Node{})
 	if err != nil {
 		return err
 	}
-	request, err := failover.RecordRequest(ctx, dir, requested, reason, p.Now())
+	request, err := records.RecordRequest(ctx, requested, reason)
 	if err != nil {
 		return err
 	}
-	who, err := wake(ctx, p, cfg, dir)
+	who, err := wake(ctx, p, records)
 	if err != nil {
 		return fmt.Errorf("%s is recorded, but nobody acts on it: %w", request.Requested, err)
 	}

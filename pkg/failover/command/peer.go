@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -22,7 +22,7 @@ func newPeer(p *cli.Process) *cobra.Command {
 role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			node, err := newNode(c.Context(), p)
+			node, err := newRecords(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 	return c
 }
 
-func sayPeer(w io.Writer, s failover.PeerState) error {
+func sayPeer(w io.Writer, s rules.PeerState) error {
 	rows := [][]string{
 		{"node", s.Node},
 		{"role", s.Role.String()},
@@ -68,12 +68,12 @@ func yes(b bool) string {
 }
 
 // eligible says whether a node may hold the address, or why not.
-func eligible(s failover.PeerState) string {
+func eligible(s rules.PeerState) string {
 	if s.Eligible {
 		return "yes"
 	}
 	if len(s.Reasons) == 0 {
 		return "no"
 	}
-	return "no: " + failover.Words(s.Reasons)
+	return "no: " + rules.Words(s.Reasons)
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover/tell"
+	"github.com/understudy-ha/understudy/pkg/failover/announce"
+	"github.com/understudy-ha/understudy/pkg/failover/watch"
 )
 
 // newReconcile returns the command "reconcile".
@@ -49,8 +50,8 @@ with by the next one.`,
 				return err
 			}
 			ctx, stop := context.WithCancel(c.Context())
-			wait := tell.Attend(ctx, node)
-			err = node.Watch(ctx)
+			wait := announce.Attend(ctx, node.Records)
+			err = watch.New(node).Watch(ctx)
 			stop()
 			wait()
 			return err

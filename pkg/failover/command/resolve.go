@@ -23,7 +23,7 @@ be up. It can be killed, and called again.`,
 			if (keep != "") == (giveWay || stay) || giveWay && stay {
 				return cli.Usagef("resolve: name the node whose data goes on: --keep NODE")
 			}
-			n, err := newNode(c.Context(), p)
+			n, err := newMover(c.Context(), p)
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/move"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -29,7 +30,7 @@ then they are stopped, the rest is sent, and the floating address moves. Whateve
 fails before that starts everything here again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newNode(c.Context(), p)
+			n, err := newMover(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -43,7 +44,7 @@ fails before that starts everything here again.`,
 			var unsaid error
 			if !out.JSON() {
 				// At once: what follows may take a while.
-				n.Checked = func(checks []failover.Check) { unsaid = writeChecks(p.Stdout, checks) }
+				n.Checked = func(checks []rules.Check) { unsaid = writeChecks(p.Stdout, checks) }
 			}
 			result, err := n.Switchover(c.Context(), to, dryRun)
 			if out.JSON() {
@@ -76,7 +77,7 @@ does what it would have done anyway. Where it fails later, this node gives way a
 nothing is started again. On a node that is not active nothing is done.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newNode(c.Context(), p)
+			n, err := newMover(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -98,7 +99,7 @@ nothing is started again. On a node that is not active nothing is done.`,
 
 // printSwitched prints a move, or what was looked at before one, in the form asked
 // for.
-func printSwitched(p *cli.Process, out cli.Output, s failover.Switched, dryRun bool) error {
+func printSwitched(p *cli.Process, out cli.Output, s move.Switched, dryRun bool) error {
 	if out.JSON() {
 		return cli.Printed(report.JSON(p.Stdout, s))
 	}
@@ -106,12 +107,12 @@ func printSwitched(p *cli.Process, out cli.Output, s failover.Switched, dryRun b
 }
 
 // writeSwitched says what was looked at and what came of it.
-func writeSwitched(w io.Writer, s failover.Switched, dryRun bool) error {
+func writeSwitched(w io.Writer, s move.Switched, dryRun bool) error {
 	return cmp.Or(writeChecks(w, s.Checks), writeOutcome(w, s, dryRun))
 }
 
 // writeChecks says what was looked at.
-func writeChecks(w io.Writer, checks []failover.Check) error {
+func writeChecks(w io.Writer, checks []rules.Check) error {
 	var rows [][]string
 	for _, check := range checks {
 		verdict := "ok"
@@ -124,7 +125,7 @@ func writeChecks(w io.Writer, checks []failover.Check) error {
 }
 
 // writeOutcome says what came of a move.
-func writeOutcome(w io.Writer, s failover.Switched, dryRun bool) error {
+func writeOutcome(w io.Writer, s move.Switched, dryRun bool) error {
 	text := ""
 	switch {
 	case s.Moved:

@@ -11,9 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/failover"
-	"github.com/understudy-ha/understudy/pkg/run"
-	"github.com/understudy-ha/understudy/pkg/state"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
 )
 
 const (
@@ -29,8 +27,8 @@ const (
 // the watcher does not run, or is frozen, systemd starts it anew: what keepalived's
 // own unit has started would be killed with it. Elsewhere a process of its own does
 // this one thing.
-func wake(ctx context.Context, p *cli.Process, cfg *config.Config, dir *state.Dir) (who string, err error) {
-	watched, held := failover.Watched(cfg, dir)
+func wake(ctx context.Context, p *cli.Process, records *self.Records) (who string, err error) {
+	watched, held := records.Watched()
 	if watched {
 		return "the watcher acts on it", nil
 	}
@@ -39,13 +37,13 @@ func wake(ctx context.Context, p *cli.Process, cfg *config.Config, dir *state.Di
 		which, verb = "does not move", "restart"
 	}
 	if _, err := os.Stat(systemdRuns); err == nil {
-		_, err := run.New(p.Log).Output(ctx, startTimeout, "systemctl", verb, "--no-block", unit)
+		_, err := records.Runner.Output(ctx, startTimeout, "systemctl", verb, "--no-block", unit)
 		if err == nil {
 			return "the watcher " + which + "; " + unit + " is being " + verb + "ed and acts on it", nil
 		}
 		p.Log.Warn().Err(err).Msg(unit + " can't be " + verb + "ed")
 	}
-	pid, err := detach(p, cfg)
+	pid, err := detach(p, records.Config)
 	if err != nil {
 		return "", err
 	}

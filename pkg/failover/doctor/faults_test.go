@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/alert"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/state"
@@ -20,6 +21,11 @@ type planted struct {
 	says     string // in What, Why or Fix
 }
 
+// alerted plants an alert on the standby.
+func alerted(kind alert.Kind, text string) func(*pair) {
+	return func(p *pair) { p.b.Status.SetAlerts([]alert.Alert{{Kind: kind, Text: text}}) }
+}
+
 var faults = []planted{
 	// keepalived
 	{"installed configuration", func(p *pair) {
@@ -32,16 +38,12 @@ var faults = []planted{
 	{"one node alone has a password", func(p *pair) {
 		p.cfg.Keepalived.PasswordFile, p.a.Keepalived.Password = "", ""
 	}, "", "password", Error, "name the same keepalived.password_file in the configuration on both nodes"},
-	{"keepalived does not run", func(p *pair) { p.b.Status.Alerts = []string{"keepalived does not run: this node can't take over"} }, "b", "alert", Error, "systemctl start keepalived"},
-	{"the check does not run", func(p *pair) {
-		p.b.Status.Alerts = []string{"keepalived's check /usr/bin/track-traefik last ran 3h ago ago, and keepalived takes that for a success: restart keepalived"}
-	}, "b", "alert", Error, "restart keepalived"},
-	{"the watcher does not run", func(p *pair) {
-		p.b.Status.Alerts = []string{"the watcher does not run, so nobody notices: systemctl start understudy"}
-	}, "b", "alert", Error, "systemctl start understudy"},
-	{"the watcher is frozen", func(p *pair) {
-		p.b.Status.Alerts = []string{"the watcher has not moved for 10s or more, so nobody notices: systemctl restart understudy"}
-	}, "b", "alert", Error, "systemctl restart understudy"},
+	{"keepalived does not run", alerted(alert.Keepalived, "keepalived does not run: this node can't take over"), "b", "alert", Error, "systemctl start keepalived"},
+	{"the check does not run", alerted(alert.CheckSilent, "keepalived's check /usr/bin/track-traefik has not run for 10s or more"), "b", "alert", Error, "restart keepalived"},
+	{"the watcher does not run", alerted(alert.WatcherStopped, "the watcher does not run, so nobody notices"), "b", "alert", Error, "systemctl start understudy"},
+	{"the watcher is frozen", alerted(alert.WatcherHanging, "the watcher has not moved for 10s or more"), "b", "alert", Error, "systemctl restart understudy"},
+	{"a dataset named like a check is left writable", alerted(alert.Leftover, "something may still be written here: dataset tank/healthchecks: busy"), "b", "alert", Error, "--transition"},
+	{"an alert of another release", func(p *pair) { p.b.Status.Alerts = []string{"the watchdog barks: keepalived"} }, "b", "alert", Error, "the watchdog barks"},
 	{"a program is missing", func(p *pair) { p.b.Programs[0].Problem = "is not on PATH" }, "b", "programs", Error, "apt install openssh-client"},
 	{"a folder on the way to a program belongs to a user", func(p *pair) { p.b.Programs[1].Problem = "/usr/bin belongs to user 1000, not to root" }, "b", "programs", Error, "make install"},
 	{"no interface", func(p *pair) { p.b.Interface.Here = false }, "b", "interface", Error, "UNDERSTUDY_INTERFACE"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/alert"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -125,12 +126,9 @@ func (j *judging) role(f *Facts, add add) {
 	if j.standby(f) && s.Role != state.RoleStandby && (s.Role != state.RoleFault || len(s.Reasons) == 0) {
 		add("role", Error, fmt.Sprintf("it is %s, not a standby: %s", s.Role, s.Reason), "it does not take over from there", "failover-notify status --transition tells what keeps it")
 	}
-	for _, alert := range s.Alerts {
-		severity, why, fix := sayAlert(alert)
-		// Some say themselves what to do.
-		what, _, _ := strings.Cut(alert, ": systemctl")
-		what, _, _ = strings.Cut(what, ": restart keepalived")
-		add("alert", severity, what, why, fix)
+	for _, a := range s.AlertList() {
+		why, fix := explainAlert(a.Kind)
+		add("alert", Error, a.Text, why, fix)
 	}
 	if j.cfg.VirtualIP == "" {
 		return
@@ -143,24 +141,24 @@ func (j *judging) role(f *Facts, add add) {
 	}
 }
 
-// sayAlert says what an alert means by what it speaks of.
-func sayAlert(alert string) (severity Severity, why, fix string) {
+// explainAlert returns why an alert matters, and what to do about it.
+func explainAlert(kind alert.Kind) (why, fix string) {
 	const unwatched = "a lost hook, or a keepalived that was killed, leaves two nodes active or none"
-	switch {
-	case strings.HasPrefix(alert, "the Docker Engine refuses"):
-		return Error, "no project can be stopped or started", "track-traefik --explain shows what the engine says and the way out; restarting docker does not help"
-	case strings.Contains(alert, "watcher has not moved"):
-		return Error, unwatched, "systemctl restart understudy"
-	case strings.Contains(alert, "watcher"):
-		return Error, unwatched, "systemctl start understudy"
-	case strings.Contains(alert, "check"):
-		return Error, "a service that has died does not move the address", "systemctl restart keepalived, and see that track-traefik is where keepalived's configuration has it"
-	case strings.Contains(alert, "keepalived"):
-		return Error, "the address does not move", "systemctl start keepalived"
-	case strings.Contains(alert, "written"):
-		return Error, "no other node takes over while this one may write", "failover-notify status --transition names what holds it; end that"
+	switch kind {
+	case alert.WatcherHanging:
+		return unwatched, "systemctl restart understudy"
+	case alert.WatcherStopped:
+		return unwatched, "systemctl start understudy"
+	case alert.EngineRefuses:
+		return "no project can be stopped or started", "track-traefik --explain shows what the engine says and the way out; restarting docker does not help"
+	case alert.CheckInsecure, alert.CheckSilent:
+		return "a service that has died does not move the address", "systemctl restart keepalived, and see that track-traefik is where keepalived's configuration has it"
+	case alert.Keepalived:
+		return "the address does not move", "systemctl start keepalived"
+	case alert.Leftover:
+		return "no other node takes over while this one may write", "failover-notify status --transition names what holds it; end that"
 	}
-	return Error, "a failover may not go as it should", "failover-notify status"
+	return "a failover may not go as it should", "failover-notify status"
 }
 
 // others are the nodes but one.

@@ -11,6 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -168,7 +169,7 @@ func TestANodeThatDoesNotAnswer(t *testing.T) {
 		err error
 		fix string
 	}{
-		{&failover.UnreachableError{Node: "b", Address: "10.0.0.2", Err: errors.New("no route to host")}, "systemctl status ssh"},
+		{&remote.UnreachableError{Node: "b", Address: "10.0.0.2", Err: errors.New("no route to host")}, "systemctl status ssh"},
 		{errors.New(`ask b: gate: this key is not for "failover-notify doctor --local -o json"`), "install the same version"},
 	} {
 		r := Conclude(p.cfg, []Facts{p.a}, []Finding{unanswered(p.cfg.Nodes[1], c.err)})

@@ -16,8 +16,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/run"
-	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // fakeData are replicated datasets without ZFS.
@@ -151,15 +151,12 @@ func (n *node) engine(containers string) {
 
 func (n *node) doctor() *Doctor {
 	n.t.Helper()
-	dir, err := state.Open(n.cfg.StateDir)
-	if err != nil {
-		n.t.Fatal(err)
-	}
 	log := zerolog.New(zerolog.NewTestWriter(n.t))
-	one, err := failover.New(n.cfg, n.cfg.Nodes[0], dir, run.New(log), log, time.Now)
+	records, err := self.Open(n.cfg, n.cfg.Nodes[0], run.New(log), log)
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	one := failover.New(records)
 	one.Data = n.data
 	d := New(one, "v1")
 	d.Root = n.dir

@@ -1,0 +1,138 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// awaitSuccessor waits until the other node is active. If it can't be, this one
+// may have the address again, and takes everything back by itself.
+func (m *Mover) awaitSuccessor(ctx context.Context, peer config.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, m.Config.Failover.PeerStop+m.Config.Services.StartTimeout)
+	defer cancel()
+	began := m.Now()
+	for {
+		answer, err := m.Peers.Ask(ctx, peer)
+		idle := m.Now().Sub(began) > m.Config.Failover.PeerStop
+		switch {
+		case err == nil && answer.Role == state.RoleActive:
+			return m.Weigh(context.WithoutCancel(ctx), m.AskAll(ctx))
+		case err == nil && !answer.Eligible:
+			return m.reclaimAddress(fmt.Errorf("switchover: %s did not become active: %s", peer.Name, rules.Words(answer.Reasons)))
+		case ctx.Err() != nil, idle && (err != nil || answer.Role != state.RolePromoting):
+			return m.reclaimAddress(fmt.Errorf("switchover: %s did not become active in %.0f s", peer.Name, m.Now().Sub(began).Seconds()))
+		}
+		if err := self.Pause(ctx, failover.PollPeer); err != nil {
+			return m.reclaimAddress(fmt.Errorf("switchover: %s is not known to be active: %w", peer.Name, err))
+		}
+	}
+}
+
+// awaitActive waits until the other node is active.
+func (m *Mover) awaitActive(ctx context.Context, peer config.Node) error {
+	ctx, cancel := context.WithTimeout(ctx, m.Config.Failover.PeerStop+m.Config.Services.StartTimeout)
+	defer cancel()
+	for {
+		answer, err := m.Peers.Ask(ctx, peer)
+		if err == nil && answer.Role == state.RoleActive {
+			return nil
+		}
+		if self.Pause(ctx, failover.PollPeer) != nil {
+			return &UnresolvedError{fmt.Sprintf("%s has not become active; this node has given way, and nothing was rolled back", peer.Name),
+				"make it active (see that keepalived runs there, or failover-notify master), then run this again"}
+		}
+	}
+}
+
+// awaitEligible waits until another node has noticed that it may be active. One
+// that does not, or waits for a person, is told about by the switchover itself.
+func (m *Mover) awaitEligible(ctx context.Context, peer config.Node) error {
+	patience, cancel := context.WithTimeout(ctx, m.Config.Failover.PeerStop)
+	defer cancel()
+	for {
+		answer, err := m.Peers.Ask(patience, peer)
+		ready := err == nil && answer.Role == state.RoleStandby && answer.Eligible
+		stays := slices.ContainsFunc(answer.Reasons, rules.Lasting)
+		if ready || stays || self.Pause(patience, failover.PollPeer) != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// awaitServices waits until a node is active and runs all projects that ran
+// before.
+func (m *Mover) awaitServices(ctx context.Context, name string, before failover.Status, look func(context.Context) (failover.Status, error)) error {
+	patience, cancel := context.WithTimeout(ctx, m.Config.Services.StartTimeout)
+	defer cancel()
+	for {
+		status, err := look(patience)
+		missing := ""
+		switch {
+		case err != nil:
+			missing = err.Error()
+		case status.Role != state.RoleActive:
+			missing = fmt.Sprintf("it is %s", status.Role)
+		case before.Services != nil && status.Services == nil:
+			missing = "its services are not known"
+		case before.Services != nil:
+			missing = lacking(*before.Services, *status.Services)
+		}
+		if missing == "" {
+			return nil
+		}
+		if self.Pause(patience, failover.PollPeer) != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%s does not serve all that was served before: %s", name, missing)
+		}
+	}
+}
+
+// lacking says what ran before and does not run now.
+func lacking(before, now failover.ServicesStatus) string {
+	if now.Error != "" {
+		return now.Error
+	}
+	var missing []string
+	for _, project := range before.Running {
+		if !slices.Contains(now.Running, project) {
+			missing = append(missing, project)
+		}
+	}
+	for _, service := range now.Lame {
+		if !slices.Contains(before.Lame, service) {
+			missing = append(missing, service)
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return "not running: " + strings.Join(missing, ", ")
+}
+
+// serving is the name of the node that is active: after a handover that failed
+// it takes a moment until one of the two is again.
+func (m *Mover) serving(ctx context.Context, peer config.Node) string {
+	ctx, cancel := context.WithTimeout(ctx, 2*m.Config.Failover.PeerStop)
+	defer cancel()
+	for {
+		if own, err := m.Describe(); err == nil && own.Role == state.RoleActive {
+			return m.Self.Name
+		}
+		if answer, err := m.Peers.Ask(ctx, peer); err == nil && answer.Role == state.RoleActive {
+			return peer.Name
+		}
+		if self.Pause(ctx, failover.PollPeer) != nil {
+			return ""
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package move
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// resolveTimeout bounds what the other node does for a resolve: it may copy what
+// only it has.
+const resolveTimeout = 2 * time.Hour
+
+// UnresolvedError is a conflict that can't be ended in this way, or not now.
+type UnresolvedError struct {
+	Text   string
+	Advice string
+}
+
+func (e *UnresolvedError) Error() string { return "resolve: " + e.Text }
+
+// ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
+func (e *UnresolvedError) ExitCode() int { return exit.Refused }
+
+// Hint says what to do next.
+func (e *UnresolvedError) Hint() string { return e.Advice }
+
+// Resolve ends a conflict: the node of that name stays, or becomes, active, and
+// the other one gives way, keeps all that only it has, and is a standby. It can
+// be called on either, and again. keep may be empty on a node that gives way.
+func (m *Mover) Resolve(ctx context.Context, keep string) error {
+	if keep != m.Self.Name {
+		peer, err := m.named(keep)
+		if err != nil {
+			return err
+		}
+		return m.giveWay(ctx, peer)
+	}
+	peer, err := m.named(m.rival(ctx))
+	if err != nil {
+		return err
+	}
+	if _, err := m.Peers.Ask(ctx, peer); err != nil {
+		return m.silent(peer, err)
+	}
+	return m.Remote(ctx, peer, resolveTimeout, "resolve", "--give-way")
+}
+
+// rival is the name of the only node that is in a conflict with this one; "" where
+// that can't be told.
+func (m *Mover) rival(ctx context.Context) string {
+	var rivals []string
+	for _, a := range m.AskAll(ctx) {
+		if a.Err == nil && (a.State.Writers || rules.Has(a.State.Reasons, state.IneligibleConflict)) {
+			rivals = append(rivals, a.Node.Name)
+		}
+	}
+	if len(rivals) != 1 {
+		return ""
+	}
+	return rivals[0]
+}
+
+// named is the other node of that name or, without one, the only other node.
+func (m *Mover) named(name string) (config.Node, error) {
+	others := m.Others()
+	for _, other := range others {
+		if other.Name == name || name == "" && len(others) == 1 {
+			return other, nil
+		}
+	}
+	if name == "" {
+		return config.Node{}, &UnresolvedError{fmt.Sprintf("there are %d other nodes", len(others)), "run it on the node that is to give way: failover-notify resolve --keep NODE"}
+	}
+	return config.Node{}, &UnresolvedError{name + " is none of the nodes", "failover-notify status names them"}
+}
+
+func (m *Mover) silent(peer config.Node, err error) error {
+	return &UnresolvedError{fmt.Sprintf("%s can't be asked: %v", peer.Name, err), "nothing was changed; a conflict is ended with both nodes up: see that ssh works, failover-notify status"}
+}
+
+// giveWay makes this node a standby of the other one.
+func (m *Mover) giveWay(ctx context.Context, peer config.Node) error {
+	answer, err := m.Peers.Ask(ctx, peer)
+	if err != nil {
+		return m.silent(peer, err)
+	}
+	if err := cmp.Or(m.disputed(answer), kept(answer)); err != nil {
+		return err
+	}
+	if err := m.Exclude(ctx, state.IneligibleConflict, "it gives way to "+peer.Name); err != nil {
+		return err
+	}
+	if err := m.stepDown(ctx, peer); err != nil {
+		return err
+	}
+	if err := m.Remote(ctx, peer, m.Config.Failover.PeerTimeout+m.Config.Failover.PeerStop, "resolve", "--stay"); err != nil {
+		return err
+	}
+	if err := m.awaitActive(ctx, peer); err != nil {
+		return err
+	}
+	if m.Data.Configured() {
+		if err := m.Rejoin(ctx, peer.Name); err != nil {
+			return fmt.Errorf("resolve: %s is active; keep what is only here: %w", peer.Name, err)
+		}
+	}
+	err = m.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+		return rules.Without(last, state.IneligibleConflict)
+	})
+	return errors.Join(err, m.Weigh(ctx, m.AskAll(ctx)))
+}
+
+// disputed refuses where this node is active and nothing speaks of a conflict: it
+// would put aside what only it has, and lose time, for nothing.
+func (m *Mover) disputed(peer rules.PeerState) error {
+	current, _, err := m.Role()
+	if err != nil || current != state.RoleActive {
+		return err
+	}
+	eligibility, _, err := m.State.Eligibility()
+	if err != nil {
+		return err
+	}
+	if peer.Writers || rules.Has(peer.Reasons, state.IneligibleConflict) || rules.Has(eligibility.Reasons, state.IneligibleConflict) {
+		return nil
+	}
+	for _, sent := range m.Replication().Sent {
+		if sent.Node == peer.Node && len(sent.Conflicts) > 0 {
+			return nil
+		}
+	}
+	return &UnresolvedError{fmt.Sprintf("%s is active, %s is %s, and no conflict is known", m.Self.Name, peer.Node, peer.Role),
+		"to hand over without loss: failover-notify switchover; if both have written, zfs-replicate run finds it"}
+}
+
+// kept refuses to give way to a node that would not become active.
+func kept(peer rules.PeerState) error {
+	left := rules.Without(slices.Clone(peer.Reasons), rules.Lifted()...)
+	if peer.Role == state.RoleActive || len(left) == 0 {
+		return nil
+	}
+	return &UnresolvedError{fmt.Sprintf("%s would not become active: %s", peer.Node, rules.Words(left)),
+		"nothing was changed; on " + peer.Node + ": failover-notify status, then failover-notify release"}
+}
+
+// stepDown stops the services and gives the data up, if this node is active.
+func (m *Mover) stepDown(ctx context.Context, peer config.Node) error {
+	current, _, err := m.Role()
+	if err != nil || current == state.RoleStandby {
+		return err
+	}
+	if err := m.Submit(ctx, state.RequestBackup, state.SourceOperator, "gives way to "+peer.Name); err != nil {
+		return err
+	}
+	if err := m.Reconcile(ctx); err != nil {
+		return fmt.Errorf("resolve: give way to %s: %w", peer.Name, err)
+	}
+	_, role, err := m.Role()
+	if err != nil {
+		return err
+	}
+	if rules.Writes(role) {
+		return &UnresolvedError{fmt.Sprintf("this node is still %s: %s", role.Role, role.Reason), "look at failover-notify status; then run it again"}
+	}
+	return nil
+}
+
+// Stay is what the node that is kept does: nothing speaks against it any more,
+// and its term is the newest.
+func (m *Mover) Stay(ctx context.Context) error {
+	answers := m.AskAll(ctx)
+	peers, _ := failover.Answered(answers)
+	if other := rules.Newest(peers, func(p rules.PeerState) bool { return p.Writers }); other != nil {
+		return &UnresolvedError{other.Node + " has not given way", "run failover-notify resolve --keep " + m.Self.Name + " there"}
+	}
+	lock, err := m.LockRole(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	current, role, err := m.Role()
+	if err != nil {
+		return err
+	}
+	role = rules.HearTerms(role, peers)
+	if current == state.RoleActive && rules.UsedUp(role, peers) {
+		role = rules.TakeNewerTerm(role)
+		m.Log.Info().Uint64("term", role.Term).Msg("this node stays active, under a newer term")
+	}
+	if err := m.State.SetRole(role); err != nil {
+		return err
+	}
+	return m.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+		return rules.Without(last, rules.Lifted()...)
+	})
+}

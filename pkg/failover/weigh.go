@@ -1,0 +1,69 @@
+package failover
+
+import (
+	"context"
+	"slices"
+
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
+	"github.com/understudy-ha/understudy/pkg/state"
+)
+
+// Learn records the newest term that others have seen. The caller holds the role's
+// lock. A node that is active while another one, which no longer is, has used a
+// newer term, takes one of its own: what it writes from then on is the pair's
+// history, and must not count as the older. What the other node has written is then
+// unreplicated, which replication finds and leaves alone.
+func (n *Node) Learn(answers []Answer) error {
+	current, before, err := n.Role()
+	if err != nil {
+		return err
+	}
+	peers, silent := Answered(answers)
+	role := rules.HearTerms(before, peers)
+	if current == state.RoleActive && rules.UsedUp(role, peers) && len(silent) == 0 && !rules.AnotherWrites(peers) {
+		role = rules.TakeNewerTerm(role)
+		n.Log.Info().Uint64("term", role.Term).Msg("another node has used up a term: this one takes a newer one")
+	}
+	if role.NewestTerm == before.NewestTerm {
+		return nil
+	}
+	return n.State.SetRole(role)
+}
+
+// Weigh decides anew, by what the others answered, whether this node is eligible.
+// What only the operator ends stays as it is.
+func (n *Node) Weigh(ctx context.Context, answers []Answer) error {
+	_, role, err := n.Role()
+	if err != nil {
+		return err
+	}
+	at := n.JoinedAt()
+	if at.IsZero() {
+		return nil
+	}
+	s := rules.Situation{
+		Now: n.Now(), Self: role, Data: n.Data.Configured(), Received: n.ReceivedTerm(),
+		Joined: at, Wait: n.Config.Failover.JoinWait, Handover: n.Config.Failover.PeerStop,
+		Highest:  !slices.ContainsFunc(answers, func(a Answer) bool { return a.Node.Priority > n.Self.Priority }),
+		Isolated: n.isolated(ctx),
+	}
+	s.Peers, s.Silent = Answered(answers)
+	if ctx.Err() != nil {
+		return ctx.Err() // what was not waited for says nothing
+	}
+	return n.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
+		// One that is about to stop, since it must not continue, has a reason to.
+		request, found, err := n.Request()
+		stops := err == nil && found && request.Requested != state.RequestMaster
+		return rules.Weigh(s, last, role.Serving(n.Boot) && !stops)
+	})
+}
+
+// isolated reports whether no witness answers, or no etcd, where some are configured.
+func (n *Node) isolated(ctx context.Context) bool {
+	if len(n.Config.Witness.Targets) > 0 && !n.Witness(ctx).Reachable {
+		return true
+	}
+	_, _, err := n.Lease.Current(ctx)
+	return err != nil
+}
