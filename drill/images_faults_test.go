@@ -158,6 +158,31 @@ func fullDisk(t *testing.T, d *imagesDrill) {
 	}
 }
 
+// ownContainerd has b's engine keep images with a containerd that is a service of its
+// own, as Debian's unit has it, whose root is on a file system that is too small.
+func ownContainerd(t *testing.T, d *imagesDrill) {
+	d.image(t, "large:1", 92, 100_000_000)
+	d.image(t, "small:1", 93, small)
+	d.apps(t, "large:1", "small:1")
+	d.up(t, d.a, "missing", "large:1", "small:1")
+	const root = "/run/tiny"
+	d.must(t, lab.StopService(d.ctx, d.b, "docker"))
+	d.shell(t, d.b, `mkdir -p "$1"; mount -t tmpfs -o size=180m tiny "$1"; mv /etc/containerd/config.toml /run/; printf 'version = 2\nroot = "%s"\n' "$1" >/etc/containerd/config.toml`, root)
+	d.must(t, lab.SetService(d.ctx, d.b, lab.Service{Name: "containerd", Order: 19, Argv: []string{"containerd"}, Ready: []string{"ctr", "version"}}))
+	d.must(t, lab.StartService(d.ctx, d.b, "containerd"))
+	d.must(t, lab.StartService(d.ctx, d.b, "docker"))
+	defer func() {
+		d.must(t, lab.StopService(d.ctx, d.b, "docker"))
+		d.must(t, lab.StopService(d.ctx, d.b, "containerd"))
+		d.shell(t, d.b, `umount -l "$1"; mv /run/config.toml /etc/containerd/; rm -f /etc/lab/boot.d/*containerd /run/containerd/containerd.sock`, root)
+		d.must(t, lab.StartService(d.ctx, d.b, "docker"))
+	}()
+	s := d.sync(t, d.b)
+	if s.code != 3 || !strings.Contains(s.item(t, "large:1").Error, "in "+root) || !strings.Contains(s.item(t, "large:1").Error, "are free") || d.id(t, d.b, "small:1") == "" {
+		t.Errorf("exit code %d, %+v\n%s", s.code, s.item(t, "large:1"), s.stderr)
+	}
+}
+
 // privateUnderCron pulls from a registry that asks who it is, with a helper,
 // in the environment that cron gives.
 func privateUnderCron(t *testing.T, d *imagesDrill) {

@@ -46,6 +46,7 @@ func TestImagesContainerd(t *testing.T) {
 		{"registry down", registryDown},
 		{"built on the active", builtOnActive},
 		{"killed", killedInTheMiddle},
+		{"a containerd of its own", ownContainerd},
 		{"unplugged", unplugged},
 	})
 }
