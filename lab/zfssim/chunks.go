@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -20,12 +18,13 @@ import (
 // With a key they are encrypted and named by a keyed hash, so that neither
 // says anything without the key.
 type chunkStore struct {
-	dir string
-	key []byte // nil: not encrypted
+	files Files
+	dir   string
+	key   []byte // nil: not encrypted
 }
 
 func (s *store) chunks(d *Dataset, key []byte) chunkStore {
-	return chunkStore{dir: s.data(d.pool, "fam", d.Family), key: key}
+	return chunkStore{files: s.m.Files, dir: s.data(d.pool, "fam", d.Family), key: key}
 }
 
 func (c chunkStore) path(id string) string { return filepath.Join(c.dir, id[:2], id) }
@@ -56,13 +55,10 @@ func (c chunkStore) put(plain []byte) (id string, added uint64, err error) {
 // putRaw keeps a piece as it is stored, encrypted or not.
 func (c chunkStore) putRaw(id string, stored []byte) (added uint64, err error) {
 	path := c.path(id)
-	if _, err := os.Lstat(path); err == nil {
+	if _, err := c.files.Size(path); err == nil {
 		return 0, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return 0, err
-	}
-	if err := replaceFile(path, stored); err != nil {
+	if err := c.files.Replace(path, stored); err != nil {
 		return 0, err
 	}
 	return uint64(len(stored)), nil
@@ -84,7 +80,7 @@ func (c chunkStore) getRaw(id string) ([]byte, error) {
 	if len(id) < 2 {
 		return nil, fmt.Errorf("bad chunk name %q", id)
 	}
-	return os.ReadFile(c.path(id))
+	return c.files.Read(c.path(id))
 }
 
 // crypt encrypts or decrypts; a piece's name is never used for other contents,
@@ -103,14 +99,8 @@ func (c chunkStore) crypt(id string, data []byte) []byte {
 	return out
 }
 
-// store reads a file into pieces. Pieces of prev at the same place are kept
-// without being written when their contents are the same.
-func (c chunkStore) store(path string, size int64) (ids []string, added uint64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
+// store reads a file of size bytes into pieces.
+func (c chunkStore) store(f io.Reader, size int64) (ids []string, added uint64, err error) {
 	buf := make([]byte, chunkSize)
 	for off := int64(0); off < size; off += chunkSize {
 		want := int(min(chunkSize, size-off))
@@ -178,7 +168,7 @@ func (s *store) sweep(p *Pool, families map[string]bool) error {
 			}
 		}
 		if d.Stage != "" {
-			st, err := readStage(s.data(p, "recv", d.Stage))
+			st, err := s.readStage(s.data(p, "recv", d.Stage))
 			if err != nil {
 				return err
 			}
@@ -192,49 +182,44 @@ func (s *store) sweep(p *Pool, families map[string]bool) error {
 	for fam := range families {
 		dir := s.data(p, "fam", fam)
 		if used[fam] == nil {
-			if err := os.RemoveAll(dir); err != nil {
+			if err := s.m.Files.Remove(dir); err != nil {
 				return err
 			}
 			continue
 		}
-		kept, err := sweepDir(dir, used[fam])
+		kept, err := s.sweepDir(dir, used[fam])
 		if err != nil {
 			return err
 		}
 		s.share(p, fam, kept)
 	}
-	files, err := os.ReadDir(s.data(p, "man"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	files, err := s.m.Files.List(s.data(p, "man"))
+	if err != nil {
 		return err
 	}
 	for _, f := range files {
-		if !manifests[f.Name()] && !strings.HasSuffix(f.Name(), ".tmp") {
-			os.Remove(s.data(p, "man", f.Name()))
+		if !manifests[filepath.Base(f.Path)] && !strings.HasSuffix(f.Path, temporary) {
+			if err := s.m.Files.Remove(f.Path); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func sweepDir(dir string, used map[string]bool) (kept uint64, err error) {
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			return err
+func (s *store) sweepDir(dir string, used map[string]bool) (kept uint64, err error) {
+	files, err := s.m.Files.List(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		if used[filepath.Base(f.Path)] {
+			kept += uint64(f.Size)
+		} else if err := s.m.Files.Remove(f.Path); err != nil {
+			return 0, err
 		}
-		if d.IsDir() {
-			return nil
-		}
-		if !used[d.Name()] {
-			return os.Remove(path)
-		}
-		if info, err := d.Info(); err == nil {
-			kept += uint64(info.Size())
-		}
-		return nil
-	})
-	return kept, err
+	}
+	return kept, nil
 }
 
 // share spreads the bytes that are left over the datasets of a family, in the

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // newDataset adds a dataset to the pool; its folders are made by the caller.
 func (s *store) newDataset(p *Pool, name string, volume bool) *Dataset {
-	d := &Dataset{Name: name, ID: newID(), Volume: volume, GUID: newGUID(), CreateTXG: p.nextTXG(),
-		Creation: time.Now().Unix(), Obj: p.nextObj(), Family: newID(), Local: map[string]string{}, pool: p}
+	d := &Dataset{Name: name, ID: s.newID(), Volume: volume, GUID: s.newGUID(), CreateTXG: p.nextTXG(),
+		Creation: s.m.Now().Unix(), Obj: p.nextObj(), Family: s.newID(), Local: map[string]string{}, pool: p}
 	p.Datasets[name] = d
 	s.touch(p)
 	return d
@@ -74,7 +71,7 @@ func (a *app) createAncestors(name string) bool {
 }
 
 func (a *app) makeLive(d *Dataset) bool {
-	if err := os.MkdirAll(a.store.liveDir(d), 0o755); err != nil {
+	if err := a.store.m.Trees.Make(a.store.liveDir(d)); err != nil {
 		a.failf("zfssim: %v", err)
 		return false
 	}
@@ -194,7 +191,7 @@ func cmdCreate(a *app, args []string) int {
 		size = (size + block - 1) / block * block
 		checked["volsize"] = strconv.FormatUint(size, 10)
 		if !sparse {
-			if newView(a).available(parent) < size {
+			if newView(a.store, a.err).available(parent) < size {
 				return a.fail(what, "out of space")
 			}
 			checked["refreservation"] = strconv.FormatUint(volumeReserve(size), 10)
@@ -265,7 +262,7 @@ func (a *app) setupCrypt(d, parent *Dataset, props map[string]string, what strin
 		}
 		suite = "aes-256-gcm"
 	}
-	c := &Crypt{Suite: suite, KeyGUID: newGUID(), Root: d.ID, KeyFormat: format, Salt: newID()}
+	c := &Crypt{Suite: suite, KeyGUID: a.store.newGUID(), Root: d.ID, KeyFormat: format, Salt: a.store.newID()}
 	if format == "passphrase" {
 		c.Iters = 350000
 		if n, err := strconv.Atoi(iters); err == nil {
@@ -280,9 +277,8 @@ func (a *app) setupCrypt(d, parent *Dataset, props map[string]string, what strin
 		a.fail(what, why)
 		return false
 	}
-	master := make([]byte, 32)
-	rand.Read(master)
-	c.Wrapped = wrap(user, master)
+	master := a.store.random(32)
+	c.Wrapped = a.store.wrap(user, master)
 	d.Crypt = c
 	if err := a.store.saveUserKey(d.ID, user); err != nil {
 		a.failf("zfssim: %v", err)
@@ -302,8 +298,7 @@ func (a *app) inheritCrypt(d, parent *Dataset) bool {
 		a.fail(fmt.Sprintf("cannot create '%s'", d.Name), "encryption root's key is not loaded or provided")
 		return false
 	}
-	master := make([]byte, 32)
-	rand.Read(master)
-	d.Crypt = &Crypt{Suite: parent.Crypt.Suite, KeyGUID: newGUID(), Root: parent.Crypt.Root, Wrapped: wrap(user, master)}
+	master := a.store.random(32)
+	d.Crypt = &Crypt{Suite: parent.Crypt.Suite, KeyGUID: a.store.newGUID(), Root: parent.Crypt.Root, Wrapped: a.store.wrap(user, master)}
 	return true
 }

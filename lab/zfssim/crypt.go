@@ -4,12 +4,10 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -36,8 +34,7 @@ func (s *store) keyLoaded(d *Dataset) bool {
 	if d.Crypt == nil {
 		return true
 	}
-	_, err := os.Stat(s.keyFile(d.Crypt.Root))
-	return err == nil
+	return s.exists(s.keyFile(d.Crypt.Root))
 }
 
 // encryptionRoot is the dataset whose key is used.
@@ -66,7 +63,7 @@ func (s *store) masterKey(d *Dataset) ([]byte, error) {
 }
 
 func (s *store) userKey(rootID string) ([]byte, error) {
-	text, err := os.ReadFile(s.keyFile(rootID))
+	text, err := s.m.Files.Read(s.keyFile(rootID))
 	if err != nil {
 		return nil, errNoKey
 	}
@@ -74,10 +71,7 @@ func (s *store) userKey(rootID string) ([]byte, error) {
 }
 
 func (s *store) saveUserKey(rootID string, key []byte) error {
-	if err := os.MkdirAll(s.root+"/keys", 0o700); err != nil {
-		return err
-	}
-	return replaceFile(s.keyFile(rootID), []byte(hex.EncodeToString(key)))
+	return s.m.Files.Replace(s.keyFile(rootID), []byte(hex.EncodeToString(key)))
 }
 
 func gcm(key []byte) cipher.AEAD {
@@ -92,9 +86,8 @@ func gcm(key []byte) cipher.AEAD {
 	return aead
 }
 
-func wrap(user, master []byte) string {
-	nonce := make([]byte, 12)
-	rand.Read(nonce)
+func (s *store) wrap(user, master []byte) string {
+	nonce := s.random(12)
 	return hex.EncodeToString(gcm(user).Seal(nonce, nonce, master, nil))
 }
 

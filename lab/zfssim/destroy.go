@@ -130,7 +130,7 @@ func (x *destruction) snapshots(arg string) int {
 		if x.verbose {
 			for _, s := range picked {
 				x.say(s.full())
-				x.reclaim += newView(a).snapUsed(s)
+				x.reclaim += newView(a.store, a.err).snapUsed(s)
 			}
 		}
 		victims = append(victims, picked...)

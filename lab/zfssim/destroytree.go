@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -112,7 +112,7 @@ func (x *destruction) tree(d *Dataset) int {
 		return 1
 	}
 	if mounted {
-		removeMountpoints([]*Dataset{d})
+		a.store.removeMountpoints([]*Dataset{d})
 	}
 	if d.parent() == nil {
 		d.Snaps, d.Marks = nil, nil // the root dataset itself stays
@@ -126,13 +126,18 @@ func (x *destruction) tree(d *Dataset) int {
 	return code
 }
 
+// removeFolder removes a dataset's live folder and all else that is kept of it.
+func (s *store) removeFolder(d *Dataset) error {
+	return errors.Join(s.m.Trees.Remove(s.liveDir(d), ""), s.m.Files.Remove(s.data(d.pool, "ds", d.ID)))
+}
+
 // forget takes a dataset out of its pool; its folders go once that is
 // committed.
 func (s *store) forget(d *Dataset) error {
 	delete(d.pool.Datasets, d.Name)
 	d.pool.origins = nil
 	s.touch(d.pool)
-	os.Remove(s.keyFile(d.ID))
+	s.m.Files.Remove(s.keyFile(d.ID))
 	if d.Volume {
 		if err := s.removeVolumeLink(d); err != nil {
 			return err
@@ -140,9 +145,9 @@ func (s *store) forget(d *Dataset) error {
 	}
 	s.later(func() error {
 		if d.Stage != "" {
-			os.RemoveAll(s.data(d.pool, "recv", d.Stage))
+			s.m.Files.Remove(s.data(d.pool, "recv", d.Stage))
 		}
-		return os.RemoveAll(s.data(d.pool, "ds", d.ID))
+		return s.removeFolder(d)
 	})
 	return nil
 }

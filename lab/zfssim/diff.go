@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -98,7 +97,7 @@ func (s *store) liveState(d *Dataset) (manifest, error) {
 		return nil, err
 	}
 	known := idx.byPath()
-	m, err := scan(s.liveDir(d))
+	m, err := s.m.Trees.Scan(s.liveDir(d))
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +112,7 @@ func (s *store) liveState(d *Dataset) (manifest, error) {
 }
 
 func fileKind(e *entry) string {
-	switch os.FileMode(e.Mode & 0o170000) {
+	switch e.Mode & 0o170000 {
 	case 0o040000:
 		return "/"
 	case 0o120000:

@@ -1,12 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -25,14 +24,16 @@ type fault struct {
 // faults are the faults asked for; how often each happened is kept beside the
 // file, so that a count holds over several processes.
 type faults struct {
-	list []fault
-	used string
+	list  []fault
+	files Files
+	root  string
 }
 
-func loadFaults(root string) *faults {
-	f := &faults{used: filepath.Join(root, "faults.used")}
-	text, _ := os.ReadFile(filepath.Join(root, "faults"))
-	all := string(text) + "\n" + strings.ReplaceAll(os.Getenv("ZFSSIM_FAULT"), ";", "\n")
+// loadFaults reads the faults of a store and those of more, which ";" separates.
+func loadFaults(files Files, root, more string) *faults {
+	f := &faults{files: files, root: root}
+	text, _ := files.Read(filepath.Join(root, "faults"))
+	all := string(text) + "\n" + strings.ReplaceAll(more, ";", "\n")
 	for _, line := range strings.Split(all, "\n") {
 		words := strings.Fields(line)
 		if len(words) < 2 || strings.HasPrefix(words[0], "#") {
@@ -79,31 +80,30 @@ func (f *faults) match(command, action, object string) *fault {
 	return nil
 }
 
-// take counts one use of a fault and says whether it was within its count.
+// take counts one use of a fault and reports whether it was within its count.
 func (f *faults) take(x *fault) bool {
-	file, err := os.OpenFile(f.used, os.O_RDWR|os.O_CREATE, 0o600)
+	lockFile, usedFile := filepath.Join(f.root, "faults.lock"), filepath.Join(f.root, "faults.used")
+	if f.files.Append(lockFile, nil) != nil {
+		return true
+	}
+	lock, err := f.files.Lock(lockFile, LockMode{Exclusive: true})
 	if err != nil {
 		return true
 	}
-	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return true
-	}
+	defer lock.Close()
 	used := map[string]int{}
-	data, _ := os.ReadFile(f.used)
+	data, _ := f.files.Read(usedFile)
 	json.Unmarshal(data, &used) // an empty file is nothing used
 	if used[x.line] >= x.count {
 		return false
 	}
 	used[x.line]++
 	data, _ = json.Marshal(used)
-	file.Truncate(0)
-	file.WriteAt(data, 0)
-	return true
+	return f.files.Replace(usedFile, data) == nil
 }
 
-// before applies the faults that any command can have: hang, delay and fail.
-func (f *faults) before(a *app, command, args string) {
+// before applies the faults that any command can have: hang and delay.
+func (f *faults) before(ctx context.Context, command, args string) {
 	for _, x := range f.list {
 		if x.command != command || x.dataset != "" && !strings.Contains(args, x.dataset) {
 			continue
@@ -111,15 +111,25 @@ func (f *faults) before(a *app, command, args string) {
 		switch x.action {
 		case "hang":
 			if x.count == 0 || f.take(&x) {
-				for {
-					time.Sleep(time.Hour)
+				for ctx.Err() == nil {
+					wait(ctx, time.Hour)
 				}
 			}
 		case "delay":
 			if d, err := time.ParseDuration(x.value); err == nil && (x.count == 0 || f.take(&x)) {
-				time.Sleep(d)
+				wait(ctx, d)
 			}
 		}
+	}
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

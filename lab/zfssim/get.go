@@ -68,7 +68,7 @@ func cmdGet(a *app, args []string) int {
 	if (sel.kinds == kindSnapshot || sel.kinds == kindBookmark) && len(rest) > 1 && !sel.recurse && sel.depth < 0 {
 		sel.recurse, sel.depth = true, 1
 	}
-	v := newView(a)
+	v := newView(a.store, a.err)
 	all := rest[0] == "all"
 	var names []string
 	if !all {
@@ -172,7 +172,7 @@ func (v *view) allProperties(o object) []string {
 		"snapshot_count snapdev acltype context fscontext defcontext rootcontext relatime redundant_metadata overlay " +
 		"encryption keylocation keyformat pbkdf2iters encryptionroot keystatus special_small_blocks snapshots_changed " +
 		"prefetch volthreading direct longname")
-	if o.ds != nil && v.a.store.resumeToken(o.ds) != "" {
+	if o.ds != nil && v.store.resumeToken(o.ds) != "" {
 		order = append(order, "receive_resume_token")
 	}
 	users := map[string]bool{}

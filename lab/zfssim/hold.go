@@ -89,7 +89,7 @@ func (a *app) hold(name, tag string, targets []*Snapshot) int {
 		if s.Holds == nil {
 			s.Holds = map[string]int64{}
 		}
-		s.Holds[tag] = time.Now().Unix()
+		s.Holds[tag] = a.store.m.Now().Unix()
 		a.store.touch(s.ds.pool)
 	}
 	return 0

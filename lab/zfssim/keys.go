@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -33,7 +32,7 @@ func (a *app) readKey(location string, c *Crypt) (key []byte, why string) {
 	case strings.HasPrefix(location, "file://"):
 		path := strings.TrimPrefix(location, "file://")
 		var err error
-		if given, err = os.ReadFile(path); err != nil {
+		if given, err = a.store.m.ReadFile(path); err != nil {
 			return nil, fmt.Sprintf("Failed to open key material file: %s", strerror(bareErrno(err)))
 		}
 	default:
@@ -212,7 +211,7 @@ func cmdUnloadKey(a *app, args []string) int {
 			code = bad(fmt.Sprintf("'%s' is busy.", d.Name))
 			continue
 		}
-		if err := os.Remove(a.store.keyFile(d.ID)); err != nil {
+		if err := a.store.m.Files.Remove(a.store.keyFile(d.ID)); err != nil {
 			return a.failf("zfssim: %v", err)
 		}
 		for _, e := range d.pool.Datasets {
@@ -291,7 +290,7 @@ func cmdChangeKey(a *app, args []string) int {
 		} else if oldRoot != d.ID {
 			c.KeyFormat = a.store.encryptionRoot(d).Crypt.KeyFormat
 		}
-		c.Salt = newID()
+		c.Salt = a.store.newID()
 		if c.KeyFormat == "passphrase" && c.Iters == 0 {
 			c.Iters = 350000
 		}
@@ -317,7 +316,7 @@ func cmdChangeKey(a *app, args []string) int {
 		if err != nil {
 			return bad("Incorrect key.")
 		}
-		e.Crypt.Wrapped, e.Crypt.Root = wrap(user, master), newRoot
+		e.Crypt.Wrapped, e.Crypt.Root = a.store.wrap(user, master), newRoot
 	}
 	a.store.touch(d.pool)
 	if err := a.store.saveUserKey(newRoot, user); err != nil {

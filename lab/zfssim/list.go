@@ -254,7 +254,7 @@ func cmdList(a *app, args []string) int {
 	if (sel.kinds == kindSnapshot || sel.kinds == kindBookmark) && len(rest) > 0 && !sel.recurse && sel.depth < 0 {
 		sel.recurse, sel.depth = true, 1
 	}
-	v := newView(a)
+	v := newView(a.store, a.err)
 	names, ok := a.propertyList(strings.Replace(fields, "space", "name,available,used,usedbysnapshots,usedbydataset,usedbyrefreservation,usedbychildren", 1), v.table)
 	if !ok {
 		return a.usage()

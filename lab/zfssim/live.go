@@ -4,13 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // volumeFile is the only file of a volume's live folder.
@@ -19,7 +14,7 @@ const volumeFile = "data"
 // index reads what the live folder looked like when it was last saved; nil if
 // that is not known, because a process was killed at the wrong moment.
 func (s *store) index(d *Dataset) (manifest, error) {
-	m, base, err := readManifestFile(s.data(d.pool, "ds", d.ID, "index"))
+	m, base, err := s.readManifestFile(s.data(d.pool, "ds", d.ID, "index"))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && base != d.Base {
 		return nil, nil
 	}
@@ -27,7 +22,7 @@ func (s *store) index(d *Dataset) (manifest, error) {
 }
 
 func (s *store) saveIndex(d *Dataset, m manifest, base string) error {
-	return writeManifest(s.data(d.pool, "ds", d.ID, "index"), m, base)
+	return s.writeManifest(s.data(d.pool, "ds", d.ID, "index"), m, base)
 }
 
 // changed returns how many bytes of a dataset differ from its newest snapshot;
@@ -86,7 +81,7 @@ func (s *store) changedLive(d *Dataset) (uint64, error) {
 		return 0, err
 	}
 	known := idx.byPath()
-	live, err := scan(s.liveDir(d))
+	live, err := s.m.Trees.Scan(s.liveDir(d))
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +119,7 @@ func (s *store) save(d *Dataset) (id string, refer, added uint64, indexed func()
 	}
 	known := idx.byPath()
 	dir := s.liveDir(d)
-	live, err := quiesced(dir, known)
+	live, err := s.m.Trees.Settled(dir, known)
 	if err != nil {
 		return "", 0, 0, nil, err
 	}
@@ -149,7 +144,7 @@ func (s *store) save(d *Dataset) (id string, refer, added uint64, indexed func()
 		}
 		fresh = true
 		if e.regular() {
-			ids, n, err := cs.store(filepath.Join(dir, string(e.Path)), e.Size)
+			ids, n, err := s.storeFile(cs, dir, e)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -178,16 +173,16 @@ func (s *store) materialise(d *Dataset) error {
 		return err
 	}
 	dir := s.liveDir(d)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := s.m.Trees.Make(dir); err != nil {
 		return err
 	}
 	// What is there is trusted only as far as the old index vouches for it.
-	idx, _, err := readManifestFile(s.data(d.pool, "ds", d.ID, "index"))
+	idx, _, err := s.readManifestFile(s.data(d.pool, "ds", d.ID, "index"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	known := idx.byPath()
-	live, err := scan(dir)
+	live, err := s.m.Trees.Scan(dir)
 	if err != nil {
 		return err
 	}
@@ -196,7 +191,7 @@ func (s *store) materialise(d *Dataset) error {
 		e := live[i]
 		t := target[string(e.Path)]
 		if len(e.Path) > 0 && (t == nil || t.Mode&syscall.S_IFMT != e.Mode&syscall.S_IFMT) {
-			if err := os.RemoveAll(filepath.Join(dir, string(e.Path))); err != nil {
+			if err := s.m.Trees.Remove(dir, string(e.Path)); err != nil {
 				return err
 			}
 			delete(have, string(e.Path))
@@ -212,20 +207,22 @@ func (s *store) materialise(d *Dataset) error {
 		if h != nil && k != nil && k.unchanged(h) && k.same(t) {
 			continue
 		}
-		if err := cs.write(filepath.Join(dir, string(t.Path)), t); err != nil {
+		if err := s.m.Trees.Put(dir, t, cs.contents(t)); err != nil {
 			return fmt.Errorf("restore %s of %s: %w", t.Path, d.Name, err)
 		}
 	}
 	for i := len(want) - 1; i >= 0; i-- { // times last, inner folders first
-		if err := setTimes(filepath.Join(dir, string(want[i].Path)), want[i]); err != nil {
+		if err := s.m.Trees.Touch(dir, want[i]); err != nil {
 			return err
 		}
 	}
-	if len(want) == 0 {
-		os.Chmod(dir, 0o755)
+	if root := have[""]; len(want) == 0 && root != nil {
+		root.Mode = root.Mode&^0o7777 | 0o755
+		if err := s.m.Trees.Put(dir, root, nil); err != nil {
+			return err
+		}
 	}
-	time.Sleep(settle)
-	if live, err = scan(dir); err != nil {
+	if live, err = s.m.Trees.Settled(dir, nil); err != nil {
 		return err
 	}
 	for _, e := range live {
@@ -236,68 +233,24 @@ func (s *store) materialise(d *Dataset) error {
 	return s.saveIndex(d, live, d.Base)
 }
 
-// write makes one file as the entry says.
-func (c chunkStore) write(path string, e *entry) error {
-	var err error
-	switch e.Mode & syscall.S_IFMT {
-	case syscall.S_IFDIR:
-		if err = os.Mkdir(path, 0o755); errors.Is(err, fs.ErrExist) {
-			err = nil
-		}
-	case syscall.S_IFLNK:
-		os.Remove(path)
-		err = os.Symlink(string(e.Target), path)
-	case syscall.S_IFREG:
-		err = c.writeFile(path, e)
-	case syscall.S_IFSOCK:
-		return nil // it means nothing without its server
-	default:
-		os.Remove(path)
-		err = syscall.Mknod(path, e.Mode, int(e.Rdev))
-	}
+// storeFile saves the contents of a file in a live folder.
+func (s *store) storeFile(cs chunkStore, dir string, e *entry) (ids []string, added uint64, err error) {
+	f, err := s.m.Trees.Open(dir, string(e.Path))
 	if err != nil {
-		return err
-	}
-	if err := os.Lchown(path, int(e.UID), int(e.GID)); err != nil && os.Geteuid() == 0 {
-		return err
-	}
-	if e.Mode&syscall.S_IFMT != syscall.S_IFLNK {
-		return syscall.Chmod(path, e.Mode&0o7777)
-	}
-	return nil
-}
-
-func (c chunkStore) writeFile(path string, e *entry) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	defer f.Close()
-	if err := f.Truncate(e.Size); err != nil {
-		return err
-	}
-	for i, id := range e.Chunks {
-		if id == hole {
-			continue
-		}
-		off := int64(i) * chunkSize
-		data, err := c.get(id, int(min(chunkSize, e.Size-off)))
-		if err != nil {
-			return err
-		}
-		if _, err := f.WriteAt(data, off); err != nil {
-			return err
-		}
-	}
-	return f.Close()
+	return cs.store(f, e.Size)
 }
 
-func setTimes(path string, e *entry) error {
-	if e.Mode&syscall.S_IFMT == syscall.S_IFSOCK {
-		return nil
+// contents returns the chunks of a file by their places, nil for a hole.
+func (c chunkStore) contents(e *entry) func(i int) ([]byte, error) {
+	return func(i int) ([]byte, error) {
+		if e.Chunks[i] == hole {
+			return nil, nil
+		}
+		return c.get(e.Chunks[i], chunkLen(e, i))
 	}
-	ts := unix.NsecToTimespec(e.MTime)
-	return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // restore brings a dataset's live folder to its newest saved state if it is in
@@ -329,45 +282,14 @@ func (s *store) linkVolume(d *Dataset) error {
 	if d.prop("volmode") == "none" {
 		return s.removeVolumeLink(d)
 	}
-	file := filepath.Join(s.liveDir(d), volumeFile)
-	if err := os.MkdirAll(s.liveDir(d), 0o755); err != nil {
-		return err
-	}
 	size, err := strconv.ParseInt(d.prop("volsize"), 10, 64)
 	if err != nil {
 		return fmt.Errorf("size of volume %s: %w", d.Name, err)
 	}
-	if st, err := os.Stat(file); err != nil || st.Size() != size {
-		f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
-			return err
-		}
-	}
-	link := filepath.Join(s.zvols, d.Name)
-	if have, err := os.Readlink(link); err == nil && have == file {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
-		return fmt.Errorf("make the folder of volume %s: %w", d.Name, err)
-	}
-	os.Remove(link)
-	return os.Symlink(file, link)
-}
-
-func (s *store) removeVolumeLink(d *Dataset) error { return s.removeLinkName(d.Name) }
-
-func (s *store) removeLinkName(name string) error {
-	link := filepath.Join(s.zvols, name)
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.m.Trees.Resize(s.liveDir(d), volumeFile, size); err != nil {
 		return err
 	}
-	for dir := filepath.Dir(link); len(dir) > len(s.zvols); dir = filepath.Dir(dir) {
-		if os.Remove(dir) != nil {
-			break
-		}
-	}
-	return nil
+	return s.m.Mounts.Link(d.Name, s.liveDir(d), volumeFile)
 }
+
+func (s *store) removeVolumeLink(d *Dataset) error { return s.m.Mounts.Unlink(d.Name) }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -12,27 +12,48 @@ import (
 // version is the OpenZFS release whose behaviour is simulated.
 const version = "2.3.9"
 
+// Process is one run of the program.
+type Process struct {
+	// Args are the program's name, zfs or zpool, and its arguments.
+	Args           []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// StdinTerminal and StdoutTerminal are set for streams that are terminals.
+	StdinTerminal, StdoutTerminal bool
+	// Root is the folder of the store.
+	Root string
+	// Faults are more faults than those in the store's file, separated by ";".
+	Faults string
+}
+
 // app is one run of the program: its streams, its store and its faults.
 type app struct {
 	out    *bufio.Writer
+	raw    io.Writer // standard output for streams
 	err    io.Writer
 	in     io.Reader
 	store  *store
 	faults *faults
 	cmd    string // the command being run, for its usage text
 	pool   bool   // it is one of zpool
+
+	inTerminal, outTerminal bool
 }
 
 // command is one subcommand; it returns the exit code.
 type command func(a *app, args []string) int
 
-func main() { os.Exit(run(os.Args)) }
+// killed is the exit code of a process that SIGKILL has ended.
+const killed = 137
 
-func run(argv []string) int {
-	a := &app{out: bufio.NewWriterSize(os.Stdout, 64<<10), err: os.Stderr, in: os.Stdin}
+// Run runs zfs or zpool on a machine and returns the exit code. When ctx ends
+// before the command has begun, as in a hang, nothing is done.
+func Run(ctx context.Context, m *Machine, p Process) int {
+	a := &app{out: bufio.NewWriterSize(p.Stdout, 64<<10), raw: p.Stdout, err: p.Stderr, in: p.Stdin,
+		inTerminal: p.StdinTerminal, outTerminal: p.StdoutTerminal}
 	defer a.out.Flush()
-	name := filepath.Base(argv[0])
-	args := argv[1:]
+	name := filepath.Base(p.Args[0])
+	args := p.Args[1:]
 	if name != "zfs" && name != "zpool" { // zfssim zfs list …
 		if len(args) == 0 {
 			fmt.Fprintln(a.err, "zfssim: call it as zfs or zpool, or name one of them as the first argument")
@@ -57,15 +78,13 @@ func run(argv []string) int {
 		fmt.Fprintf(a.err, "unrecognized command '%s'\nusage: %s command args ...\n", args[0], name)
 		return 2
 	}
-	st, err := newStore()
-	if err != nil {
-		fmt.Fprintf(a.err, "zfssim: %v\n", err)
-		return 1
+	a.faults = loadFaults(m.Files, p.Root, p.Faults)
+	a.store = newStore(m, p.Root, a.faults)
+	defer a.store.end()
+	a.faults.before(ctx, a.cmd, strings.Join(args[1:], " "))
+	if ctx.Err() != nil {
+		return killed
 	}
-	a.store = st
-	defer st.end()
-	a.faults = loadFaults(st.root)
-	a.faults.before(a, a.cmd, strings.Join(args[1:], " "))
 	return fn(a, args[1:])
 }
 

@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
 )
 
 // chunkSize is the unit in which files are kept and sent.
@@ -86,46 +81,30 @@ type fileHead struct {
 	Base string `json:"base"` // of an index: the manifest it describes
 }
 
-func writeManifest(path string, m manifest, base string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	tmp := path + "." + newID() + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 128<<10)
-	enc := json.NewEncoder(w)
-	err = enc.Encode(fileHead{base})
+func (s *store) writeManifest(path string, m manifest, base string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	err := enc.Encode(fileHead{base})
 	for _, e := range m {
 		if err == nil {
 			err = enc.Encode(e)
 		}
 	}
 	if err == nil {
-		err = w.Flush()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
+		err = s.m.Files.Replace(path, b.Bytes())
 	}
 	if err != nil {
-		os.Remove(tmp)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }
 
-func readManifestFile(path string) (m manifest, base string, err error) {
-	f, err := os.Open(path)
+func (s *store) readManifestFile(path string) (m manifest, base string, err error) {
+	data, err := s.m.Files.Read(path)
 	if err != nil {
 		return nil, "", err
 	}
-	defer f.Close()
-	dec := json.NewDecoder(bufio.NewReaderSize(f, 128<<10))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	var head fileHead
 	if err := dec.Decode(&head); err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
@@ -146,97 +125,18 @@ func (s *store) manifest(p *Pool, id string) (manifest, error) {
 	if id == "" {
 		return nil, nil
 	}
-	m, _, err := readManifestFile(s.data(p, "man", id))
+	m, _, err := s.readManifestFile(s.data(p, "man", id))
 	return m, err
 }
 
 // saveManifest writes a state under a new id.
 func (s *store) saveManifest(p *Pool, m manifest) (string, error) {
-	id := newID()
+	id := s.newID()
 	bare := make(manifest, len(m))
 	for i, e := range m {
 		c := *e
 		c.Ino, c.CTime = 0, 0
 		bare[i] = &c
 	}
-	return id, writeManifest(s.data(p, "man", id), bare, "")
-}
-
-// scan reads the state of a live folder, without contents.
-func scan(dir string) (manifest, error) {
-	var m manifest
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) && path != dir {
-				return nil // it went away while we looked
-			}
-			return err
-		}
-		e, err := statEntry(dir, path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		m = append(m, e)
-		return nil
-	})
-	slices.SortFunc(m, func(a, b *entry) int { return strings.Compare(string(a.Path), string(b.Path)) })
-	return m, err
-}
-
-func statEntry(dir, path string) (*entry, error) {
-	var st syscall.Stat_t
-	if err := syscall.Lstat(path, &st); err != nil {
-		return nil, &fs.PathError{Op: "lstat", Path: path, Err: err}
-	}
-	rel := strings.TrimPrefix(strings.TrimPrefix(path, dir), "/")
-	e := &entry{Path: []byte(rel), Mode: st.Mode, UID: st.Uid, GID: st.Gid,
-		MTime: st.Mtim.Nano(), Ino: st.Ino, CTime: st.Ctim.Nano()}
-	switch st.Mode & syscall.S_IFMT {
-	case syscall.S_IFREG:
-		e.Size, e.Held = st.Size, min(st.Size, st.Blocks*512)
-	case syscall.S_IFLNK:
-		t, err := os.Readlink(path)
-		if err != nil {
-			return nil, err
-		}
-		e.Target = []byte(t)
-	case syscall.S_IFCHR, syscall.S_IFBLK:
-		e.Rdev = uint64(st.Rdev)
-	}
-	return e, nil
-}
-
-// settle is how long after a change a file's time stamp can still stand for
-// two different contents: more than one tick of the kernel's clock.
-const settle = 12 * time.Millisecond
-
-// quiesced scans until no file was changed so recently that a further change
-// could hide behind the same time stamp.
-func quiesced(dir string, known map[string]*entry) (manifest, error) {
-	for try := 0; ; try++ {
-		m, err := scan(dir)
-		if err != nil {
-			return nil, err
-		}
-		limit := time.Now().Add(-settle).UnixNano()
-		recent := false
-		for _, e := range m {
-			if e.CTime > limit {
-				if k := known[string(e.Path)]; k != nil && k.unchanged(e) {
-					continue
-				}
-				recent = true
-				if try > 0 {
-					e.CTime = 0 // somebody keeps writing: never take it for unchanged
-				}
-			}
-		}
-		if !recent || try > 0 {
-			return m, nil
-		}
-		time.Sleep(settle)
-	}
+	return id, s.writeManifest(s.data(p, "man", id), bare, "")
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -55,14 +54,15 @@ func (a *app) tryMount(d *Dataset, explicit bool) bool {
 		return false
 	}
 	if d.prop("overlay") == "off" {
-		if files, err := os.ReadDir(mp); err == nil && len(files) > 0 {
+		if !a.store.m.Mounts.Empty(mp) {
 			a.fail(fmt.Sprintf("cannot mount '%s'", mp), "directory is not empty")
 			return false
 		}
 	}
 	if err := a.store.mount(d, false); err != nil {
-		if strings.HasPrefix(err.Error(), "failed to create mountpoint") {
-			a.fail(fmt.Sprintf("cannot mount '%s'", mp), "failed to create mountpoint: "+strerror(errors.Unwrap(err)))
+		var mountpoint *MountpointError
+		if errors.As(err, &mountpoint) {
+			a.fail(fmt.Sprintf("cannot mount '%s'", mp), "failed to create mountpoint: "+strerror(mountpoint.Cause))
 		} else {
 			a.fail(what, strerror(err))
 		}
@@ -163,7 +163,7 @@ func (a *app) printMounts() int {
 	if !a.begin(false) {
 		return 1
 	}
-	table := mountTable()
+	table := a.store.m.Mounts.Table()
 	for _, name := range a.store.poolNames() {
 		for _, d := range a.store.pools[name].sorted() {
 			for _, mp := range table[d.ID] {
@@ -236,7 +236,7 @@ func (a *app) datasetAt(path string) *Dataset {
 		return nil
 	}
 	path = filepath.Clean(path)
-	for id, paths := range mountTable() {
+	for id, paths := range a.store.m.Mounts.Table() {
 		for _, mp := range paths {
 			if mp != path {
 				continue

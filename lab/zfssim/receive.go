@@ -1,12 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 )
 
 // receiveFlags are the flags of zfs receive.
@@ -93,7 +92,7 @@ func cmdReceive(a *app, args []string) int {
 		}
 		return a.abortReceive(f.target)
 	}
-	if isTerminal(os.Stdin) {
+	if a.inTerminal {
 		return a.failf("Error: Backup stream can not be read from a terminal.\nYou must redirect standard input.")
 	}
 	return a.receive(f)
@@ -165,7 +164,7 @@ func (a *app) receive(f receiveFlags) int {
 		switch kind {
 		case recPackage:
 			var p packageRecord
-			if jsonDecode(payload, &p) != nil {
+			if json.Unmarshal(payload, &p) != nil {
 				return a.fail("cannot receive", "invalid stream (malformed nvlist)")
 			}
 			wrapped, many = true, p.Many
@@ -174,7 +173,7 @@ func (a *app) receive(f receiveFlags) int {
 		case recClose:
 		case recBegin:
 			var b beginRecord
-			if jsonDecode(payload, &b) != nil {
+			if json.Unmarshal(payload, &b) != nil {
 				return a.fail("cannot receive", "invalid stream (malformed nvlist)")
 			}
 			if sendFS == "" {
@@ -285,7 +284,7 @@ func (a *app) receiveOne(r *recordReader, b beginRecord, f receiveFlags, sendFS 
 	}
 	a.store.end()
 	defer t.stage.close()
-	started := time.Now()
+	started := a.store.m.Now()
 	rerr := t.read(a, r, b)
 	if !a.begin(true) {
 		return "", errors.New("no store")
@@ -301,7 +300,7 @@ func (a *app) receiveOne(r *recordReader, b beginRecord, f receiveFlags, sendFS 
 	}
 	a.store.end()
 	if f.verbose {
-		took := time.Since(started).Seconds()
+		took := a.store.m.Now().Sub(started).Seconds()
 		fmt.Fprintf(a.out, "received %s stream in %.2f seconds (%s/sec)\n", niceBytes(t.stage.bytes), took,
 			niceBytes(uint64(float64(t.stage.bytes)/took)))
 	}

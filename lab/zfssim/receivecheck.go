@@ -112,7 +112,7 @@ func (a *app) prepare(b beginRecord, f receiveFlags, ds, snap string) (*target, 
 	}
 	t.limit = int64(1) << 62
 	if d := a.store.pools[poolOf(ds)].Datasets[ds]; d != nil {
-		t.limit = int64(newView(a).available(d))
+		t.limit = int64(newView(a.store, a.err).available(d))
 	}
 	if n := a.faults.bytes("receive", "nospace-after", ds); n >= 0 {
 		t.limit = n
@@ -222,7 +222,7 @@ func (a *app) prepareResume(t *target, d *Dataset, b beginRecord, f receiveFlags
 	if d.Stage == "" {
 		return refuse(upgrade)
 	}
-	st, err := readStageHead(a.store.data(d.pool, "recv", d.Stage))
+	st, err := a.store.readStageHead(a.store.data(d.pool, "recv", d.Stage))
 	if err != nil {
 		return err
 	}
@@ -299,8 +299,8 @@ func (a *app) prepareNew(t *target, parent *Dataset, origin *Snapshot, b beginRe
 }
 
 func (a *app) openStage(t *target, d *Dataset, b beginRecord, f receiveFlags) error {
-	d.Stage = newID()
-	st, err := newStage(a.store.data(d.pool, "recv", d.Stage), stageHead{Begin: b, Resumable: f.resumable, NewFS: t.newFS})
+	d.Stage = a.store.newID()
+	st, err := a.store.newStage(a.store.data(d.pool, "recv", d.Stage), stageHead{Begin: b, Resumable: f.resumable, NewFS: t.newFS})
 	if err != nil {
 		return err
 	}

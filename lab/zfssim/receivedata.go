@@ -1,9 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 )
@@ -32,7 +32,7 @@ func (t *target) read(a *app, r *recordReader, b beginRecord) error {
 			return err
 		}
 		if t.dieAt >= 0 && r.n-start > t.dieAt {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			a.store.m.Kill()
 		}
 		st.bytes = before + uint64(r.n-start)
 		switch kind {
@@ -44,7 +44,7 @@ func (t *target) read(a *app, r *recordReader, b beginRecord) error {
 			}
 		case recFile:
 			var f fileRecord
-			if jsonDecode(payload, &f) != nil || f.Entry == nil {
+			if json.Unmarshal(payload, &f) != nil || f.Entry == nil {
 				return errChecksum
 			}
 			if err := st.note(logLine{File: &f}); err != nil {
@@ -135,7 +135,7 @@ func (a *app) finishReceive(t *target, b beginRecord, f receiveFlags, ds, snap s
 	dir := s.data(d.pool, "recv", d.Stage)
 	d.Stage = ""
 	s.touch(d.pool)
-	s.later(func() error { return os.RemoveAll(dir) })
+	s.later(func() error { return s.m.Files.Remove(dir) })
 	s.later(func() error { return s.restore(d) })
 	return nil
 }

@@ -141,7 +141,7 @@ func (a *app) renameDataset(d *Dataset, to string, noUnmount, force bool) int {
 			return 1
 		}
 	}
-	removeMountpoints(unmounted)
+	a.store.removeMountpoints(unmounted)
 	oldName := d.Name
 	p := d.pool
 	for _, e := range d.below() {
@@ -150,7 +150,7 @@ func (a *app) renameDataset(d *Dataset, to string, noUnmount, force bool) int {
 		e.Name = to + strings.TrimPrefix(e.Name, oldName)
 		p.Datasets[e.Name] = e
 		if e.Volume {
-			if err := a.store.removeLinkName(was); err != nil {
+			if err := a.store.m.Mounts.Unlink(was); err != nil {
 				return a.failf("zfssim: %v", err)
 			}
 			if e.Live {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -85,7 +84,7 @@ func cmdSend(a *app, args []string) int {
 	} else if len(rest) > 1 {
 		return a.usageError("too many arguments")
 	}
-	if st, err := os.Stdout.Stat(); err == nil && !f.dry && st.Mode()&os.ModeCharDevice != 0 && st.Mode()&os.ModeDevice != 0 && isTerminal(os.Stdout) {
+	if a.outTerminal && !f.dry {
 		return a.failf("Error: Stream can not be written to a terminal.\nYou must redirect standard output.")
 	}
 	if !a.begin(true) {

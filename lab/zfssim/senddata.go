@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"syscall"
 )
 
 // compare lists what differs between the base and the snapshot. Of a file
@@ -86,7 +84,7 @@ func (d *dyingWriter) Write(b []byte) (int, error) {
 // stream writes the planned streams to standard output.
 func (a *app) stream(steps []*sendStep, f sendFlags) int {
 	last := steps[len(steps)-1]
-	var out io.Writer = os.Stdout
+	var out io.Writer = a.raw
 	if n := a.faults.bytes("send", "die-after", last.name); n >= 0 {
 		out = &dyingWriter{out, n}
 	}
@@ -107,7 +105,7 @@ func (a *app) stream(steps []*sendStep, f sendFlags) int {
 		a.vanish(last.name)
 		return a.fail(what, "dataset does not exist")
 	case errors.Is(err, errDie):
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		a.store.m.Kill()
 		return 1
 	default:
 		a.fail(what, strerror(err))

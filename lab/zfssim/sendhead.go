@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
 )
 
 // Types of records in OpenZFS's format.
@@ -42,7 +41,7 @@ func (a *app) streamHead(kinds []uint32) int {
 		binary.NativeEndian.PutUint32(record[:], kind)
 		out.Write(record[:])
 	}
-	if _, err := out.WriteTo(os.Stdout); err != nil {
+	if _, err := out.WriteTo(a.raw); err != nil {
 		return a.failf("zfssim: %v", err)
 	}
 	return 0

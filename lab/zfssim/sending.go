@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
 )
 
 // receiveBase says whether a partial receive builds on the snapshot.
@@ -13,24 +13,25 @@ func (s *store) receiveBase(sn *Snapshot) bool {
 	if d.Stage == "" || d.Partial || sn != d.latest() {
 		return false
 	}
-	st, err := readStageHead(s.data(d.pool, "recv", d.Stage))
+	st, err := s.readStageHead(s.data(d.pool, "recv", d.Stage))
 	return err == nil && (st.head.Resumable || s.receiving(d))
 }
 
-// sending says whether a live process is sending the snapshot.
+// sending reports whether a live process is sending the snapshot.
 func (s *store) sending(sn *Snapshot) bool {
-	files, _ := filepath.Glob(s.data(sn.ds.pool, "send", fmt.Sprintf("%d.*", sn.Obj)))
-	for _, file := range files {
-		f, err := os.Open(file)
-		if err != nil {
+	files, _ := s.m.Files.List(s.data(sn.ds.pool, "send"))
+	for _, f := range files {
+		if !strings.HasPrefix(filepath.Base(f.Path), fmt.Sprintf("%d.", sn.Obj)) {
 			continue
 		}
-		free := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
-		f.Close()
-		if !free {
+		lock, err := s.m.Files.Lock(f.Path, LockMode{Exclusive: true, Try: true})
+		if errors.Is(err, ErrLocked) {
 			return true
 		}
-		os.Remove(file)
+		if err == nil {
+			lock.Close()
+			s.m.Files.Remove(f.Path)
+		}
 	}
 	return false
 }
@@ -38,17 +39,13 @@ func (s *store) sending(sn *Snapshot) bool {
 // markSending notes that this process sends the snapshot; the note dies with
 // the process because it is a lock.
 func (s *store) markSending(sn *Snapshot) (release func(), err error) {
-	dir := s.data(sn.ds.pool, "send")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	file := s.data(sn.ds.pool, "send", fmt.Sprintf("%d.%s", sn.Obj, s.newID()))
+	if err := s.m.Files.Append(file, nil); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, fmt.Sprintf("%d.%s", sn.Obj, newID()))
-	f, err := os.Create(file)
+	lock, err := s.m.Files.Lock(file, LockMode{Exclusive: true})
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, err
-	}
-	return func() { os.Remove(file); f.Close() }, nil
+	return func() { s.m.Files.Remove(file); lock.Close() }, nil
 }

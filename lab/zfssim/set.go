@@ -138,7 +138,7 @@ func (a *app) setOn(o object, props map[string]string, noMount bool) bool {
 			a.fail(what, "keylocation may only be set on encryption roots")
 			return false
 		}
-		if q, err := strconv.ParseUint(val, 10, 64); c == "quota" && err == nil && q > 0 && q < newView(a).used(o.ds) {
+		if q, err := strconv.ParseUint(val, 10, 64); c == "quota" && err == nil && q > 0 && q < newView(a.store, a.err).used(o.ds) {
 			a.fail(what, "size is less than current used or reserved space")
 			return false
 		}
@@ -173,7 +173,7 @@ func (a *app) applyChange(d *Dataset, names []string, noMount bool, change func(
 			}
 		}
 	}
-	removeMountpoints(unmounted)
+	a.store.removeMountpoints(unmounted)
 	before := d.prop("canmount")
 	change()
 	if moves && !d.Volume && !noMount {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 func cmdSnapshot(a *app, args []string) int {
@@ -113,10 +112,10 @@ func (a *app) takeSnapshots(names []string, props map[string]string) int {
 		return 1
 	}
 	root := a.store.pools[pool].Datasets[pool]
-	if newView(a).available(root) == 0 {
+	if newView(a.store, a.err).available(root) == 0 {
 		return a.fail("cannot create snapshots ", "out of space")
 	}
-	txg, now := a.store.pools[pool].nextTXG(), time.Now().Unix()
+	txg, now := a.store.pools[pool].nextTXG(), a.store.m.Now().Unix()
 	for _, n := range names {
 		ds, snap, _ := strings.Cut(n, "@")
 		if err := a.store.takeSnapshot(a.store.pools[pool].Datasets[ds], snap, txg, now, props); err != nil {
@@ -138,7 +137,7 @@ func (s *store) takeSnapshot(d *Dataset, name string, txg uint64, now int64, pro
 	}
 	d.Base = id
 	d.Stored += added
-	sn := &Snapshot{Name: name, GUID: newGUID(), TXG: txg, Creation: now, Obj: d.pool.nextObj(), Manifest: id,
+	sn := &Snapshot{Name: name, GUID: s.newGUID(), TXG: txg, Creation: now, Obj: d.pool.nextObj(), Manifest: id,
 		Refer: max(refer, emptyOf(d)), Written: ch, ds: d}
 	if len(d.Snaps) == 0 && d.Origin == 0 {
 		sn.Written = sn.Refer

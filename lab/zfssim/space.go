@@ -38,9 +38,9 @@ func (v *view) changed(d *Dataset) uint64 {
 	if n, ok := v.changes[d]; ok {
 		return n
 	}
-	n, err := v.a.store.changed(d)
+	n, err := v.store.changed(d)
 	if err != nil {
-		fmt.Fprintf(v.a.err, "zfssim: what was written to %s: %v\n", d.Name, err)
+		fmt.Fprintf(v.err, "zfssim: what was written to %s: %v\n", d.Name, err)
 	}
 	v.changes[d] = n
 	return n
@@ -70,7 +70,7 @@ func (v *view) space(d *Dataset) space {
 	ch := v.changed(d)
 	s := space{refer: max(last, emptyOf(d)) + ch}
 	if d.Stage != "" {
-		staged := v.a.store.stagedOf(d)
+		staged := v.store.stagedOf(d)
 		if d.Partial {
 			s.refer += staged
 		} else {
@@ -128,13 +128,13 @@ func (v *view) snapUsed(s *Snapshot) uint64 {
 	if before == s.Manifest || i+1 < len(d.Snaps) && d.Snaps[i+1].Manifest == s.Manifest || i+1 == len(d.Snaps) && v.changed(d) == 0 {
 		return 0
 	}
-	ok := note(v.a.store.manifest(d.pool, before))
+	ok := note(v.store.manifest(d.pool, before))
 	if i+1 < len(d.Snaps) {
-		ok = note(v.a.store.manifest(d.pool, d.Snaps[i+1].Manifest)) && ok
+		ok = note(v.store.manifest(d.pool, d.Snaps[i+1].Manifest)) && ok
 	} else {
-		ok = note(v.a.store.liveState(d)) && ok
+		ok = note(v.store.liveState(d)) && ok
 	}
-	m, err := v.a.store.manifest(d.pool, s.Manifest)
+	m, err := v.store.manifest(d.pool, s.Manifest)
 	if err != nil || !ok {
 		return 0 // something is being destroyed; the next command sees it whole
 	}

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,10 +18,10 @@ import (
 // Whoever receives holds a lock on the head, so a stage that nobody locks was
 // left by a process that died.
 type stage struct {
+	files   Files
 	dir     string
 	head    stageHead
-	lock    *os.File
-	log     *os.File
+	lock    io.Closer
 	entries []*entry // files announced; the last may be incomplete
 	keeps   [][][2]int
 	removed [][]byte
@@ -48,58 +46,48 @@ type logLine struct {
 	Bytes  uint64      `json:"b"`
 }
 
-func newStage(dir string, head stageHead) (*stage, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "chunks"), 0o755); err != nil {
-		return nil, err
-	}
+func (s *store) newStage(dir string, head stageHead) (*stage, error) {
 	data, err := json.Marshal(head)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "head"), data, 0o600); err != nil {
+	if err := s.m.Files.Replace(stageHeadFile(dir), data); err != nil {
 		return nil, err
 	}
-	st := &stage{dir: dir, head: head}
-	if err := st.open(); err != nil {
-		return nil, err
-	}
-	return st, nil
+	st := &stage{files: s.m.Files, dir: dir, head: head}
+	return st, st.open()
 }
 
-// open locks the stage for this process and opens its log for more.
+func stageHeadFile(dir string) string { return filepath.Join(dir, "head") }
+
+func (st *stage) logFile() string { return filepath.Join(st.dir, "log") }
+
+// open locks the stage for this process.
 func (st *stage) open() error {
-	lock, err := os.Open(filepath.Join(st.dir, "head"))
-	if err != nil {
-		return err
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
+	lock, err := st.files.Lock(stageHeadFile(st.dir), LockMode{Exclusive: true, Try: true})
+	if errors.Is(err, ErrLocked) {
 		return syscall.EBUSY
 	}
 	st.lock = lock
-	st.log, err = os.OpenFile(filepath.Join(st.dir, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	return err
 }
 
 func (st *stage) close() {
-	if st.log != nil {
-		st.log.Close()
-	}
 	if st.lock != nil {
 		st.lock.Close()
 	}
 }
 
 func (st *stage) chunks(key []byte) chunkStore {
-	return chunkStore{dir: filepath.Join(st.dir, "chunks"), key: key}
+	return chunkStore{files: st.files, dir: filepath.Join(st.dir, "chunks"), key: key}
 }
 
-func readStageHead(dir string) (*stage, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "head"))
+func (s *store) readStageHead(dir string) (*stage, error) {
+	data, err := s.m.Files.Read(stageHeadFile(dir))
 	if err != nil {
 		return nil, err
 	}
-	st := &stage{dir: dir}
+	st := &stage{files: s.m.Files, dir: dir}
 	if err := json.Unmarshal(data, &st.head); err != nil {
 		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}
@@ -107,10 +95,10 @@ func readStageHead(dir string) (*stage, error) {
 }
 
 // readStage reads a stage with its log; one that is gone has nothing in it.
-func readStage(dir string) (*stage, error) {
-	st, err := readStageHead(dir)
+func (s *store) readStage(dir string) (*stage, error) {
+	st, err := s.readStageHead(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &stage{dir: dir}, nil
+		return &stage{files: s.m.Files, dir: dir}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -120,15 +108,14 @@ func readStage(dir string) (*stage, error) {
 
 // readLog replays the log. A line cut by a kill is taken off.
 func (st *stage) readLog() error {
-	f, err := os.Open(filepath.Join(st.dir, "log"))
+	data, err := st.files.Read(st.logFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 64<<10)
+	r := bytes.NewBuffer(data)
 	good := int64(0)
 	for {
 		line, err := r.ReadBytes('\n')
@@ -148,7 +135,7 @@ func (st *stage) readLog() error {
 		good += int64(len(line))
 	}
 	if st.lock != nil {
-		return os.Truncate(filepath.Join(st.dir, "log"), good)
+		return st.files.Truncate(st.logFile(), good)
 	}
 	return nil
 }
@@ -163,8 +150,7 @@ func (st *stage) note(l logLine) error {
 	if err := json.NewEncoder(&b).Encode(l); err != nil {
 		return err
 	}
-	_, err := st.log.Write(b.Bytes())
-	return err
+	return st.files.Append(st.logFile(), b.Bytes())
 }
 
 func (st *stage) apply(l logLine) error {
@@ -238,50 +224,45 @@ func (m manifest) byPathOf(path []byte) *entry {
 }
 
 func (st *stage) moveChunks(family chunkStore) (added uint64, err error) {
-	root := filepath.Join(st.dir, "chunks")
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasSuffix(path, ".tmp") {
-			return err
+	files, err := st.files.List(filepath.Join(st.dir, "chunks"))
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f.Path, temporary) {
+			continue
 		}
-		to := family.path(d.Name())
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
+		to := family.path(filepath.Base(f.Path))
+		if _, err := st.files.Size(to); err != nil {
+			added += uint64(f.Size)
 		}
-		if info, err := d.Info(); err == nil {
-			if _, err := os.Lstat(to); err != nil {
-				added += uint64(info.Size())
-			}
+		if err := st.files.Move(f.Path, to); err != nil {
+			return 0, err
 		}
-		return os.Rename(path, to)
-	})
-	return added, err
+	}
+	return added, nil
 }
 
 // stagedOf is what a partial receive of a dataset takes.
 func (s *store) stagedOf(d *Dataset) uint64 {
 	n := uint64(0)
-	filepath.WalkDir(s.data(d.pool, "recv", d.Stage, "chunks"), func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			if info, err := e.Info(); err == nil {
-				n += uint64(info.Size())
-			}
-		}
-		return nil
-	})
+	files, _ := s.m.Files.List(s.data(d.pool, "recv", d.Stage, "chunks")) // one that goes away takes nothing
+	for _, f := range files {
+		n += uint64(f.Size)
+	}
 	return n
 }
 
-// receiving says whether a live process is receiving into the dataset.
+// receiving reports whether a live process is receiving into the dataset.
 func (s *store) receiving(d *Dataset) bool {
 	if d.Stage == "" {
 		return false
 	}
-	f, err := os.Open(filepath.Join(s.data(d.pool, "recv", d.Stage), "head"))
-	if err != nil {
-		return false
+	lock, err := s.m.Files.Lock(stageHeadFile(s.data(d.pool, "recv", d.Stage)), LockMode{Try: true})
+	if err == nil {
+		lock.Close()
 	}
-	defer f.Close()
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	return errors.Is(err, ErrLocked)
 }
 
 // recover finishes or undoes what processes that were killed left behind: a
@@ -291,7 +272,7 @@ func (s *store) recover() error {
 		families := map[string]bool{}
 		for _, d := range p.sorted() {
 			if d.Stage != "" && !s.receiving(d) {
-				st, err := readStageHead(s.data(p, "recv", d.Stage))
+				st, err := s.readStageHead(s.data(p, "recv", d.Stage))
 				if err == nil && st.head.Resumable {
 					continue
 				}
@@ -324,7 +305,7 @@ func (s *store) hideDead() {
 			if d.Stage == "" || s.receiving(d) {
 				continue
 			}
-			if st, err := readStageHead(s.data(p, "recv", d.Stage)); err == nil && st.head.Resumable {
+			if st, err := s.readStageHead(s.data(p, "recv", d.Stage)); err == nil && st.head.Resumable {
 				continue
 			}
 			d.Stage = ""
@@ -343,6 +324,6 @@ func (s *store) abandon(d *Dataset) error {
 		return s.forget(d)
 	}
 	d.Stage = ""
-	s.later(func() error { return os.RemoveAll(dir) })
+	s.later(func() error { return s.m.Files.Remove(dir) })
 	return nil
 }

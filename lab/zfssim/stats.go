@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +11,8 @@ import (
 // view answers questions about properties; it caches what is costly for the
 // time of one command.
 type view struct {
-	a       *app
+	store   *store
+	err     io.Writer // for what cannot be answered
 	table   map[string]property
 	mounts  map[string][]string
 	changes map[*Dataset]uint64
@@ -18,8 +20,8 @@ type view struct {
 	clones  map[*Pool]map[uint64]int
 }
 
-func newView(a *app) *view {
-	return &view{a: a, table: settable(), changes: map[*Dataset]uint64{}, own: map[*Dataset]space{}, clones: map[*Pool]map[uint64]int{}}
+func newView(s *store, err io.Writer) *view {
+	return &view{store: s, err: err, table: settable(), changes: map[*Dataset]uint64{}, own: map[*Dataset]space{}, clones: map[*Pool]map[uint64]int{}}
 }
 
 // value returns a property of an object, whence it comes, and whether objects
@@ -107,12 +109,12 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 		if d.Crypt == nil {
 			return text("-")
 		}
-		return text(v.a.store.encryptionRoot(d).Name)
+		return text(v.store.encryptionRoot(d).Name)
 	case "keystatus":
 		if d.Crypt == nil {
 			return text("-")
 		}
-		if v.a.store.keyLoaded(d) {
+		if v.store.keyLoaded(d) {
 			return text("available")
 		}
 		return text("unavailable")
@@ -147,7 +149,7 @@ func (v *view) value(o object, name string, literal bool) (string, source, bool)
 		}
 		return text("-")
 	case "receive_resume_token":
-		if t := v.a.store.resumeToken(d); t != "" {
+		if t := v.store.resumeToken(d); t != "" {
 			return text(t)
 		}
 		return text("-")
@@ -227,7 +229,7 @@ func (v *view) cryptValue(d *Dataset, name string) (string, source, bool) {
 		}
 		return "0", source{kind: "default"}, true
 	}
-	root := v.a.store.encryptionRoot(d)
+	root := v.store.encryptionRoot(d)
 	switch name {
 	case "keyformat":
 		return root.Crypt.KeyFormat, none, true
@@ -298,7 +300,7 @@ func (v *view) snapValue(o object, name string, literal bool) (string, source, b
 
 func (v *view) mountTable() map[string][]string {
 	if v.mounts == nil {
-		v.mounts = mountTable()
+		v.mounts = v.store.m.Mounts.Table()
 	}
 	return v.mounts
 }

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 )
 
 // store is the folder in which everything is kept:
@@ -26,62 +24,37 @@ import (
 // A pool's file is replaced by rename and everything it names is written
 // before, so a process killed at any moment leaves the state before or after.
 type store struct {
-	root  string
-	zvols string
-	lock  *os.File
-	write bool
-	pools map[string]*Pool
-	dirty map[string]bool
-	after []func() error // work on folders once the change is committed
+	root   string
+	m      *Machine
+	faults *faults
+	lock   io.Closer
+	write  bool
+	pools  map[string]*Pool
+	dirty  map[string]bool
+	after  []func() error // work on folders once the change is committed
 }
 
-func newStore() (*store, error) {
-	root := os.Getenv("ZFSSIM_ROOT")
-	if root == "" {
-		root = "/var/lib/zfssim"
-	}
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return nil, err
-	}
-	zvols := os.Getenv("ZFSSIM_ZVOL_DIR")
-	if zvols == "" {
-		zvols = "/dev/zvol"
-	}
-	if err := os.MkdirAll(filepath.Join(root, "pools"), 0o755); err != nil {
-		return nil, fmt.Errorf("make the store: %w", err)
-	}
-	return &store{root: root, zvols: zvols}, nil
-}
+func newStore(m *Machine, root string, f *faults) *store { return &store{m: m, root: root, faults: f} }
 
 // begin takes the lock and reads the pools. A writer first finishes or undoes
 // what killed processes left.
 func (s *store) begin(write bool) error {
-	f, err := os.OpenFile(filepath.Join(s.root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	path := filepath.Join(s.root, "lock")
+	if err := s.m.Files.Append(path, nil); err != nil {
 		return fmt.Errorf("open the store's lock: %w", err)
 	}
-	how := syscall.LOCK_SH
-	if write {
-		how = syscall.LOCK_EX
-	}
-	for {
-		if err = syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
-			break
-		}
-	}
+	lock, err := s.m.Files.Lock(path, LockMode{Exclusive: write})
 	if err != nil {
-		f.Close()
 		return fmt.Errorf("lock the store: %w", err)
 	}
-	s.lock, s.write = f, write
+	s.lock, s.write = lock, write
 	s.pools, s.dirty, s.after = map[string]*Pool{}, map[string]bool{}, nil
-	files, err := filepath.Glob(filepath.Join(s.root, "pools", "*.json"))
+	files, err := s.poolFiles("pools")
 	if err != nil {
 		return err
 	}
 	for _, file := range files {
-		p, err := readPool(file)
+		p, err := s.readPool(file)
 		if err != nil {
 			return err
 		}
@@ -92,6 +65,18 @@ func (s *store) begin(write bool) error {
 	}
 	s.hideDead()
 	return nil
+}
+
+// poolFiles returns the files of the imported or the exported pools.
+func (s *store) poolFiles(folder string) ([]string, error) {
+	files, err := s.m.Files.List(filepath.Join(s.root, folder))
+	var list []string
+	for _, f := range files {
+		if strings.HasSuffix(f.Path, ".json") {
+			list = append(list, f.Path)
+		}
+	}
+	return list, err
 }
 
 // end gives the lock back; what was not committed is forgotten.
@@ -139,15 +124,15 @@ func (s *store) savePool(p *Pool, folder string) error {
 	if err != nil {
 		return fmt.Errorf("encode pool %s: %w", p.Name, err)
 	}
-	dir := filepath.Join(s.root, folder)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return replaceFile(filepath.Join(dir, p.Name+".json"), data)
+	return s.m.Files.Replace(s.poolFile(folder, p.Name), data)
 }
 
-func readPool(file string) (*Pool, error) {
-	data, err := os.ReadFile(file)
+func (s *store) poolFile(folder, name string) string {
+	return filepath.Join(s.root, folder, name+".json")
+}
+
+func (s *store) readPool(file string) (*Pool, error) {
+	data, err := s.m.Files.Read(file)
 	if err != nil {
 		return nil, err
 	}
@@ -159,14 +144,10 @@ func readPool(file string) (*Pool, error) {
 	return p, nil
 }
 
-// replaceFile writes a file beside and renames it into place.
-func replaceFile(path string, data []byte) error {
-	tmp := path + "." + newID() + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return os.Rename(tmp, path)
+// exists reports whether a file of the store is there.
+func (s *store) exists(path string) bool {
+	_, err := s.m.Files.Size(path)
+	return err == nil
 }
 
 func (s *store) data(p *Pool, elem ...string) string {
@@ -217,19 +198,19 @@ func (s *store) find(name string) (object, bool) {
 }
 
 // newGUID returns a random number that is not zero.
-func newGUID() uint64 {
-	var b [8]byte
+func (s *store) newGUID() uint64 {
 	for {
-		rand.Read(b[:])
-		if n := binary.BigEndian.Uint64(b[:]); n != 0 {
+		if n := binary.BigEndian.Uint64(s.random(8)); n != 0 {
 			return n
 		}
 	}
 }
 
 // newID returns a name for a folder or file that is used once.
-func newID() string {
-	var b [8]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+func (s *store) newID() string { return hex.EncodeToString(s.random(8)) }
+
+func (s *store) random(n int) []byte {
+	b := make([]byte, n)
+	io.ReadFull(s.m.Random, b)
+	return b
 }

@@ -105,7 +105,7 @@ func (s *store) resumeToken(d *Dataset) string {
 	if d.Stage == "" {
 		return ""
 	}
-	st, err := readStageHead(s.data(d.pool, "recv", d.Stage))
+	st, err := s.readStageHead(s.data(d.pool, "recv", d.Stage))
 	if err != nil || !st.head.Resumable {
 		return ""
 	}

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
-
-func jsonDecode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
 func zpoolCommands() map[string]command {
 	return map[string]command{
@@ -25,7 +19,7 @@ func zpoolCreate(a *app, args []string) int {
 	if !ok {
 		return 2
 	}
-	p := &Pool{GUID: newGUID(), TXG: 4, NextObj: 50, Created: time.Now().Unix(), Props: map[string]string{}, Datasets: map[string]*Dataset{}}
+	p := &Pool{GUID: a.store.newGUID(), TXG: 4, NextObj: 50, Created: a.store.m.Now().Unix(), Props: map[string]string{}, Datasets: map[string]*Dataset{}}
 	props := map[string]string{}
 	for _, o := range opts {
 		n, v, hasValue := splitProperty(o.arg)
@@ -69,7 +63,7 @@ func zpoolCreate(a *app, args []string) int {
 		if v == "mirror" || strings.HasPrefix(v, "raidz") {
 			continue
 		}
-		st, err := os.Stat(v)
+		size, err := a.store.m.FileSize(v)
 		if err != nil {
 			return a.failf("cannot resolve path '%s'", v)
 		}
@@ -82,11 +76,11 @@ func zpoolCreate(a *app, args []string) int {
 				return a.failf("invalid vdev specification\n%s\n%s is part of active pool '%s'", hint, v, other.Name)
 			}
 		}
-		if st.Size() < 64<<20 {
+		if size < 64<<20 {
 			return a.fail(what, "one or more devices is less than the minimum size (64M)")
 		}
 		p.Vdevs = append(p.Vdevs, v)
-		p.Size += uint64(st.Size())
+		p.Size += uint64(size)
 	}
 	if c := p.Name[0]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
 		return a.fail(what, "name must begin with a letter")
@@ -138,10 +132,11 @@ func zpoolDestroy(a *app, args []string) int {
 	if !a.releasePool(p, len(opts) > 0, "destroy") {
 		return 1
 	}
+	var errs []error
 	for _, d := range p.Datasets {
-		os.Remove(a.store.keyFile(d.ID))
+		errs = append(errs, a.store.m.Files.Remove(a.store.keyFile(d.ID)), a.store.removeFolder(d))
 	}
-	if err := errors.Join(os.Remove(filepath.Join(a.store.root, "pools", p.Name+".json")), os.RemoveAll(a.store.data(p))); err != nil {
+	if err := errors.Join(errors.Join(errs...), a.store.m.Files.Remove(a.store.poolFile("pools", p.Name)), a.store.m.Files.Remove(a.store.data(p))); err != nil {
 		return a.failf("zfssim: %v", err)
 	}
 	return 0

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 func (a *app) releasePool(p *Pool, force bool, verb string) bool {
 	if root := p.Datasets[p.Name]; root != nil {
 		unmounted, ok := a.unmountTree(root, force)
-		removeMountpoints(unmounted)
+		a.store.removeMountpoints(unmounted)
 		if !ok {
 			a.failf("could not %s '%s': could not unmount datasets", verb, p.Name)
 			return false
@@ -52,14 +51,14 @@ func zpoolExport(a *app, args []string) int {
 			return 1
 		}
 		for _, d := range p.Datasets {
-			os.Remove(a.store.keyFile(d.ID)) // the kernel forgets keys
+			a.store.m.Files.Remove(a.store.keyFile(d.ID)) // the kernel forgets keys
 		}
 		p.Altroot = ""
 		if err := a.store.savePool(p, "exported"); err != nil {
 			return a.failf("zfssim: %v", err)
 		}
 		delete(a.store.pools, name)
-		if err := os.Remove(filepath.Join(a.store.root, "pools", name+".json")); err != nil {
+		if err := a.store.m.Files.Remove(a.store.poolFile("pools", name)); err != nil {
 			return a.failf("zfssim: %v", err)
 		}
 	}
@@ -87,8 +86,7 @@ func zpoolImport(a *app, args []string) int {
 	if !a.begin(true) {
 		return 1
 	}
-	dir := filepath.Join(a.store.root, "exported")
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	files, err := a.store.poolFiles("exported")
 	if err != nil {
 		return a.failf("zfssim: %v", err)
 	}
@@ -97,7 +95,7 @@ func zpoolImport(a *app, args []string) int {
 			return a.failf("no pools available to import")
 		}
 		for _, f := range files {
-			p, err := readPool(f)
+			p, err := a.store.readPool(f)
 			if err != nil {
 				return a.failf("zfssim: %v", err)
 			}
@@ -125,8 +123,8 @@ func zpoolImport(a *app, args []string) int {
 }
 
 func (a *app) importPool(name, to, altroot string, noMount, keys bool) int {
-	file := filepath.Join(a.store.root, "exported", name+".json")
-	p, err := readPool(file)
+	file := a.store.poolFile("exported", name)
+	p, err := a.store.readPool(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if a.store.pools[name] != nil {
 			return a.fail(fmt.Sprintf("cannot import '%s'", name), "a pool with that name already exists\nuse the form 'zpool import <pool | id> <newpool>' to give it a new name")
@@ -171,7 +169,7 @@ func (a *app) importPool(name, to, altroot string, noMount, keys bool) int {
 	if !a.commit() {
 		return 1
 	}
-	if err := os.Remove(file); err != nil {
+	if err := a.store.m.Files.Remove(file); err != nil {
 		return a.failf("zfssim: %v", err)
 	}
 	if !ok {

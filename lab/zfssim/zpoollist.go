@@ -29,7 +29,7 @@ func (p *Pool) usable() uint64 {
 
 // poolValue is a property of a pool.
 func (a *app) poolValue(p *Pool, name string, literal bool) (val, src string, ok bool) {
-	v := newView(a)
+	v := newView(a.store, a.err)
 	size := func(n uint64) (string, string, bool) {
 		if literal {
 			return strconv.FormatUint(n, 10), "-", true

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() { os.Exit(simulate()) }
+
+// simulate runs this process as zfs or zpool on this machine.
+func simulate() int {
+	root, err := filepath.Abs(variable("ZFSSIM_ROOT", "/var/lib/zfssim"))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "zfssim: %v\n", err)
+		return 1
+	}
+	return Run(context.Background(), newHost(variable("ZFSSIM_ZVOL_DIR", "/dev/zvol")), Process{
+		Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		StdinTerminal: isTerminal(os.Stdin), StdoutTerminal: isTerminal(os.Stdout),
+		Root: root, Faults: os.Getenv("ZFSSIM_FAULT"),
+	})
+}
+
+func variable(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
