@@ -20,6 +20,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/understudy-ha/understudy/internal/testhost"
+	// The scripts run the simulator as a program. Importing it makes "go test" run
+	// them again when it changes.
+	_ "github.com/understudy-ha/understudy/lab/zfssim/command"
+	_ "github.com/understudy-ha/understudy/lab/zfssim/host"
 	"github.com/understudy-ha/understudy/pkg/cli"
 	failover "github.com/understudy-ha/understudy/pkg/failover/command"
 	images "github.com/understudy-ha/understudy/pkg/images/command"

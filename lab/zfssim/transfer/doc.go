@@ -1,0 +1,2 @@
+// Package transfer is zfs send and zfs receive.
+package transfer

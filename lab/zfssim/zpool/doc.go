@@ -1,0 +1,2 @@
+// Package zpool holds the commands of zpool.
+package zpool
