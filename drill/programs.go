@@ -35,6 +35,7 @@ func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
 type SitePrograms struct {
 	Programs
 	Failover string // cmd/failover-notify
+	Whole    string // libexec/failover-notify
 	Track    string // cmd/track-traefik
 	Observer string // drill/observer
 
@@ -50,11 +51,11 @@ func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, er
 	}
 	p := SitePrograms{
 		Programs: base,
-		Failover: filepath.Join(dir, "failover-notify"), Track: filepath.Join(dir, "track-traefik"), Observer: filepath.Join(dir, "observer"),
+		Failover: filepath.Join(dir, "failover-notify"), Whole: filepath.Join(dir, "libexec", "failover-notify"), Track: filepath.Join(dir, "track-traefik"), Observer: filepath.Join(dir, "observer"),
 	}
 	webapp := filepath.Join(dir, "webapp")
 	err = buildAll(ctx, map[string]string{
-		p.Failover: "cmd/failover-notify", p.Track: "cmd/track-traefik", p.Observer: "drill/observer", webapp: "lab/webapp",
+		p.Failover: "cmd/failover-notify", p.Whole: "libexec/failover-notify", p.Track: "cmd/track-traefik", p.Observer: "drill/observer", webapp: "lab/webapp",
 	})
 	if err != nil {
 		return SitePrograms{}, err

@@ -44,6 +44,8 @@ put_all() {
 	# In bin, not sbin: ssh finds the other node's programs on the search path
 	# of a login that is not interactive, which has no sbin.
 	put 0755 "$prefix/bin" "$programs"/{failover-notify,image-sync,lag-check,track-traefik,zfs-replicate}
+	# The whole of failover-notify, which the one in bin starts for all but hooks.
+	put 0755 "$prefix/lib/understudy" "$programs/libexec/failover-notify"
 	put 0644 "$prefix/share/man/man8" "$pages"/man/*
 	put 0644 "$prefix/share/bash-completion/completions" "$pages"/bash/*
 	put 0644 "$zsh" "$pages"/zsh/*

@@ -44,7 +44,7 @@ no_exit() {
 tool() { go tool -modfile=tools/go.mod "$@"; }
 
 # depguard falls back to an empty configuration when it finds none.
-directions() { [ -f .depguard.yaml ] && tool depguard ./cmd/... ./pkg/...; }
+directions() { [ -f .depguard.yaml ] && tool depguard ./cmd/... ./libexec/... ./pkg/...; }
 
 shell_scripts() {
 	find . -type f -not -path './.git/*' -not -path './bin/*' \

@@ -32,7 +32,7 @@ licenses() {
 			cat "$file"
 		done
 	done < <(GOOS=linux GOFLAGS="$GOFLAGS -mod=readonly" go list -deps \
-		-f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/... | sort -u)
+		-f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/... ./libexec/... | sort -u)
 }
 
 # stage FOLDER PROGRAMS: the tree of the package.

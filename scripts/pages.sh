@@ -21,6 +21,7 @@ mkdir -p "$to"/{man,bash,zsh,fish}
 programs=$(mktemp -d)
 trap 'rm -rf "$programs"' EXIT
 env -u GOARCH -u GOOS CGO_ENABLED=0 go build -trimpath -tags man -o "$programs/" ./cmd/...
+env -u GOARCH -u GOOS CGO_ENABLED=0 go build -trimpath -tags man -o "$programs/" ./libexec/... # of failover-notify the whole
 for program in "$programs"/*; do
 	name=${program##*/}
 	"$program" man "$to/man"

@@ -1,10 +1,8 @@
 // Command failover-notify makes a node what keepalived asks it to be, and tells
-// what it is.
+// what it is. The commands that keepalived and other nodes run start at once; the
+// others are those of libexec/failover-notify.
 package main
 
-import (
-	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/failover/command"
-)
+import "github.com/understudy-ha/understudy/pkg/failover/hooks"
 
-func main() { cli.Main(command.New) }
+func main() { hooks.Main() }

@@ -13,6 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/hooks"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
@@ -124,7 +125,7 @@ func (e *fenceError) Hint() string {
 }
 
 func fence(ctx context.Context, p *cli.Process) error {
-	cfg, err := load(p)
+	cfg, err := hooks.Load(p)
 	if err != nil {
 		return err
 	}

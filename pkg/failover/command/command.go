@@ -2,18 +2,17 @@ package command
 
 import (
 	"context"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/hooks"
 	"github.com/understudy-ha/understudy/pkg/failover/move"
 	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/run"
 	setup "github.com/understudy-ha/understudy/pkg/setup/command"
-	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // New is failover-notify's root command.
@@ -31,52 +30,16 @@ services, or stops them and gives the data up. The newest request always wins.`,
 		newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newResolve(p), newStatus(p), newDoctor(p), newHistory(p),
 		newKeepalived(p), newTestNotification(p), setup.New(p), setup.NewNode(p), cli.ConfigCommand(p),
 	)
+	hooks.Add(c, p)
 	cli.AddCalled(c,
-		newEvent(p), newRequest(p, state.RequestMaster), newRequest(p, state.RequestBackup), newRequest(p, state.RequestFault), newRequest(p, state.RequestStop),
-		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newDrain(p), newPeer(p), newGate(p), newDeliver(p),
+		newReconcile(p), newWatch(p), newJoin(p), newFence(p), newDrain(p), newDeliver(p),
 	)
 	return c
 }
 
-// defaultLog is log_file while the configuration can't be read.
-const defaultLog = "/var/log/understudy.log"
-
-// load loads the configuration. A process whose stderr leads nowhere logs from
-// here on where the configuration says.
-func load(p *cli.Process) (*config.Config, error) {
-	// keepalived gives its hooks a umask of 0177, with which no folder that they
-	// make can be used.
-	syscall.Umask(0o022)
-	cfg, err := p.LoadConfig(nil)
-	if err != nil {
-		p.KeepLog(defaultLog)
-		return nil, err
-	}
-	p.KeepLog(cfg.LogFile)
-	return cfg, nil
-}
-
-// newRecords loads the configuration and opens this node's records.
-func newRecords(ctx context.Context, p *cli.Process) (*self.Records, error) {
-	cfg, err := load(p)
-	if err != nil {
-		return nil, err
-	}
-	node, err := cfg.Self(ctx, config.LocalAddresses)
-	if err != nil {
-		return nil, err
-	}
-	return open(p, cfg, node)
-}
-
-// open opens the records of a node on this machine.
-func open(p *cli.Process, cfg *config.Config, node config.Node) (*self.Records, error) {
-	return self.Open(cfg, node, run.New(p.Log), p.Log)
-}
-
 // newNode loads the configuration and puts this node together.
 func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
-	records, err := newRecords(ctx, p)
+	records, err := hooks.Records(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +57,7 @@ func newMover(ctx context.Context, p *cli.Process) (*move.Mover, error) {
 
 // assemble puts a node together.
 func assemble(p *cli.Process, cfg *config.Config, node config.Node) (*failover.Node, error) {
-	records, err := open(p, cfg, node)
+	records, err := self.Open(cfg, node, run.New(p.Log), p.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 			if s.Eligible && !s.Kept {
 				return "yes, but keepalived does not run"
 			}
-			return eligible(s.PeerState)
+			return s.EligibleText()
 		}),
 		row("lease", sayLease),
 		row("last change", sayTransition),

@@ -91,3 +91,14 @@ func Newest(peers []PeerState, fits func(PeerState) bool) *PeerState {
 // NewestActive returns the active peer with the newest active term; nil when none
 // is active.
 func NewestActive(peers []PeerState) *PeerState { return Newest(peers, PeerState.IsActive) }
+
+// EligibleText returns "yes", or "no" with the reasons.
+func (p PeerState) EligibleText() string {
+	switch {
+	case p.Eligible:
+		return "yes"
+	case len(p.Reasons) == 0:
+		return "no"
+	}
+	return "no: " + Words(p.Reasons)
+}

@@ -1,4 +1,4 @@
-package command
+package hooks
 
 import (
 	"fmt"
@@ -104,7 +104,7 @@ environment that ssh brings reaches the command.`,
 			if err != nil {
 				// What the other end sees on stderr is not kept here.
 				p.Unattended = true
-				if _, err := load(p); err != nil {
+				if _, err := Load(p); err != nil {
 					p.Log.Warn().Err(err).Msg("the configuration can't be read")
 				}
 				p.Log.Warn().Str("from", from).Msg("gate: a command is refused")

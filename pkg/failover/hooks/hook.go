@@ -1,4 +1,4 @@
-package command
+package hooks
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/self"
+	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -23,7 +25,7 @@ func newEvent(p *cli.Process) *cobra.Command {
 STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			// First, since it opens the log: keepalived shows nobody what is wrong.
-			cfg, err := load(p)
+			cfg, err := Load(p)
 			if err != nil {
 				return err
 			}
@@ -65,7 +67,7 @@ notify_` + strings.ToLower(string(requested)) + ` script. By hand it asks for th
 address: that is keepalived's. The newest request wins.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(p)
+			cfg, err := Load(p)
 			if err != nil {
 				return err
 			}
@@ -86,7 +88,7 @@ func record(ctx context.Context, p *cli.Process, cfg *config.Config, requested s
 	// keepalived ends its hooks with itself: what it said last must be kept.
 	ctx = context.WithoutCancel(ctx)
 	// Which of the nodes this is does not matter.
-	records, err := open(p, cfg, config.Node{})
+	records, err := self.Open(cfg, config.Node{}, run.New(p.Log), p.Log)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package command
+package hooks
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func newPeer(p *cli.Process) *cobra.Command {
 role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			node, err := newRecords(c.Context(), p)
+			node, err := Records(c.Context(), p)
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func sayPeer(w io.Writer, s rules.PeerState) error {
 		{"term", fmt.Sprintf("%d, newest known %d, last active %d", s.Term, s.NewestTerm, s.ActiveTerm)},
 		{"request", string(s.Requested)},
 		{"holds the address", yes(s.HoldsAddress)},
-		{"eligible", eligible(s)},
+		{"eligible", s.EligibleText()},
 		{"may write", yes(s.Writers)},
 	}
 	for _, alert := range s.Alerts {
@@ -65,15 +65,4 @@ func yes(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-// eligible says whether a node may hold the address, or why not.
-func eligible(s rules.PeerState) string {
-	if s.Eligible {
-		return "yes"
-	}
-	if len(s.Reasons) == 0 {
-		return "no"
-	}
-	return "no: " + rules.Words(s.Reasons)
 }
