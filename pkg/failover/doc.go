@@ -12,7 +12,7 @@
 //	weigh.go       what the other nodes' answers change: the term, the eligibility
 //	answers.go     asking the other nodes; peer.go, remote.go how
 //	hold.go        the operator's decision
-//	status.go      what the operator should know; preflight.go before a switchover
+//	status.go      what the operator should know
 //	hook.go        the owner's own commands
 //
 // Nothing here trusts that keepalived's hooks come in order, once, or at all:

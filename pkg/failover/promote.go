@@ -331,7 +331,7 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 		excluded = n.Exclude(ctx, refused.Kind, cause.Error())
 	}
 	// Killed between two steps, a promotion may have left something behind.
-	if rules.Writes(before) && before.Boot == n.Boot {
+	if rules.Writes(before, n.Boot) {
 		return errors.Join(n.abandon(ctx, t, cause), excluded)
 	}
 	ended := t.end(rules.Refused, cause)

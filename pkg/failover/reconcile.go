@@ -37,7 +37,7 @@ func (n *Node) Reconcile(ctx context.Context) error {
 		return err
 	}
 	// A demotion that has left something behind is answered, but not done.
-	return n.demoteAgain(ctx, rules.Unfinished, "what was left before")
+	return n.demoteAgain(ctx, n.unfinished, "what was left before")
 }
 
 // converge is Reconcile under its lock.
@@ -95,7 +95,7 @@ func (n *Node) pursue(ctx context.Context, role state.RoleFile, request state.Re
 // change leads the node from its role to another one, as the transition table
 // says. The caller holds the role's lock.
 func (n *Node) change(ctx context.Context, role state.RoleFile, to state.Role, request state.Request) error {
-	way := rules.Next(role.In(n.Boot), to, rules.GuardOf(role))
+	way := rules.Next(role.In(n.Boot), to, rules.GuardOf(role, n.Boot))
 	switch way.Work {
 	case rules.Promote, rules.LookOver:
 		return n.promote(ctx, role, way, request)
@@ -115,14 +115,17 @@ func (n *Node) DemoteAgain(ctx context.Context, fits func(state.RoleFile) bool, 
 	return n.demoteAgain(ctx, fits, why)
 }
 
+// unfinished reports whether the last demotion left something running or writable.
+func (n *Node) unfinished(f state.RoleFile) bool { return rules.Unfinished(f, n.Boot) }
+
 // demoteAgain is DemoteAgain under its lock.
 func (n *Node) demoteAgain(ctx context.Context, fits func(state.RoleFile) bool, why string) error {
 	role, err := n.State.Role()
-	if err != nil || role.Boot != n.Boot || !fits(role) {
+	if err != nil || !fits(role) {
 		return err
 	}
 	to := role.Role
-	if rules.Unfinished(role) {
+	if n.unfinished(role) {
 		to = role.Transition.To
 	}
 	return n.change(ctx, role, to, state.Request{Seq: role.RequestSeq, Requested: state.RequestFault, Source: state.SourceGuard, Reason: why})

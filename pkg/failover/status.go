@@ -31,8 +31,8 @@ type Status struct {
 	Notifications *notify.Health `json:"notifications,omitempty"`
 }
 
-// readiness returns what a switchover depends on.
-func (s Status) readiness() rules.Readiness {
+// Readiness returns what a switchover depends on.
+func (s Status) Readiness() rules.Readiness {
 	return rules.Readiness{PeerState: s.PeerState, Services: s.Services, Data: s.Data, Replication: s.Replication}
 }
 
@@ -117,7 +117,7 @@ func (n *Node) servicesStatus(ctx context.Context) *ServicesStatus {
 	if err != nil {
 		return &ServicesStatus{Projects: len(projects), Broken: s.Broken, Error: err.Error()}
 	}
-	if s.MissingImages, err = n.missingImages(ctx, projects); err != nil {
+	if s.MissingImages, err = missingImages(ctx, docker.New(n.Config.Services.Socket), projects); err != nil {
 		s.Error = err.Error()
 	}
 	return s
@@ -157,8 +157,7 @@ func judgeServices(projects []compose.Project, containers []docker.Container) *S
 }
 
 // missingImages are the images of the projects that this node lacks.
-func (n *Node) missingImages(ctx context.Context, projects []compose.Project) ([]string, error) {
-	engine := docker.New(n.Config.Services.Socket)
+func missingImages(ctx context.Context, engine *docker.Engine, projects []compose.Project) ([]string, error) {
 	var images, missing []string
 	for _, p := range projects {
 		for _, service := range p.Services {

@@ -5,6 +5,7 @@
 //	drain.go       the same before keepalived stops, within a time
 //	drill.go       a switchover there and back; drills.go the past ones
 //	resolve.go     end a conflict of two nodes
+//	preflight.go   what has to hold on both nodes before a switchover
 //	await.go       waiting for another node
 //	times.go       how long the parts of a switchover took
 //	programs.go    running zfs-replicate here and failover-notify on another node

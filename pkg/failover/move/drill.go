@@ -169,7 +169,7 @@ func (m *Mover) Return(ctx context.Context, to string, dryRun bool) (Moved, erro
 		return Moved{}, err
 	}
 	if dryRun {
-		checks, err := m.Preflight(ctx, peer)
+		checks, err := m.preflight(ctx, peer)
 		return Moved{Switched: Switched{From: m.Self.Name, To: peer.Name, Checks: checks}}, err
 	}
 	if err := m.sendAhead(ctx, peer); err != nil {

@@ -168,7 +168,7 @@ func (m *Mover) stepDown(ctx context.Context, peer config.Node) error {
 	if err != nil {
 		return err
 	}
-	if rules.Writes(role) {
+	if rules.Writes(role, m.Boot) {
 		return &UnresolvedError{fmt.Sprintf("this node is still %s: %s", role.Role, role.Reason), "look at failover-notify status; then run it again"}
 	}
 	return nil

@@ -53,7 +53,7 @@ func (m *Mover) ready(ctx context.Context, to string) (config.Node, Switched, er
 		return peer, Switched{From: m.Self.Name, To: to}, err
 	}
 	result := Switched{From: m.Self.Name, To: peer.Name}
-	if result.Checks, err = m.Preflight(ctx, peer); err != nil {
+	if result.Checks, err = m.preflight(ctx, peer); err != nil {
 		return peer, result, err
 	}
 	if m.Checked != nil {

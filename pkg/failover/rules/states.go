@@ -86,8 +86,8 @@ func Next(from, to state.Role, guard Guard) Transition {
 }
 
 // GuardOf returns the guard that a recorded role satisfies.
-func GuardOf(f state.RoleFile) Guard {
-	if Unfinished(f) {
+func GuardOf(f state.RoleFile, boot string) Guard {
+	if Unfinished(f, boot) {
 		return Always
 	}
 	return Stopped
@@ -133,23 +133,24 @@ func Turns(old, newest state.Request) bool {
 	return newest.Seq != old.Seq && (newest.Requested == state.RequestMaster) != (old.Requested == state.RequestMaster)
 }
 
-// Writes reports whether a node with this role may have running services or
-// writable data.
-func Writes(f state.RoleFile) bool {
-	switch f.Role {
+// Writes reports whether a node may have running services or writable data, by the
+// role of this boot.
+func Writes(f state.RoleFile, boot string) bool {
+	switch f.In(boot) {
 	case active, demoting:
 		return true
 	case promoting:
 		// It touches neither before it has its term.
 		return f.ActiveTerm == f.Term
 	}
-	return Unfinished(f)
+	return Unfinished(f, boot)
 }
 
-// Unfinished reports whether the last demotion left something running or writable.
-func Unfinished(f state.RoleFile) bool {
+// Unfinished reports whether the last demotion of this boot left something running or
+// writable.
+func Unfinished(f state.RoleFile, boot string) bool {
 	t := f.Transition
-	return f.Role == fault && t != nil && t.Outcome == state.OutcomeFailed && t.To != active
+	return f.In(boot) == fault && t != nil && t.Outcome == state.OutcomeFailed && t.To != active
 }
 
 // PromotionAborted reports whether a node that is to be demoted had not yet become

@@ -89,18 +89,18 @@ func TestTransitions(t *testing.T) {
 func TestWhatARoleImplies(t *testing.T) {
 	left := state.RoleFile{Role: fault, Transition: &state.Transition{To: standby, Outcome: state.OutcomeFailed}}
 	refused := state.RoleFile{Role: fault, Transition: &state.Transition{To: active, Outcome: state.OutcomeFailed}}
-	if !Unfinished(left) || !Writes(left) || GuardOf(left) != Always {
+	if !Unfinished(left, "") || !Writes(left, "") || GuardOf(left, "") != Always {
 		t.Error("a demotion that left something behind counts as finished")
 	}
-	if Unfinished(refused) || Writes(refused) || !PromotionFailed(refused) || GuardOf(refused) != Stopped {
+	if Unfinished(refused, "") || Writes(refused, "") || !PromotionFailed(refused) || GuardOf(refused, "") != Stopped {
 		t.Error("a refused promotion counts as a demotion that left something behind")
 	}
 	early := state.RoleFile{Role: promoting, Term: 3, ActiveTerm: 2}
-	if Writes(early) {
+	if Writes(early, "") {
 		t.Error("a promotion writes before it has its term")
 	}
 	early.ActiveTerm = 3
-	if !Writes(early) {
+	if !Writes(early, "") {
 		t.Error("a promotion with its term does not write")
 	}
 	if crashed := (state.RoleFile{Role: active, Boot: "before"}); !Crashed(crashed, "now") || Crashed(crashed, "before") {

@@ -24,7 +24,7 @@ func (r *Records) Alerts() []alert.Alert {
 		return []alert.Alert{{Kind: alert.State, Text: err.Error()}}
 	}
 	var alerts []alert.Alert
-	if rules.Unfinished(role) && role.Boot == r.Boot {
+	if rules.Unfinished(role, r.Boot) {
 		alerts = append(alerts, alert.Alert{Kind: alert.Leftover, Text: "something may still be written here: " + role.Reason})
 	}
 	for _, look := range []func() (alert.Alert, bool){r.addressAlert, r.engineAlert, r.watcherAlert} {

@@ -16,8 +16,8 @@ func (r *Records) Describe() (rules.PeerState, error) {
 	p.NewestTerm = max(role.NewestTerm, r.ReceivedTerm())
 	if role.Boot == r.Boot {
 		p.Since, p.Reason, p.Transition = role.Since, role.Reason, role.Transition
-		p.Writers = rules.Writes(role)
 	}
+	p.Writers = rules.Writes(role, r.Boot)
 	if request, found, err := r.Request(); err == nil && found {
 		p.Requested, p.RequestSeq = request.Requested, request.Seq
 	}

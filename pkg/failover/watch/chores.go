@@ -31,8 +31,9 @@ func (w *Watcher) chores(ctx context.Context) {
 		w.Log.Error().Err(err).Msg("the role is not known")
 		return
 	}
-	if rules.Unfinished(role) && role.Boot == w.Boot && w.Now().Sub(role.Transition.Ended) >= retryAfter {
-		if err := w.DemoteAgain(ctx, rules.Unfinished, "what was left before"); err != nil && ctx.Err() == nil {
+	unfinished := func(f state.RoleFile) bool { return rules.Unfinished(f, w.Boot) }
+	if unfinished(role) && w.Now().Sub(role.Transition.Ended) >= retryAfter {
+		if err := w.DemoteAgain(ctx, unfinished, "what was left before"); err != nil && ctx.Err() == nil {
 			w.Log.Error().Err(err).Msg("giving up what is left failed again")
 		}
 	}
@@ -61,7 +62,7 @@ func (w *Watcher) keepStopped(ctx context.Context, role state.RoleFile) error {
 		return nil //nolint:nilerr
 	}
 	w.Log.Warn().Str("container", running[0].Name).Int("running", len(running)).Msg("something runs though this node is not active: it is stopped")
-	return w.DemoteAgain(ctx, func(now state.RoleFile) bool { return now.Role == role.Role && now.Since.Equal(role.Since) }, "something had been started")
+	return w.DemoteAgain(ctx, func(now state.RoleFile) bool { return now.In(w.Boot) == current && now.Since.Equal(role.Since) }, "something had been started")
 }
 
 // askAround asks the other nodes now and then: whether this one is eligible depends
