@@ -11,7 +11,7 @@ import (
 
 	"github.com/understudy-ha/understudy/lab"
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 )
 
 //go:embed contents.sh
@@ -125,7 +125,7 @@ func TargetOf(source string) string {
 	if source == Pool {
 		return Pool + "/understudy-root"
 	}
-	target, _ := replicate.Scope{config.Dataset{Name: Pool, Recursive: true}}.Target(source)
+	target, _ := plan.Scope{config.Dataset{Name: Pool, Recursive: true}}.Target(source)
 	return target
 }
 

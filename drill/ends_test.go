@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 )
 
 func sshTroubles(t *testing.T, d *drill) {
@@ -293,7 +293,7 @@ func otherDirection(t *testing.T, d *drill) {
 	}
 	for source, target := range map[string]string{"tank/small": "tank/small", "tank/understudy-root": "tank"} {
 		item := o.Item(source)
-		if item == nil || item.Action != replicate.Incremental || item.Target != target || item.Error != "" {
+		if item == nil || item.Action != plan.Incremental || item.Target != target || item.Error != "" {
 			t.Errorf("%s does not come back to %s: %+v", source, target, item)
 			continue
 		}

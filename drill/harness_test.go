@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 )
 
 // big is the dataset whose stream is broken off, and size what each scenario
@@ -169,7 +169,7 @@ func (d *drill) resumes(t *testing.T) {
 	switch {
 	case o.Code != 0:
 		t.Fatalf("the next run ended with code %d:\n%s", o.Code, o.Stderr)
-	case item == nil || item.Action != replicate.Resume:
+	case item == nil || item.Action != plan.Resume:
 		t.Errorf("the next run did not resume: %+v", item)
 	case item.Bytes >= size:
 		t.Errorf("the next run sent %d bytes, of a stream of %d", item.Bytes, size)

@@ -19,7 +19,7 @@ const nonlinear = 1.5
 func (b *bench) planning(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkMakePlan$", "-count", "3", "github.com/understudy-ha/understudy/pkg/replicate")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkMakePlan$", "-count", "3", "github.com/understudy-ha/understudy/pkg/replicate/plan")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
@@ -42,7 +42,7 @@ func (b *bench) planning(ctx context.Context) error {
 		what: "planning, nanoseconds per snapshot", ours: strings.Join(texts, ", "), ratio: fmt.Sprintf("%.2f", growth),
 		goal:   fmt.Sprintf("linear: at most %.1f times as much for each of 40,000 as of 10,000", nonlinear),
 		judged: true, met: growth <= nonlinear,
-		how: "`go test -bench MakePlan ./pkg/replicate` on the host; median of three",
+		how: "`go test -bench MakePlan ./pkg/replicate/plan` on the host; median of three",
 	})
 	return nil
 }

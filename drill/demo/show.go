@@ -10,7 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/drill"
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -106,7 +106,7 @@ func (d *demo) first(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if sent := count(o, replicate.Full); sent < 5 {
+	if sent := count(o, plan.Full); sent < 5 {
 		return fmt.Errorf("the first run sent %d datasets in full, want all\n%s", sent, o.Stderr)
 	}
 	d.done("%s", sum(o))
@@ -129,7 +129,7 @@ func (d *demo) again(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if count(o, replicate.Incremental) == 0 || count(o, replicate.Full) > 0 {
+	if count(o, plan.Incremental) == 0 || count(o, plan.Full) > 0 {
 		return fmt.Errorf("the second run was not incremental: %s", sum(o))
 	}
 	d.done("%s", sum(o))
@@ -204,7 +204,7 @@ func (d *demo) resume(ctx context.Context) error {
 		return err
 	}
 	item := o.Item(big)
-	if item == nil || item.Action != replicate.Resume || len(item.Streams) == 0 {
+	if item == nil || item.Action != plan.Resume || len(item.Streams) == 0 {
 		return fmt.Errorf("the run after the cut did not resume %s: %s", big, sum(o))
 	}
 	kept := item.Streams[0].Received

@@ -9,7 +9,7 @@ import (
 
 	"github.com/understudy-ha/understudy/drill"
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -24,7 +24,7 @@ func (d *demo) run(ctx context.Context) (drill.Outcome, error) {
 }
 
 // count counts the datasets with which a run did something.
-func count(o drill.Outcome, action replicate.Action) int {
+func count(o drill.Outcome, action plan.Action) int {
 	n := 0
 	for _, standby := range o.Result.Standbys {
 		for _, item := range standby.Items {
@@ -39,7 +39,7 @@ func count(o drill.Outcome, action replicate.Action) int {
 // sum says in one line what a run did.
 func sum(o drill.Outcome) string {
 	var parts []string
-	for _, a := range []replicate.Action{replicate.Full, replicate.Resume, replicate.Incremental, replicate.Current} {
+	for _, a := range []plan.Action{plan.Full, plan.Resume, plan.Incremental, plan.Current} {
 		if n := count(o, a); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, a))
 		}

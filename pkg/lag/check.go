@@ -26,8 +26,8 @@ type Checker struct {
 	// Told are the problems that this node has told people of, for the others.
 	Told map[string]string
 
-	at    time.Time            // when the other nodes have answered
-	dated map[uint64]time.Time // see Report.dates
+	at    time.Time              // when the other nodes have answered
+	dated map[zfs.GUID]time.Time // see Report.dates
 }
 
 // view is what is known of one node.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -28,8 +28,8 @@ type Inventory struct {
 	// Created is when datasets were made that not all standbys are known to have.
 	Created map[string]time.Time `json:"created,omitempty"`
 	// Sent is when each standby was sent to last, with success.
-	Sent     map[string]time.Time      `json:"sent,omitempty"`
-	Received *replicate.ReceivedRecord `json:"received,omitempty"`
+	Sent     map[string]time.Time `json:"sent,omitempty"`
+	Received *state.Received      `json:"received,omitempty"`
 	// Told are the problems that this node has told people of, by key, and
 	// their levels.
 	Told map[string]string `json:"told,omitempty"`
@@ -45,8 +45,8 @@ type Holding struct {
 
 // Mark is a snapshot, and the bytes written since.
 type Mark struct {
-	GUID  uint64 `json:"guid,string"`
-	Bytes int64  `json:"bytes"`
+	GUID  zfs.GUID `json:"guid"`
+	Bytes int64    `json:"bytes"`
 }
 
 // datasets are the holdings as ZFS gave them.
@@ -66,7 +66,7 @@ func (c *Checker) Take(ctx context.Context, marks bool) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	datasets, err := c.ZFS.DatasetsAtOnce(ctx, replicate.Roots(c.Config.Replication.Datasets, c.local()))
+	datasets, err := c.ZFS.DatasetsAtOnce(ctx, plan.Roots(c.Config.Replication.Datasets, c.local()))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Self.Name, err)
 	}
@@ -89,7 +89,7 @@ func (c *Checker) describe() (*Inventory, error) {
 		return nil, err
 	}
 	i := &Inventory{Format: format, Node: c.Self.Name, Role: role.Role, Term: role.Term, ActiveTerm: role.ActiveTerm, Told: c.Told}
-	sent, received, err := replicate.ReadRecords(c.State)
+	sent, received, err := c.records()
 	if err != nil {
 		return nil, err
 	}
@@ -106,19 +106,19 @@ func (c *Checker) describe() (*Inventory, error) {
 // mark asks how much was written since the snapshots that the record of
 // replication names, and how old the datasets are that it does not know.
 func (c *Checker) mark(ctx context.Context, i *Inventory, datasets []zfs.Dataset) error {
-	sent, _, err := replicate.ReadRecords(c.State)
+	sent, _, err := c.records()
 	if err != nil {
 		return err
 	}
 	if sent == nil {
-		sent = &replicate.Record{}
+		sent = &state.Sent{}
 	}
 	i.Written = map[string]map[string]Mark{}
 	known := map[string]int{}
 	for standby, record := range sent.Standbys {
-		guids := map[string]uint64{}
+		guids := map[string]zfs.GUID{}
 		for name, d := range record.Datasets {
-			guids[name] = d.GUID
+			guids[name] = zfs.GUID(d.GUID)
 			known[name]++
 		}
 		if i.Written[standby], err = c.written(ctx, datasets, guids); err != nil {
@@ -138,12 +138,12 @@ func (c *Checker) mark(ctx context.Context, i *Inventory, datasets []zfs.Dataset
 // written asks how much was written to datasets of this node since the
 // snapshots with these guids. For those that are a dataset's newest one the
 // listing has told.
-func (c *Checker) written(ctx context.Context, datasets []zfs.Dataset, guids map[string]uint64) (map[string]Mark, error) {
+func (c *Checker) written(ctx context.Context, datasets []zfs.Dataset, guids map[string]zfs.GUID) (map[string]Mark, error) {
 	marks, since := map[string]Mark{}, map[string]string{}
 	for i := range datasets {
 		d := &datasets[i]
 		guid := guids[d.Name]
-		if newest, any := replicate.Newest(d); any && newest.GUID == guid {
+		if newest, any := d.Newest(); any && newest.GUID == guid {
 			marks[d.Name] = Mark{guid, d.Written}
 			continue
 		}
@@ -180,4 +180,23 @@ func (c *Checker) local() bool {
 // machine: what was listed of it with the rest.
 func takeLocal(self *Inventory, node config.Node) *Inventory {
 	return &Inventory{Format: format, Node: node.Name, Role: state.RoleStandby, Datasets: self.Datasets, Time: self.Time}
+}
+
+// records returns what this node has sent and received; nil for what has no record.
+func (c *Checker) records() (sent *state.Sent, received *state.Received, err error) {
+	s, found, err := c.State.Sent()
+	if err != nil {
+		return nil, nil, err
+	}
+	if found {
+		sent = &s
+	}
+	r, found, err := c.State.Received()
+	if err != nil {
+		return nil, nil, err
+	}
+	if found {
+		received = &r
+	}
+	return sent, received, nil
 }

@@ -5,14 +5,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
 // compare judges a standby that answers against a source that does.
 func (c *Checker) compare(ctx context.Context, s *Standby, source, v *view) error {
 	held, there := source.datasets(), v.datasets()
-	found, err := replicate.Compare(c.Config.Replication.Datasets, v.node.Local, held, there)
+	found, err := plan.Compare(c.Config.Replication.Datasets, v.node.Local, held, there, nil)
 	if err != nil {
 		s.Level, s.Error = Unknown, err.Error()
 		return nil
@@ -21,7 +21,7 @@ func (c *Checker) compare(ctx context.Context, s *Standby, source, v *view) erro
 	for _, d := range there {
 		partial[d.Name] = d.ResumeToken != ""
 	}
-	guids := map[string]uint64{}
+	guids := map[string]zfs.GUID{}
 	for _, item := range found.Items {
 		if item.Source != "" {
 			guids[item.Source] = item.CommonGUID
@@ -32,7 +32,7 @@ func (c *Checker) compare(ctx context.Context, s *Standby, source, v *view) erro
 		return err
 	}
 	for _, item := range found.Items {
-		if item.Action == replicate.Container {
+		if item.Action == plan.Container {
 			continue
 		}
 		d := Dataset{Dataset: item.Source, Target: item.Target, Common: item.Common, CommonGUID: item.CommonGUID, Partial: partial[item.Target]}
@@ -47,7 +47,7 @@ func (c *Checker) compare(ctx context.Context, s *Standby, source, v *view) erro
 }
 
 // existing is the dataset on the standby that an item is about.
-func existing(there []zfs.Dataset, item *replicate.Item) *zfs.Dataset {
+func existing(there []zfs.Dataset, item *plan.Item) *zfs.Dataset {
 	if item.RenameFrom != "" {
 		return find(there, item.RenameFrom)
 	}
@@ -64,11 +64,11 @@ func find(datasets []zfs.Dataset, name string) *zfs.Dataset {
 }
 
 // classify says what a plan's item means for a dataset's state.
-func (c *Checker) classify(d *Dataset, item *replicate.Item, there *zfs.Dataset) {
+func (c *Checker) classify(d *Dataset, item *plan.Item, there *zfs.Dataset) {
 	switch {
-	case item.Action == replicate.Orphan:
+	case item.Action == plan.Orphan:
 		d.State, d.BytesKnown = Orphan, true
-	case item.Action == replicate.Conflict:
+	case item.Action == plan.Conflict:
 		d.State, d.Level, d.Reason, d.Hint = Diverged, Critical, item.Reason, item.Hint
 	case item.CommonGUID != 0:
 		d.State = InSync
@@ -100,7 +100,7 @@ func (c *Checker) figure(d *Dataset, marks map[string]Mark, held *zfs.Dataset) {
 
 // marksOf are the bytes that were written to the source's datasets since these
 // snapshots. Another node says so for those that it knows to be common.
-func (c *Checker) marksOf(ctx context.Context, source, v *view, held []zfs.Dataset, guids map[string]uint64) (map[string]Mark, error) {
+func (c *Checker) marksOf(ctx context.Context, source, v *view, held []zfs.Dataset, guids map[string]zfs.GUID) (map[string]Mark, error) {
 	if c.self(source) {
 		return c.written(ctx, held, guids)
 	}
@@ -109,7 +109,7 @@ func (c *Checker) marksOf(ctx context.Context, source, v *view, held []zfs.Datas
 		marks[name] = mark
 	}
 	for i := range held {
-		if newest, any := replicate.Newest(&held[i]); any && newest.GUID == guids[held[i].Name] {
+		if newest, any := held[i].Newest(); any && newest.GUID == guids[held[i].Name] {
 			marks[held[i].Name] = Mark{newest.GUID, held[i].Written}
 		}
 	}
@@ -120,7 +120,7 @@ func (c *Checker) marksOf(ctx context.Context, source, v *view, held []zfs.Datas
 func (c *Checker) date(ctx context.Context, s *Standby, source, v *view) error {
 	var foreign, unsent []string // snapshots with names of others, datasets that are not there
 	for _, d := range s.Datasets {
-		_, ours := replicate.SnapshotTime(c.Config.Replication.Prefix, d.Common)
+		_, ours := plan.SnapshotTime(c.Config.Replication.Prefix, d.Common)
 		switch {
 		case d.State == Missing && c.self(source):
 			unsent = append(unsent, d.Dataset)
@@ -136,7 +136,7 @@ func (c *Checker) date(ctx context.Context, s *Standby, source, v *view) error {
 	}
 	for i := range s.Datasets {
 		d := &s.Datasets[i]
-		at, ours := replicate.SnapshotTime(c.Config.Replication.Prefix, d.Common)
+		at, ours := plan.SnapshotTime(c.Config.Replication.Prefix, d.Common)
 		switch {
 		case d.State == Missing && c.self(source):
 			at = made[d.Dataset]

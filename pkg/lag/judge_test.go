@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/replicate"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -29,8 +28,8 @@ func holding(name string, written int64, snaps ...zfs.Snap) Holding {
 	return Holding{Dataset: zfs.Dataset{Name: name, Type: zfs.Filesystem, Written: written, Referenced: 1000, ReadOnly: written < 0}, Snaps: snaps}
 }
 
-func snapAt(at time.Time, guid uint64) zfs.Snap {
-	return zfs.Snap{Name: "replicate-" + at.Format("20060102T150405Z"), GUID: guid, CreateTXG: guid}
+func snapAt(at time.Time, guid zfs.GUID) zfs.Snap {
+	return zfs.Snap{Name: "replicate-" + at.Format("20060102T150405Z"), GUID: guid, CreateTXG: uint64(guid)}
 }
 
 // The active node's clock is an hour ahead or behind: its snapshots are named by
@@ -151,7 +150,7 @@ func TestSource(t *testing.T) {
 		for i, n := range []node{test.self, test.other} {
 			v := &view{node: c.Config.Nodes[i], inv: &Inventory{Role: n.role, Term: n.term, ActiveTerm: n.active}}
 			if n.from != "" {
-				v.inv.Received = &replicate.ReceivedRecord{From: n.from, Term: n.received}
+				v.inv.Received = &state.Received{From: n.from, Term: n.received}
 			}
 			if n.sent {
 				v.inv.Sent = map[string]time.Time{"x": noon}

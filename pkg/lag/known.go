@@ -5,7 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -25,8 +26,8 @@ func (c *Checker) last() (*Report, error) {
 // dates are the times of common snapshots, by guid and this node's clock, that
 // a report has. A snapshot's time does not change, and it takes a call to ask
 // for that of one with a name of others.
-func (r *Report) dates() map[uint64]time.Time {
-	dates := map[uint64]time.Time{}
+func (r *Report) dates() map[zfs.GUID]time.Time {
+	dates := map[zfs.GUID]time.Time{}
 	if r == nil {
 		return dates
 	}
@@ -77,20 +78,20 @@ func (c *Checker) remembered(ctx context.Context, s *Standby, source, v *view, l
 		s.Level = Unknown
 		return nil
 	}
-	sent, received, err := replicate.ReadRecords(c.State)
+	sent, received, err := c.records()
 	if err != nil {
 		return err
 	}
 	held := source.datasets()
-	found, err := replicate.Compare(c.Config.Replication.Datasets, false, held, nil)
+	found, err := plan.Compare(c.Config.Replication.Datasets, false, held, nil, nil)
 	if err != nil {
 		s.Level, s.Error = Unknown, s.Error+"; "+err.Error()
 		return nil
 	}
 	known := knownTo(v.node.Name, sent, received, lastOf(last, source.node.Name, v.node.Name))
-	guids := map[string]uint64{}
+	guids := map[string]zfs.GUID{}
 	for _, item := range found.Items {
-		if h := find(held, item.Source); h != nil && item.Action != replicate.Container {
+		if h := find(held, item.Source); h != nil && item.Action != plan.Container {
 			d := Dataset{Dataset: item.Source, Target: item.Target, State: Unsure}
 			if snap, ok := newestKnown(h, known[item.Source]); ok {
 				d.Common, d.CommonGUID, d.State = snap.Name, snap.GUID, InSync
@@ -119,16 +120,16 @@ func (c *Checker) remembered(ctx context.Context, s *Standby, source, v *view, l
 
 // knownTo are the guids of snapshots that a standby is known to have, by
 // dataset: what was sent to it, what came from it, what it had last.
-func knownTo(node string, sent *replicate.Record, received *replicate.ReceivedRecord, last *Standby) map[string][]uint64 {
-	known := map[string][]uint64{}
+func knownTo(node string, sent *state.Sent, received *state.Received, last *Standby) map[string][]zfs.GUID {
+	known := map[string][]zfs.GUID{}
 	if sent != nil && sent.Standbys[node] != nil {
 		for name, d := range sent.Standbys[node].Datasets {
-			known[name] = append(known[name], d.GUID)
+			known[name] = append(known[name], zfs.GUID(d.GUID))
 		}
 	}
 	if received != nil && received.From == node {
 		for name, d := range received.Datasets {
-			known[name] = append(known[name], d.GUID)
+			known[name] = append(known[name], zfs.GUID(d.GUID))
 		}
 	}
 	if last != nil {
@@ -140,7 +141,7 @@ func knownTo(node string, sent *replicate.Record, received *replicate.ReceivedRe
 }
 
 // newestKnown is the newest snapshot of a dataset with one of these guids.
-func newestKnown(d *zfs.Dataset, guids []uint64) (zfs.Snap, bool) {
+func newestKnown(d *zfs.Dataset, guids []zfs.GUID) (zfs.Snap, bool) {
 	for _, snap := range slices.Backward(d.Snapshots) {
 		if snap.GUID != 0 && slices.Contains(guids, snap.GUID) {
 			return snap, true
@@ -168,9 +169,9 @@ func (c *Checker) received(s *Standby, own *view, source string, last *Report) {
 		}
 		d := Dataset{Dataset: h.Name, Target: h.Name, State: Unsure, Partial: h.ResumeToken != ""}
 		var at time.Time
-		if newest, any := replicate.Newest(&h); any {
+		if newest, any := h.Newest(); any {
 			d.Common, d.CommonGUID = newest.Name, newest.GUID
-			at, _ = replicate.SnapshotTime(c.Config.Replication.Prefix, newest.Name)
+			at, _ = plan.SnapshotTime(c.Config.Replication.Prefix, newest.Name)
 		}
 		if was, ok := before[h.Name]; ok {
 			d.Dataset = was.Dataset

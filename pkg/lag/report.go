@@ -1,6 +1,10 @@
 package lag
 
-import "time"
+import (
+	"time"
+
+	"github.com/understudy-ha/understudy/pkg/zfs"
+)
 
 // Report is what lag-check has found. Lags are seconds, sizes bytes.
 type Report struct {
@@ -66,7 +70,7 @@ type Dataset struct {
 	State      State     `json:"state"`
 	Level      Level     `json:"level"`
 	Common     string    `json:"common,omitempty"` // newest common snapshot, name only
-	CommonGUID uint64    `json:"common_guid,string,omitempty"`
+	CommonGUID zfs.GUID  `json:"common_guid,omitempty"`
 	CommonAt   time.Time `json:"common_at,omitzero"` // by this node's clock
 	// AgeSeconds is the age of that snapshot; LagSeconds is the same when
 	// something was written since, and else 0.

@@ -18,7 +18,7 @@ func (s Snaps) MarshalText() ([]byte, error) {
 	text := make([]byte, 0, len(s)*48)
 	for _, snap := range s {
 		text = append(text, snap.Name...)
-		text = strconv.AppendUint(append(text, '\t'), snap.GUID, 36)
+		text = strconv.AppendUint(append(text, '\t'), uint64(snap.GUID), 36)
 		text = strconv.AppendUint(append(text, '\t'), snap.CreateTXG, 36)
 		if snap.Bookmark {
 			text = append(text, "\t#"...)
@@ -37,8 +37,9 @@ func (s *Snaps) UnmarshalText(text []byte) error {
 		guid, rest, _ := strings.Cut(rest, "\t")
 		txg, mark, _ := strings.Cut(rest, "\t")
 		snap := zfs.Snap{Name: name, Bookmark: mark == "#"}
-		var err, err2 error
-		snap.GUID, err = strconv.ParseUint(guid, 36, 64)
+		number, err := strconv.ParseUint(guid, 36, 64)
+		snap.GUID = zfs.GUID(number)
+		var err2 error
 		snap.CreateTXG, err2 = strconv.ParseUint(txg, 36, 64)
 		if err != nil || err2 != nil || name == "" || mark != "" && mark != "#" {
 			return fmt.Errorf("read snapshots: %q is none", line)

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
 func TestSnapsThereAndBack(t *testing.T) {
 	want := Inventory{Format: format, Datasets: []Holding{holding("tank", 1,
-		zfs.Snap{Name: "with a space", GUID: ^uint64(0), CreateTXG: 1}, zfs.Snap{Name: "mark", GUID: 7, CreateTXG: 2, Bookmark: true}), holding("tank/empty", 0)}}
+		zfs.Snap{Name: "with a space", GUID: ^zfs.GUID(0), CreateTXG: 1}, zfs.Snap{Name: "mark", GUID: 7, CreateTXG: 2, Bookmark: true}), holding("tank/empty", 0)}}
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func BenchmarkManySnapshots(b *testing.B) {
 	for i := range 100 {
 		var snaps []zfs.Snap
 		for j := range 100 {
-			snaps = append(snaps, zfs.Snap{Name: fmt.Sprintf("replicate-20260501T%06dZ", j), GUID: uint64(i*1000+j+1) << 40, CreateTXG: uint64(j + 1)})
+			snaps = append(snaps, zfs.Snap{Name: fmt.Sprintf("replicate-20260501T%06dZ", j), GUID: zfs.GUID(i*1000+j+1) << 40, CreateTXG: uint64(j + 1)})
 		}
 		inventory.Datasets = append(inventory.Datasets, holding(fmt.Sprintf("tank/d%03d", i), 0, snaps...))
 	}
@@ -52,7 +52,7 @@ func BenchmarkManySnapshots(b *testing.B) {
 		if err := json.Unmarshal(text, &there); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := replicate.Compare(c.Config.Replication.Datasets, false, there.datasets(), inventory.datasets()); err != nil {
+		if _, err := plan.Compare(c.Config.Replication.Datasets, false, there.datasets(), inventory.datasets(), nil); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(len(text)))

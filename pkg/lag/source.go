@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -123,7 +123,7 @@ func (c *Checker) holds(v *view) bool {
 // missing are the datasets of the configuration that the source does not have.
 func (c *Checker) missing(source *view) []Problem {
 	var problems []Problem
-	for _, name := range replicate.MissingDatasets(c.Config.Replication.Datasets, c.local(), source.datasets()) {
+	for _, name := range plan.MissingDatasets(c.Config.Replication.Datasets, c.local(), source.datasets()) {
 		problems = append(problems, Problem{Level: Critical, Text: fmt.Sprintf("dataset %s is in the config, but not on %s", name, source.node.Name),
 			Hint: "see 'zfs list' there and replication.datasets; a pool that is not imported comes back with 'zpool import'"})
 	}

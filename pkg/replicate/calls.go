@@ -12,6 +12,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/prune"
+	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -19,7 +22,7 @@ import (
 // node's config lists.
 func (s *serving) list(ctx context.Context, stream io.Writer, req request) error {
 	for _, root := range req.Roots {
-		if !s.scope.lists(root) {
+		if !s.scope.Lists(root) {
 			return s.reply(stream, inventoryLine{ack: ack{Failure: failure(s.Node, s.notMine(root.Name))}})
 		}
 	}
@@ -50,7 +53,7 @@ func (s *serving) list(ctx context.Context, stream io.Writer, req request) error
 
 // notMine is a dataset that this node's config does not list.
 func (s *serving) notMine(dataset string) error {
-	return &Refusal{
+	return &plan.Refusal{
 		What:   fmt.Sprintf("dataset %s is not listed in the config of %s", shorten(dataset, 100), s.Node),
 		Advice: "use the same replication.datasets in the config of both nodes",
 	}
@@ -103,7 +106,7 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, req request) (w
 func (s *serving) arrived(req request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	came := Received{Snapshot: req.Snapshot, GUID: req.GUID, At: s.Now().UTC(), TXG: req.TXG}
+	came := state.ReceivedDataset{Snapshot: req.Snapshot, GUID: uint64(req.GUID), At: s.Now().UTC(), TXG: req.TXG}
 	if sender := s.sender.Load(); sender != nil {
 		came.From = sender.Node
 	}
@@ -149,7 +152,7 @@ func (s *serving) mayReceiveInto(req request) error {
 	if !s.scope.Allows(req.Dataset) {
 		return s.notMine(req.Dataset)
 	}
-	if req.Origin != "" && !s.scope.Allows(datasetOf(req.Origin)) {
+	if req.Origin != "" && !s.scope.Allows(zfs.DatasetOf(req.Origin)) {
 		return s.notMine(req.Origin)
 	}
 	if req.Type != zfs.Filesystem && req.Type != zfs.Volume {
@@ -216,8 +219,8 @@ func (s *serving) contain(ctx context.Context, req request) error {
 	if err != nil {
 		return err
 	}
-	if len(datasets) != 1 || len(snapshotsOf(&datasets[0])) > 0 {
-		return &Refusal{What: fmt.Sprintf("make %s a container: it has snapshots of its own", req.Dataset),
+	if len(datasets) != 1 || len(datasets[0].OnlySnapshots()) > 0 {
+		return &plan.Refusal{What: fmt.Sprintf("make %s a container: it has snapshots of its own", req.Dataset),
 			Advice: fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it keeps what is only there", s.Node)}
 	}
 	for property := range req.Set {
@@ -239,7 +242,7 @@ func (s *serving) contain(ctx context.Context, req request) error {
 }
 
 // prune applies this node's own retention to what it holds.
-func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
+func (s *serving) prune(ctx context.Context, req request) ([]prune.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stale {
@@ -249,13 +252,9 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 		}
 		s.inventory, s.listed, s.stale = datasets, s.scope.Targets(), false
 	}
-	protect := map[string]map[uint64]bool{}
+	protect := map[string]map[zfs.GUID]bool{}
 	for dataset, guid := range req.Protect {
-		var n uint64
-		if _, err := fmt.Sscan(guid, &n); err != nil {
-			return nil, fmt.Errorf("prune %s: guid %q: %w", dataset, guid, err)
-		}
-		protect[dataset] = map[uint64]bool{n: true}
+		protect[dataset] = map[zfs.GUID]bool{guid: true}
 	}
 	var mine []zfs.Dataset
 	for _, d := range s.inventory {
@@ -264,8 +263,8 @@ func (s *serving) prune(ctx context.Context, req request) ([]Pruned, error) {
 			mine = append(mine, d)
 		}
 	}
-	p := pruner{zfs: s.ZFS, prefix: s.Config.Replication.Prefix, keep: s.Config.Replication.KeepOnStandby, dryRun: req.DryRun}
-	return p.prune(ctx, mine, protect), nil
+	retention := plan.Retention{Prefix: s.Config.Replication.Prefix, Keep: s.Config.Replication.KeepOnStandby}
+	return prune.Pruner{ZFS: s.ZFS, Retention: retention, DryRun: req.DryRun}.Prune(ctx, mine, protect), nil
 }
 
 // maxConflict bounds what is remembered of one conflict, in bytes.
@@ -299,13 +298,13 @@ func (s *serving) remember() error {
 	if s.Local || len(s.received) == 0 && s.term == 0 && len(s.conflicts) == 0 {
 		return nil
 	}
-	var record ReceivedRecord
-	if _, err := s.State.Read(receivedName, &record); err != nil {
+	record, _, err := s.State.Received()
+	if err != nil {
 		s.Log.Warn().Err(err).Msg("starting a new record of what was received")
-		record = ReceivedRecord{}
+		record = state.Received{}
 	}
 	if record.Datasets == nil {
-		record.Datasets = map[string]Received{}
+		record.Datasets = map[string]state.ReceivedDataset{}
 	}
 	if len(s.received) == 0 && record.Term >= s.term && len(s.conflicts) == 0 && len(record.Conflicts) == 0 {
 		return nil
@@ -321,11 +320,11 @@ func (s *serving) remember() error {
 		record.From = sender.Node
 	}
 	if !s.stale { // renamed or destroyed ones are forgotten
-		maps.DeleteFunc(record.Datasets, func(name string, _ Received) bool {
+		maps.DeleteFunc(record.Datasets, func(name string, _ state.ReceivedDataset) bool {
 			looked := slices.ContainsFunc(s.listed, func(root zfs.Root) bool { return root.Recursive && zfs.Within(name, root.Name) })
 			return looked && !slices.ContainsFunc(s.inventory, func(d zfs.Dataset) bool { return d.Name == name })
 		})
 	}
 	record.At = s.Now().UTC()
-	return s.State.Write(receivedName, record)
+	return s.State.Write(state.ReceivedName, record)
 }

@@ -3,42 +3,9 @@ package replicate
 import (
 	"fmt"
 
-	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
-
-// Refusal is a run that the role, the term or the state of the data forbids.
-// Nothing was changed.
-type Refusal struct {
-	What   string
-	Advice string
-	// Expected: this node is a standby, or on its way from one role to another, so
-	// there is nothing to do for it. A schedule that is the same on all nodes meets
-	// this each time, and in each move.
-	Expected bool
-}
-
-func (r *Refusal) Error() string { return r.What }
-
-// Hint says what to do next.
-func (r *Refusal) Hint() string { return r.Advice }
-
-// ExitCode is 76: refused.
-func (r *Refusal) ExitCode() int { return exit.Refused }
-
-// Usage is a call that names something that does not exist.
-type Usage struct {
-	What   string
-	Advice string
-}
-
-func (u *Usage) Error() string { return u.What }
-
-// Hint says what would be right.
-func (u *Usage) Hint() string { return u.Advice }
-
-// ExitCode is 64: usage.
-func (u *Usage) ExitCode() int { return exit.Usage }
 
 // mayRun refuses to replicate from a node that is not the active one.
 func mayRun(role state.RoleFile, self string) error {
@@ -48,19 +15,19 @@ func mayRun(role state.RoleFile, self string) error {
 	switch role.Role {
 	case state.RoleActive:
 		if role.NewestTerm > role.Term {
-			return &Refusal{
+			return &plan.Refusal{
 				What:   fmt.Sprintf("%s is active under term %d, but term %d has been seen: another node was promoted later", self, role.Term, role.NewestTerm),
 				Advice: "two nodes may have written: compare them before anything is sent",
 			}
 		}
 		return nil
 	case state.RoleUnknown:
-		return &Refusal{
+		return &plan.Refusal{
 			What:   fmt.Sprintf("%s has no role yet, and replication.require_role is true", self),
 			Advice: "the role is set when keepalived starts; without keepalived set replication.require_role: false on both nodes",
 		}
 	}
-	return &Refusal{
+	return &plan.Refusal{
 		What:     fmt.Sprintf("%s is %s, not active: only the active node replicates", self, role.Role),
 		Advice:   "run it on the active node; on a standby there is nothing to do",
 		Expected: role.Role == state.RoleStandby || role.Role == state.RolePromoting || role.Role == state.RoleDemoting,
@@ -72,24 +39,24 @@ func mayRun(role state.RoleFile, self string) error {
 func mayReceive(role state.RoleFile, self string, sender request) error {
 	switch role.Role {
 	case state.RoleActive, state.RolePromoting, state.RoleDemoting:
-		return &Refusal{
+		return &plan.Refusal{
 			What:   fmt.Sprintf("%s is %s (term %d): it does not receive from %s (term %d)", self, role.Role, role.Term, sender.Node, sender.Term),
 			Advice: "if both are active, stop one of them before anything is replicated",
 		}
 	case state.RoleUnknown:
-		return &Refusal{
+		return &plan.Refusal{
 			What:   fmt.Sprintf("%s has no role yet, and replication.require_role is true there", self),
 			Advice: "the role is set when keepalived starts; without keepalived set replication.require_role: false on both nodes",
 		}
 	}
 	if sender.Role != state.RoleActive {
-		return &Refusal{
+		return &plan.Refusal{
 			What:   fmt.Sprintf("%s says it is %s, not active", sender.Node, sender.Role),
 			Advice: "replicate from the active node",
 		}
 	}
 	if role.NewestTerm > sender.Term {
-		return &Refusal{
+		return &plan.Refusal{
 			What:   fmt.Sprintf("%s has seen term %d, %s is at term %d: the sender's history is the older one", self, role.NewestTerm, sender.Node, sender.Term),
 			Advice: "a node with a newer term was active: replicate from that one",
 		}

@@ -28,7 +28,7 @@ func (e *Engine) listFiles(ctx context.Context, r *Rejoined) {
 // snapshot, as "zfs diff" marks them. It is mounted while they are listed, and so
 // is what the snapshot is of: zfs asks for that.
 func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
-	both, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: datasetOf(since)}})
+	both, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: zfs.DatasetOf(since)}})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string)
 		defer func() { err = errors.Join(err, unmount()) }()
 	}
 	to := d.Name
-	if newest, any := newestSnapshot(d); any && d.Written == 0 {
+	if newest, any := d.Newest(); any && d.Written == 0 {
 		to = newest.Full(d.Name) // else zfs takes a snapshot to compare with
 	}
 	changes, err := e.ZFS.Diff(ctx, since, to)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/remote"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -65,7 +66,7 @@ func (e *Engine) Inventory(ctx context.Context) (*Inventory, error) {
 // held lists what this node holds of the entries of the config, under whichever
 // name, without what is kept.
 func (e *Engine) held(ctx context.Context) ([]zfs.Dataset, error) {
-	datasets, err := e.ZFS.Datasets(ctx, Roots(e.Config.Replication.Datasets, e.hasLocal()))
+	datasets, err := e.ZFS.Datasets(ctx, plan.Roots(e.Config.Replication.Datasets, e.hasLocal()))
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +147,11 @@ func (e *Engine) active(ctx context.Context, from string) (*Inventory, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return nil, &Refusal{What: "more than one of the other nodes is active: " + strings.Join(others, ", "),
+		return nil, &plan.Refusal{What: "more than one of the other nodes is active: " + strings.Join(others, ", "),
 			Advice: "name the one whose data is to go on: --from NODE"}
 	case len(others) == 0:
 		return nil, errors.Join(errs...)
 	}
-	return nil, &Refusal{What: "no other node is active: " + strings.Join(others, ", "),
+	return nil, &plan.Refusal{What: "no other node is active: " + strings.Join(others, ", "),
 		Advice: "what is only here can be told only by comparing with an active node; see failover-notify status"}
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -19,13 +20,13 @@ func (t *Tail) sends() []zfs.Send {
 	base, left := t.base, t.newer
 	var sends []zfs.Send
 	add := func(to zfs.Snap, all bool) {
-		sends = append(sends, zfs.Send{From: base.Full(t.Dataset), To: to.Full(t.Dataset), All: all, Flags: defaultFlags, Raw: t.dataset.Encrypted, Bare: true})
+		sends = append(sends, zfs.Send{From: base.Full(t.Dataset), To: to.Full(t.Dataset), All: all, Flags: plan.DefaultFlags, Raw: t.dataset.Encrypted, Bare: true})
 		base = to
 	}
 	if t.partly == nil {
 		add(left[0], false)
 		left = left[1:]
-	} else if newest, any := newestSnapshot(t.partly); any {
+	} else if newest, any := t.partly.Newest(); any {
 		left = newerThan(left, newest.GUID)
 		base = newest
 	}

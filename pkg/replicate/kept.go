@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -76,7 +77,7 @@ func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
 		if strings.HasPrefix(d.Mountpoint, "/") {
 			k.Mountpoint = d.Mountpoint
 		}
-		k.At, _ = time.Parse(timeFormat, dateOf(d.Name))
+		k.At, _ = time.Parse(plan.TimeFormat, dateOf(d.Name))
 		for _, snap := range d.Snapshots {
 			k.Snapshots = append(k.Snapshots, Moment{Name: snap.Name})
 			snaps = append(snaps, snap.Full(d.Name))
@@ -124,7 +125,7 @@ func (e *Engine) FindKept(ctx context.Context, name string) ([]Kept, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, &Usage{What: fmt.Sprintf("nothing is kept under the name %s", name), Advice: "zfs-replicate kept list shows what there is"}
+		return nil, &plan.Usage{What: fmt.Sprintf("nothing is kept under the name %s", name), Advice: "zfs-replicate kept list shows what there is"}
 	}
 	return found, nil
 }
@@ -160,7 +161,7 @@ func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
 	for _, k := range drop {
 		i := slices.IndexFunc(now, func(other Kept) bool { return other.Dataset == k.Dataset })
 		if i < 0 || !slices.Equal(now[i].Snapshots, k.Snapshots) || !slices.Equal(now[i].Below, k.Below) {
-			return &Refusal{What: k.Dataset + " has changed since it was looked at: nothing was dropped", Advice: "look again: zfs-replicate kept show " + k.Dataset}
+			return &plan.Refusal{What: k.Dataset + " has changed since it was looked at: nothing was dropped", Advice: "look again: zfs-replicate kept show " + k.Dataset}
 		}
 		var others []string
 		for _, other := range now {
@@ -170,7 +171,7 @@ func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
 			}
 		}
 		if len(others) > 0 {
-			return &Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(others, ", ")),
+			return &plan.Refusal{What: fmt.Sprintf("%s holds others: %s", k.Dataset, strings.Join(others, ", ")),
 				Advice: "name those too, or all of that date: zfs-replicate kept drop " + dateOf(k.Dataset)}
 		}
 	}
@@ -189,13 +190,13 @@ func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 	last := "" // of the root's snapshots that go
 	switch {
 	case root == nil || kept == nil:
-	case datasetOf(root.Origin) == k.Dataset:
-		last = snapshotPart(root.Origin)
+	case zfs.DatasetOf(root.Origin) == k.Dataset:
+		last = zfs.SnapshotOf(root.Origin)
 		if err := e.ZFS.PromoteRoot(ctx, pool); err != nil {
 			return err
 		}
-	case root.Container && datasetOf(kept.Origin) == pool:
-		last = snapshotPart(kept.Origin)
+	case root.Container && zfs.DatasetOf(kept.Origin) == pool:
+		last = zfs.SnapshotOf(kept.Origin)
 	}
 	if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil || last == "" {
 		return err
@@ -203,9 +204,9 @@ func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 	if root, _, err = e.rootAnd(ctx, k.Dataset); err != nil || root == nil {
 		return err
 	}
-	end, _ := findSnapshot(root, func(s zfs.Snap) bool { return s.Name == last })
+	end, _ := root.Find(func(s zfs.Snap) bool { return s.Name == last })
 	var names []string
-	for _, snap := range snapshotsOf(root) {
+	for _, snap := range root.OnlySnapshots() {
 		// What others go on from stays until they are dropped.
 		if snap.CreateTXG <= end.CreateTXG && snap.Clones == 0 {
 			names = append(names, snap.Name)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -17,7 +18,7 @@ func keptPlace(dataset, date string) string {
 	pool := zfs.PoolOf(dataset)
 	rest := strings.TrimPrefix(dataset, pool+"/")
 	if dataset == pool {
-		rest = rootName
+		rest = plan.RootName
 	}
 	return zfs.KeptRoot(pool) + "/" + date + "/" + rest
 }
@@ -50,7 +51,7 @@ func (e *Engine) placeTails(ctx context.Context, r *Rejoined) error {
 		}
 	}
 	if date == "" {
-		date = e.Now().UTC().Format(timeFormat)
+		date = e.Now().UTC().Format(plan.TimeFormat)
 	}
 	for _, t := range r.Tails {
 		t.Kept = freePlace(t, date, kept, e.Now())
@@ -66,7 +67,7 @@ func begun(t *Tail, kept []keptDataset) *zfs.Dataset {
 		if k.of != t.Dataset || t.How == SetAside {
 			continue
 		}
-		newest, any := newestSnapshot(&k.Dataset)
+		newest, any := k.Dataset.Newest()
 		switch {
 		case t.How == KeepTail && any && k.Origin == t.base.Full(t.Dataset) && len(newerThan(t.newer, newest.GUID)) < len(t.newer):
 			return &k.Dataset
@@ -79,7 +80,7 @@ func begun(t *Tail, kept []keptDataset) *zfs.Dataset {
 
 // newerThan are the snapshots after the one with that guid; all when it is none
 // of them.
-func newerThan(snaps []zfs.Snap, guid uint64) []zfs.Snap {
+func newerThan(snaps []zfs.Snap, guid zfs.GUID) []zfs.Snap {
 	return snaps[1+slices.IndexFunc(snaps, func(s zfs.Snap) bool { return s.GUID == guid }):]
 }
 
@@ -94,7 +95,7 @@ func freePlace(t *Tail, date string, kept []keptDataset, now time.Time) string {
 			return place
 		}
 		now = now.Add(time.Second)
-		date = now.UTC().Format(timeFormat)
+		date = now.UTC().Format(plan.TimeFormat)
 	}
 }
 

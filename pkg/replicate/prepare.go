@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -20,9 +21,9 @@ func (e *Engine) mayRejoin() error {
 	case role.Role == state.RoleStandby, role.Role == state.RoleFault, role.Role == state.RoleUnknown && !e.Config.Replication.RequireRole:
 		return nil
 	case role.Role == state.RoleUnknown:
-		return &Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", e.Self.Name), Advice: "run: failover-notify join"}
+		return &plan.Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", e.Self.Name), Advice: "run: failover-notify join"}
 	}
-	return &Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", e.Self.Name, role.Role),
+	return &plan.Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", e.Self.Name, role.Role),
 		Advice: "hand over first: failover-notify switchover, or failover-notify resolve --keep NODE where both were active"}
 }
 
@@ -49,7 +50,7 @@ func (e *Engine) mayBeWritable(r *Rejoined) error {
 	if len(r.writable) == 0 || !e.Config.Replication.RequireRole {
 		return nil
 	}
-	return &Refusal{What: fmt.Sprintf("%s is writable here, though this node is not active", r.writable[0].Name),
+	return &plan.Refusal{What: fmt.Sprintf("%s is writable here, though this node is not active", r.writable[0].Name),
 		Advice: "give the data up first: failover-notify join"}
 }
 
@@ -57,11 +58,11 @@ func (e *Engine) mayBeWritable(r *Rejoined) error {
 // be nothing, and returns the guids of those that were written to all the same. One
 // that can't be looked into, as a volume that somebody reads, counts as one of them:
 // then it is kept for nothing, at worst.
-func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) map[uint64]bool {
-	touched := map[uint64]bool{}
+func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]bool {
+	touched := map[zfs.GUID]bool{}
 	for i := range here {
 		d := &here[i]
-		newest, any := newestSnapshot(d)
+		newest, any := d.Newest()
 		if !any || d.Written == 0 || d.Written > zfs.LogReset || !d.ReadOnly || d.Mounted {
 			continue
 		}
@@ -121,7 +122,7 @@ func (e *Engine) saveTails(ctx context.Context, tails []*Tail) error {
 	}
 	var names []string
 	for i, d := range listed {
-		if tails[i].How != SetAside && (d.Written > 0 || len(snapshotsOf(&d)) == 0) {
+		if tails[i].How != SetAside && (d.Written > 0 || len(d.OnlySnapshots()) == 0) {
 			names = append(names, d.Name)
 		}
 	}
@@ -146,7 +147,7 @@ func (e *Engine) saveTails(ctx context.Context, tails []*Tail) error {
 // adopt takes the dataset as it is now.
 func (t *Tail) adopt(d *zfs.Dataset) {
 	t.dataset, t.newer = d, nil
-	for _, snap := range snapshotsOf(d) {
+	for _, snap := range d.OnlySnapshots() {
 		if snap.CreateTXG > t.base.CreateTXG {
 			t.newer = append(t.newer, snap)
 		}
@@ -179,7 +180,7 @@ const tailPrefix = "understudy-tail"
 
 func (e *Engine) freeTailName(datasets []zfs.Dataset) string {
 	for at := e.Now(); ; at = at.Add(time.Second) {
-		name := snapshotName(tailPrefix, at)
+		name := plan.SnapshotName(tailPrefix, at)
 		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
 			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })
 		}) {

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/replicate/prune"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -59,7 +60,7 @@ type request struct {
 	Dataset  string            `json:"dataset,omitempty"`
 	Type     zfs.Type          `json:"type,omitempty"`
 	To       string            `json:"to,omitempty"`
-	GUID     uint64            `json:"guid,omitempty,string"`
+	GUID     zfs.GUID          `json:"guid,omitempty"`
 	Snapshot string            `json:"snapshot,omitempty"`
 	TXG      uint64            `json:"txg,omitempty"` // the sender's, in which the snapshot was taken
 	Origin   string            `json:"origin,omitempty"`
@@ -73,7 +74,7 @@ type request struct {
 	Conflicts map[string]string `json:"conflicts,omitempty"`
 
 	// prune: dataset → guid of the newest common snapshot
-	Protect map[string]string `json:"protect,omitempty"`
+	Protect map[string]zfs.GUID `json:"protect,omitempty"`
 
 	// hello: nothing is going to be changed; prune: nothing may be
 	DryRun bool `json:"dry_run,omitempty"`
@@ -105,7 +106,7 @@ type inventoryLine struct {
 
 type pruneReply struct {
 	ack
-	Pruned []Pruned `json:"pruned,omitempty"`
+	Pruned []prune.Result `json:"pruned,omitempty"`
 }
 
 type byeReply struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -44,7 +45,7 @@ const roleWatch = 250 * time.Millisecond
 // serving is one session of a receiver.
 type serving struct {
 	*Receiver
-	scope  Scope
+	scope  plan.Scope
 	mux    *yamux.Session
 	sender atomic.Pointer[request] // its hello, once accepted
 
@@ -52,7 +53,7 @@ type serving struct {
 	inventory []zfs.Dataset // as last listed
 	listed    []zfs.Root    // what was listed
 	stale     bool          // something was renamed or dropped since
-	received  map[string]Received
+	received  map[string]state.ReceivedDataset
 	term      uint64            // the sender's, once it has left everything current
 	conflicts map[string]string // as the sender has told
 	lock      *state.Lock
@@ -70,7 +71,7 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	if err != nil {
 		return fmt.Errorf("open the session: %w", err)
 	}
-	s := &serving{Receiver: r, scope: bothWays(r.Config.Replication.Datasets, r.Local), mux: mux, stale: true, received: map[string]Received{}}
+	s := &serving{Receiver: r, scope: plan.BothWays(r.Config.Replication.Datasets, r.Local), mux: mux, stale: true, received: map[string]state.ReceivedDataset{}}
 
 	// Calls get a context that ends a while after the session: a stream's end
 	// reaches zfs by itself, at once, and lets it save what it has got.

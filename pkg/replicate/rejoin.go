@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -24,7 +26,7 @@ type RejoinOptions struct {
 // result is returned with the error too, as far as it got.
 func (e *Engine) Rejoin(ctx context.Context, o RejoinOptions) (*Rejoined, error) {
 	if len(e.Config.Replication.Datasets) == 0 {
-		return nil, &Usage{What: "no datasets are replicated", Advice: "list them under replication.datasets in the config"}
+		return nil, &plan.Usage{What: "no datasets are replicated", Advice: "list them under replication.datasets in the config"}
 	}
 	if err := e.mayRejoin(); err != nil {
 		return nil, err
@@ -128,11 +130,10 @@ func (e *Engine) rejoin(ctx context.Context, r *Rejoined) error {
 // forgetConflicts takes out of the record what the active node has told of
 // conflicts: they are over.
 func (e *Engine) forgetConflicts() {
-	var record ReceivedRecord
-	found, err := e.State.Read(receivedName, &record)
+	record, found, err := e.State.Received()
 	if err == nil && found && len(record.Conflicts) > 0 {
 		record.Conflicts = nil
-		err = e.State.Write(receivedName, record)
+		err = e.State.Write(state.ReceivedName, record)
 	}
 	if err != nil {
 		// The next run tells anew.
@@ -156,7 +157,7 @@ func (e *Engine) notHeld(ctx context.Context, r *Rejoined) error {
 	}
 	for _, name := range names {
 		if held[name] {
-			return &Refusal{What: fmt.Sprintf("%s is held, so %s can't be rolled back; nothing has been", name, datasetOf(name)),
+			return &plan.Refusal{What: fmt.Sprintf("%s is held, so %s can't be rolled back; nothing has been", name, zfs.DatasetOf(name)),
 				Advice: fmt.Sprintf("see who holds it: zfs holds %s; then zfs release TAG %s", name, name)}
 		}
 	}
@@ -199,12 +200,12 @@ func (e *Engine) isKept(ctx context.Context, t *Tail) error {
 		return errors.New("it, or what was kept of it, is gone: it is not rolled back")
 	}
 	if here.Written > 0 {
-		return &Refusal{What: fmt.Sprintf("%d bytes were written to %s meanwhile: it is not rolled back", here.Written, t.Dataset), Advice: "run rejoin again"}
+		return &plan.Refusal{What: fmt.Sprintf("%d bytes were written to %s meanwhile: it is not rolled back", here.Written, t.Dataset), Advice: "run rejoin again"}
 	}
-	for _, snap := range snapshotsOf(here) {
-		_, has := findSnapshot(kept, func(c zfs.Snap) bool { return c.GUID == snap.GUID })
+	for _, snap := range here.OnlySnapshots() {
+		_, has := kept.WithGUID(snap.GUID)
 		if snap.CreateTXG > t.base.CreateTXG && !has {
-			return &Refusal{What: fmt.Sprintf("%s has no @%s: %s is not rolled back", t.Kept, snap.Name, t.Dataset), Advice: "run rejoin again"}
+			return &plan.Refusal{What: fmt.Sprintf("%s has no @%s: %s is not rolled back", t.Kept, snap.Name, t.Dataset), Advice: "run rejoin again"}
 		}
 	}
 	return nil

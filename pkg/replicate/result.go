@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/prune"
 )
 
 // Result is what a run did. Sizes are bytes.
@@ -18,7 +20,7 @@ type Result struct {
 	Snapshot  SnapshotResult   `json:"snapshot"`
 	Missing   string           `json:"missing,omitempty"` // datasets of the config that are not here
 	Standbys  []*StandbyResult `json:"standbys"`
-	Pruned    []Pruned         `json:"pruned,omitempty"` // here
+	Pruned    []prune.Result   `json:"pruned,omitempty"` // here
 	Processes map[string]int   `json:"processes"`        // started here
 	missing   error
 }
@@ -41,7 +43,7 @@ func (s *SnapshotResult) fail(err error) {
 type StandbyResult struct {
 	Node      string         `json:"node"`
 	Items     []*ItemResult  `json:"items"`
-	Pruned    []Pruned       `json:"pruned,omitempty"`
+	Pruned    []prune.Result `json:"pruned,omitempty"`
 	Bytes     int64          `json:"bytes"`
 	Seconds   float64        `json:"seconds"`
 	Processes map[string]int `json:"processes,omitempty"` // started there
@@ -52,7 +54,7 @@ type StandbyResult struct {
 
 // ItemResult is what a run did with one dataset.
 type ItemResult struct {
-	*Item
+	*plan.Item
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
@@ -125,7 +127,7 @@ func (r *Result) Err() error {
 }
 
 // pruned is what retention did on all nodes.
-func (r *Result) pruned() []Pruned {
+func (r *Result) pruned() []prune.Result {
 	all := slices.Clone(r.Pruned)
 	for _, s := range r.Standbys {
 		all = append(all, s.Pruned...)
@@ -135,5 +137,5 @@ func (r *Result) pruned() []Pruned {
 
 // settle sorts what several goroutines have put together.
 func (r *Result) settle() {
-	slices.SortFunc(r.Pruned, func(a, b Pruned) int { return strings.Compare(a.Dataset, b.Dataset) })
+	slices.SortFunc(r.Pruned, func(a, b prune.Result) int { return strings.Compare(a.Dataset, b.Dataset) })
 }

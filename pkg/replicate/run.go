@@ -3,13 +3,13 @@ package replicate
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -116,8 +116,8 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	var errs error
 	if !o.DryRun {
 		errs = e.finish(ctx, result, source, o)
-	} else if plan, err := e.planPrune(ctx, source); err == nil {
-		result.Pruned = plan
+	} else if pruned, err := e.pruneSource(ctx, source, true); err == nil {
+		result.Pruned = pruned
 	}
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx)
@@ -134,85 +134,47 @@ func (e *Engine) mayRun() (state.RoleFile, error) {
 }
 
 // scope is what this node sends, or one tree of it.
-func (e *Engine) scope(ctx context.Context, dataset string) (Scope, error) {
+func (e *Engine) scope(ctx context.Context, dataset string) (plan.Scope, error) {
 	if len(e.Config.Replication.Datasets) == 0 {
-		return nil, &Usage{What: "no datasets to replicate", Advice: "list them under replication.datasets in the config"}
+		return nil, &plan.Usage{What: "no datasets to replicate", Advice: "list them under replication.datasets in the config"}
 	}
 	all, err := e.outward(ctx)
 	if err != nil || dataset == "" {
 		return all, err
 	}
-	return narrow(all, dataset)
-}
-
-func narrow(all Scope, dataset string) (Scope, error) {
-	for _, d := range all {
-		if covers(d, dataset, d.Name) {
-			only := config.Dataset{Name: dataset, Recursive: d.Recursive, Target: d.TargetName() + strings.TrimPrefix(dataset, d.Name)}
-			for _, excluded := range d.Exclude {
-				if zfs.Within(excluded, dataset) {
-					only.Exclude = append(only.Exclude, excluded)
-				}
-			}
-			return Scope{only}, nil
-		}
-	}
-	return nil, &Usage{What: "dataset " + dataset + " is not replicated", Advice: "see replication.datasets in the config"}
+	return all.Narrow(dataset)
 }
 
 func (e *Engine) standbys(only string) ([]config.Node, error) {
-	all := e.Config.Standbys(e.Self)
-	if len(all) == 0 {
-		return nil, &Usage{What: "no standby to replicate to", Advice: "list the other nodes under nodes: in the config"}
-	}
-	if only == "" {
-		return all, nil
-	}
-	var known []string
-	for _, node := range all {
-		if node.Name == only {
-			return []config.Node{node}, nil
-		}
-		known = append(known, node.Name)
-	}
-	return nil, &Usage{What: "no standby is called " + only, Advice: "the standbys of this node: " + strings.Join(known, ", ")}
+	return plan.Standbys(e.Config.Standbys(e.Self), only)
 }
 
 // finish prunes here and writes the record, in this order: what the record
 // protects is protected from this run's pruning too.
 func (e *Engine) finish(ctx context.Context, result *Result, source []zfs.Dataset, o Options) error {
-	var record Record
-	if _, err := e.State.Read(recordName, &record); err != nil {
+	sent, _, err := e.State.Sent()
+	if err != nil {
 		return err
 	}
 	for _, s := range result.Standbys {
-		e.note(&record, s, o.Dataset == "")
+		e.record(&sent, s, o.Dataset == "")
 	}
-	if err := e.State.Write(recordName, record); err != nil {
+	if err := e.State.Write(state.SentName, sent); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return nil
 	}
-	p := pruner{zfs: e.ZFS, prefix: e.Config.Replication.Prefix, keep: e.Config.Replication.Keep}
-	result.Pruned = p.prune(ctx, source, e.protect(&record))
+	result.Pruned = e.pruner(false).Prune(ctx, source, e.protected(&sent))
 	result.settle()
 	return nil
 }
 
-func (e *Engine) planPrune(ctx context.Context, source []zfs.Dataset) ([]Pruned, error) {
-	var record Record
-	if _, err := e.State.Read(recordName, &record); err != nil {
-		return nil, err
-	}
-	p := pruner{zfs: e.ZFS, prefix: e.Config.Replication.Prefix, keep: e.Config.Replication.Keep, dryRun: true}
-	return p.prune(ctx, source, e.protect(&record)), nil
-}
-
-func (e *Engine) protect(record *Record) map[string]map[uint64]bool {
+// protected returns the guids that pruning on this node must leave, by dataset.
+func (e *Engine) protected(sent *state.Sent) map[string]map[zfs.GUID]bool {
 	var nodes []string
 	for _, node := range e.Config.Standbys(e.Self) {
 		nodes = append(nodes, node.Name)
 	}
-	return record.protected(nodes)
+	return protected(sent, nodes)
 }

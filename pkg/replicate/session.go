@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/understudy-ha/understudy/pkg/remote"
+	"github.com/understudy-ha/understudy/pkg/replicate/prune"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -256,7 +257,7 @@ func (s *Session) Inventory(roots []zfs.Root) ([]zfs.Dataset, error) {
 }
 
 // Rename renames a dataset of the standby, if it still has that guid.
-func (s *Session) Rename(kind zfs.Type, from, to string, guid uint64) error {
+func (s *Session) Rename(kind zfs.Type, from, to string, guid zfs.GUID) error {
 	return s.call(request{Op: opRename, Type: kind, Dataset: from, To: to, GUID: guid}, &ack{})
 }
 
@@ -272,7 +273,7 @@ func (s *Session) Contain(dataset string, properties map[string]string) error {
 }
 
 // Prune lets the standby apply its retention.
-func (s *Session) Prune(protect map[string]string, dryRun bool) ([]Pruned, error) {
+func (s *Session) Prune(protect map[string]zfs.GUID, dryRun bool) ([]prune.Result, error) {
 	var reply pruneReply
 	err := s.call(request{Op: opPrune, Protect: protect, DryRun: dryRun}, &reply)
 	return reply.Pruned, err

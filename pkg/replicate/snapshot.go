@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -23,7 +25,7 @@ const maxSnapshotArgs = 128 << 10
 // are what their newest snapshot holds is looked at again afterwards: if one
 // was written to in between, all get a snapshot in a second atomic call, so
 // that what arrives at the standby is one moment of the whole tree.
-func (e *Engine) takeSnapshot(ctx context.Context, scope Scope, mode string, dryRun bool) (SnapshotResult, []zfs.Dataset, error) {
+func (e *Engine) takeSnapshot(ctx context.Context, scope plan.Scope, mode string, dryRun bool) (SnapshotResult, []zfs.Dataset, error) {
 	if mode == "changed" {
 		for _, pool := range poolsOf(scope) {
 			if err := e.ZFS.SyncPool(ctx, pool); err != nil && !errors.Is(err, zfs.Missing) {
@@ -61,7 +63,7 @@ func (e *Engine) takeSnapshot(ctx context.Context, scope Scope, mode string, dry
 const snapshotTries = 3
 
 // snapshotAndList takes the snapshot and lists the datasets again.
-func (e *Engine) snapshotAndList(ctx context.Context, scope Scope, all []zfs.Dataset, result *SnapshotResult, mode string) ([]zfs.Dataset, error) {
+func (e *Engine) snapshotAndList(ctx context.Context, scope plan.Scope, all []zfs.Dataset, result *SnapshotResult, mode string) ([]zfs.Dataset, error) {
 	for try := 1; ; try++ {
 		err := e.snapshot(ctx, scope, all, result.Datasets, result.Name)
 		if err != nil && (try == snapshotTries || !errors.Is(err, zfs.Missing)) {
@@ -94,7 +96,7 @@ func (e *Engine) snapshotAndList(ctx context.Context, scope Scope, all []zfs.Dat
 // the datasets has a snapshot of.
 func (e *Engine) freeName(datasets []zfs.Dataset) string {
 	for at := e.Now(); ; at = at.Add(time.Second) {
-		name := snapshotName(e.Config.Replication.Prefix, at)
+		name := plan.SnapshotName(e.Config.Replication.Prefix, at)
 		taken := slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
 			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })
 		})
@@ -116,7 +118,7 @@ func (e *Engine) owned(datasets []zfs.Dataset) []zfs.Dataset {
 }
 
 // sources lists the datasets to replicate.
-func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error) {
+func (e *Engine) sources(ctx context.Context, scope plan.Scope) ([]zfs.Dataset, error) {
 	all, err := e.ZFS.Datasets(ctx, scope.Sources())
 	if err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func (e *Engine) sources(ctx context.Context, scope Scope) ([]zfs.Dataset, error
 
 // missing are the datasets of the config that are not there: a typing error
 // may leave data unprotected, and so may a pool that is not imported.
-func missing(scope Scope, datasets []zfs.Dataset) error {
+func missing(scope plan.Scope, datasets []zfs.Dataset) error {
 	var errs []error
 	for _, root := range scope {
 		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool { return d.Name == root.Name }) {
@@ -164,7 +166,7 @@ func want(datasets []zfs.Dataset, mode string) ([]string, string) {
 	var changed []string
 	for i := range datasets {
 		d := &datasets[i]
-		_, any := newestSnapshot(d)
+		_, any := d.Newest()
 		if takesSnapshots(d) && (!any || d.Written > 0) {
 			changed = append(changed, d.Name)
 		}
@@ -186,7 +188,7 @@ func lateWrites(after []zfs.Dataset, wanted []string) []string {
 
 // snapshot takes one atomic snapshot of the wanted datasets: recursively where
 // that is the same, and otherwise by naming each.
-func (e *Engine) snapshot(ctx context.Context, scope Scope, all []zfs.Dataset, wanted []string, name string) error {
+func (e *Engine) snapshot(ctx context.Context, scope plan.Scope, all []zfs.Dataset, wanted []string, name string) error {
 	size := 0
 	byPool := map[string][]string{}
 	for _, dataset := range wanted {
@@ -237,7 +239,7 @@ func takesSnapshots(d *zfs.Dataset) bool {
 	return !d.Container && !d.Replica() && (d.ResumeToken == "" || len(d.Snapshots) > 0)
 }
 
-func poolsOf(scope Scope) []string {
+func poolsOf(scope plan.Scope) []string {
 	var pools []string
 	for _, d := range scope {
 		if pool := zfs.PoolOf(d.Name); !slices.Contains(pools, pool) {
@@ -263,4 +265,20 @@ func (e *Engine) hook(ctx context.Context, name string, hook hookConfig, snapsho
 	}
 	e.Log.Warn().Err(err).Msg("going on without it")
 	return nil
+}
+
+// outward is what this node sends, each entry in the direction that what lies
+// here asks for.
+func (e *Engine) outward(ctx context.Context) (plan.Scope, error) {
+	scope := plan.Scope(e.Config.Replication.Datasets)
+	roots := scope.DirectionRoots()
+	local := slices.ContainsFunc(e.Config.Standbys(e.Self), func(n config.Node) bool { return n.Local })
+	if len(roots) == 0 || local {
+		return scope, nil
+	}
+	here, err := e.ZFS.DatasetsBare(ctx, roots)
+	if err != nil {
+		return nil, err
+	}
+	return scope.Facing(e.owned(here))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/remote"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -24,7 +25,7 @@ type link struct {
 	err     error
 }
 
-func (e *Engine) connect(ctx context.Context, node config.Node, scope Scope, hello request) *link {
+func (e *Engine) connect(ctx context.Context, node config.Node, scope plan.Scope, hello request) *link {
 	l := &link{node: node, ready: make(chan struct{})}
 	go func() {
 		defer close(l.ready)
@@ -49,7 +50,7 @@ func (e *Engine) ssh(node config.Node) remote.SSH {
 
 // inventory lists the targets; their parents are looked at only when a target
 // is to be made.
-func (l *link) inventory(scope Scope) ([]zfs.Dataset, error) {
+func (l *link) inventory(scope plan.Scope) ([]zfs.Dataset, error) {
 	targets, err := l.session.Inventory(scope.Targets())
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (l *link) close() {
 }
 
 // replicate brings one standby up to date.
-func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []zfs.Dataset, o Options, result *StandbyResult) {
+func (e *Engine) replicate(ctx context.Context, l *link, scope plan.Scope, source []zfs.Dataset, o Options, result *StandbyResult) {
 	started := e.Now()
 	defer func() { result.Seconds = e.Now().Sub(started).Seconds() }()
 	fail := func(err error) {
@@ -82,15 +83,15 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 		fail(l.err)
 		return
 	}
-	plan := MakePlan(PlanInput{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target), Local: l.node.Local})
-	sizes := e.estimate(ctx, plan, source, o.DryRun || o.Progress.WantsEstimates())
+	todo := plan.Make(plan.Input{Scope: scope, Source: source, Target: l.target, Tokens: e.tokens(ctx, l.target), Local: l.node.Local})
+	sizes := e.estimate(ctx, todo, source, o.DryRun || o.Progress.WantsEstimates())
 	var total int64
 	for _, size := range sizes {
 		total += size
 	}
-	o.Progress.Planned(l.node.Name, plan, total)
+	o.Progress.Planned(l.node.Name, todo, total)
 	if o.DryRun {
-		for _, item := range plan.Items {
+		for _, item := range todo.Items {
 			result.Items = append(result.Items, &ItemResult{Item: item})
 		}
 		result.Pruned, _ = l.session.Prune(vouched(result.Items), true)
@@ -103,7 +104,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 	if limit := int(e.Config.Replication.Bandwidth); limit > 0 {
 		t.limit = rate.NewLimiter(rate.Limit(limit), min(max(limit/10, 16<<10), bufferSize))
 	}
-	result.Items = t.run(ctx, plan, e.Config.Replication.Parallel)
+	result.Items = t.run(ctx, todo, e.Config.Replication.Parallel)
 	for _, item := range result.Items {
 		result.Bytes += item.Bytes
 	}
@@ -133,7 +134,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope Scope, source []z
 func conflicts(items []*ItemResult) map[string]string {
 	told := map[string]string{}
 	for _, item := range items {
-		if item.Action == Conflict {
+		if item.Action == plan.Conflict {
 			told[item.Target] = shorten(item.Reason, maxConflict)
 		}
 	}
@@ -142,11 +143,11 @@ func conflicts(items []*ItemResult) map[string]string {
 
 // vouched are the targets that may be pruned: those that are in order, with
 // the guid of what both ends have.
-func vouched(items []*ItemResult) map[string]string {
-	protect := map[string]string{}
+func vouched(items []*ItemResult) map[string]zfs.GUID {
+	protect := map[string]zfs.GUID{}
 	for _, item := range items {
 		if item.ok() && item.CommonGUID != 0 {
-			protect[item.Target] = fmt.Sprint(item.CommonGUID)
+			protect[item.Target] = item.CommonGUID
 		}
 	}
 	return protect
@@ -178,13 +179,13 @@ func (e *Engine) tokens(ctx context.Context, target []zfs.Dataset) map[string]zf
 // process a stream; without, sizes that the listings have must do. Streams
 // from bookmarks and tokens are not asked for: there ZFS would walk the whole
 // dataset.
-func (e *Engine) estimate(ctx context.Context, plan Plan, source []zfs.Dataset, exact bool) map[string]int64 {
+func (e *Engine) estimate(ctx context.Context, todo plan.Plan, source []zfs.Dataset, exact bool) map[string]int64 {
 	bySource := map[string]*zfs.Dataset{}
 	for i := range source {
 		bySource[source[i].Name] = &source[i]
 	}
 	sizes := map[string]int64{}
-	for _, item := range plan.Items {
+	for _, item := range todo.Items {
 		for i := range item.Streams {
 			s := &item.Streams[i]
 			switch {

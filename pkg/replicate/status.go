@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -15,7 +17,7 @@ type Status struct {
 	Node     string          `json:"node"`
 	At       time.Time       `json:"at"`
 	Standbys []StandbyStatus `json:"standbys,omitempty"` // where this node sends to
-	Received *ReceivedRecord `json:"received,omitempty"` // what came here
+	Received *state.Received `json:"received,omitempty"` // what came here
 }
 
 // StandbyStatus is one standby, as of the last run.
@@ -34,7 +36,7 @@ type DatasetStatus struct {
 	Dataset         string    `json:"dataset"`
 	Target          string    `json:"target,omitempty"`
 	Common          string    `json:"common,omitempty"`
-	CommonGUID      uint64    `json:"common_guid,string,omitempty"`
+	CommonGUID      zfs.GUID  `json:"common_guid,omitempty"`
 	CommonAt        time.Time `json:"common_at,omitzero"`
 	ExposureSeconds int64     `json:"exposure_seconds"`
 	ExposureBytes   int64     `json:"exposure_bytes"`
@@ -46,16 +48,15 @@ type DatasetStatus struct {
 // Status looks at the records and at the datasets of this node.
 func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	status := &Status{Node: e.Self.Name, At: e.Now().UTC()}
-	var received ReceivedRecord
-	found, err := e.State.Read(receivedName, &received)
+	received, found, err := e.State.Received()
 	if err != nil {
 		return nil, err
 	}
 	if found {
 		status.Received = &received
 	}
-	var record Record
-	if _, err := e.State.Read(recordName, &record); err != nil {
+	sent, _, err := e.State.Sent()
+	if err != nil {
 		return nil, err
 	}
 	scope, err := e.outward(ctx)
@@ -67,7 +68,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	for _, node := range e.Config.Standbys(e.Self) {
-		known := record.standby(node.Name)
+		known := sentTo(&sent, node.Name)
 		if found && known.LastRun.IsZero() { // this node only receives
 			continue
 		}
@@ -88,7 +89,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 
 // writtenSince asks how much was written since each common snapshot that is
 // not the dataset's newest one; for the others the listing has told.
-func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known *StandbyRecord) (map[string]int64, error) {
+func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known *state.SentStandby) (map[string]int64, error) {
 	since := map[string]string{}
 	written := map[string]int64{}
 	for i := range datasets {
@@ -97,12 +98,12 @@ func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known
 		if r == nil {
 			continue
 		}
-		newest, any := newestSnapshot(d)
+		newest, any := d.Newest()
 		switch {
-		case any && newest.GUID == r.GUID:
+		case any && newest.GUID == zfs.GUID(r.GUID):
 			written[d.Name] = d.Written
 		default:
-			at := slices.IndexFunc(d.Snapshots, func(s zfs.Snap) bool { return s.GUID == r.GUID })
+			at := slices.IndexFunc(d.Snapshots, func(s zfs.Snap) bool { return s.GUID == zfs.GUID(r.GUID) })
 			if at >= 0 {
 				since[d.Name] = strings.TrimPrefix(d.Snapshots[at].Full(d.Name), d.Name)
 			}
@@ -118,19 +119,19 @@ func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known
 	return written, nil
 }
 
-func (e *Engine) datasetStatus(d *zfs.Dataset, r *DatasetRecord, written map[string]int64) DatasetStatus {
+func (e *Engine) datasetStatus(d *zfs.Dataset, r *state.SentDataset, written map[string]int64) DatasetStatus {
 	s := DatasetStatus{Dataset: d.Name, State: "never sent", ExposureBytes: d.Referenced, ExposureSeconds: -1}
 	if r == nil {
 		return s
 	}
-	s.Target, s.Common, s.CommonGUID, s.Error, s.Partial = r.Target, r.Common, r.GUID, r.Error, r.Partial
+	s.Target, s.Common, s.CommonGUID, s.Error, s.Partial = r.Target, r.Common, zfs.GUID(r.GUID), r.Error, r.Partial
 	if r.GUID == 0 {
 		s.State = failedState(r, "never sent")
 		return s
 	}
 	s.ExposureBytes, s.ExposureSeconds = written[d.Name], 0
 	s.CommonAt = r.At
-	if at, ok := snapshotTime(e.Config.Replication.Prefix, r.Common); ok {
+	if at, ok := plan.SnapshotTime(e.Config.Replication.Prefix, r.Common); ok {
 		s.CommonAt = at
 	}
 	s.State = "in sync"
@@ -143,10 +144,10 @@ func (e *Engine) datasetStatus(d *zfs.Dataset, r *DatasetRecord, written map[str
 }
 
 // failedState is what the last run made of a dataset, where that was no good.
-func failedState(r *DatasetRecord, otherwise string) string {
-	switch {
-	case r.Action == Conflict, r.Action == Refused, r.Action == Skipped:
-		return string(r.Action)
+func failedState(r *state.SentDataset, otherwise string) string {
+	switch action := plan.Action(r.Action); {
+	case action == plan.Conflict, action == plan.Refused, action == plan.Skipped:
+		return r.Action
 	case r.Error != "":
 		return "failed"
 	}

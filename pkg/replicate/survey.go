@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -76,7 +77,7 @@ func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, e.touched(ctx, here))
+	c, err := plan.Compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, e.touched(ctx, here))
 	if err != nil {
 		return nil, err
 	}
@@ -102,29 +103,29 @@ func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error)
 // surveyor sorts a plan's items by what is to be done about them here.
 type surveyor struct {
 	result      *Rejoined
-	plan        Plan
+	plan        plan.Plan
 	here, there map[string]*zfs.Dataset
 }
 
-func (s *surveyor) item(item *Item) {
+func (s *surveyor) item(item *plan.Item) {
 	d := s.local(item)
-	if d != nil && !d.ReadOnly && !d.Container && item.Action != Orphan {
+	if d != nil && !d.ReadOnly && !d.Container && item.Action != plan.Orphan {
 		s.result.writable = append(s.result.writable, *d)
 	}
 	switch {
-	case item.Action == Orphan:
+	case item.Action == plan.Orphan:
 		s.result.OnlyHere = append(s.result.OnlyHere, item.Target)
-	case item.Action == Conflict && d != nil:
+	case item.Action == plan.Conflict && d != nil:
 		s.tail(item, d)
-	case item.Action == Refused && d != nil && len(d.Snapshots) > 0 && s.ours(item):
+	case item.Action == plan.Refused && d != nil && len(d.Snapshots) > 0 && s.ours(item):
 		s.aside(item, d, item.Reason)
-	case d == nil && isRoot(item.Target) && s.foreignRoot(item.Target):
+	case d == nil && plan.IsRoot(item.Target) && s.foreignRoot(item.Target):
 		root := s.here[zfs.PoolOf(item.Target)]
-		s.add(&Tail{How: GiveRoots, Reason: "no common snapshot, and a pool's root can't be renamed", needs: s.alone(item), newer: snapshotsOf(root)}, item, root)
+		s.add(&Tail{How: GiveRoots, Reason: "no common snapshot, and a pool's root can't be renamed", needs: s.alone(item), newer: root.OnlySnapshots()}, item, root)
 		s.result.Behind++
-	case item.Action == Refused:
+	case item.Action == plan.Refused:
 		s.result.Problems = append(s.result.Problems, fmt.Sprintf("%s: %s", item.Source, item.Reason))
-	case item.Sends(), item.Action == Skipped:
+	case item.Sends(), item.Action == plan.Skipped:
 		s.result.Behind++
 	}
 }
@@ -133,22 +134,22 @@ func (s *surveyor) item(item *Item) {
 // it should only hold what is received below it.
 func (s *surveyor) foreignRoot(target string) bool {
 	root := s.here[zfs.PoolOf(target)]
-	return root != nil && !root.Container && len(snapshotsOf(root)) > 0
+	return root != nil && !root.Container && len(root.OnlySnapshots()) > 0
 }
 
 // ours says whether a refusal is for what this node has, not for what the other
 // one is.
-func (s *surveyor) ours(item *Item) bool {
+func (s *surveyor) ours(item *plan.Item) bool {
 	source := s.there[item.Source]
 	return source != nil && !source.Replica()
 }
 
 // tail takes a dataset that goes on from a common snapshot.
-func (s *surveyor) tail(item *Item, d *zfs.Dataset) {
+func (s *surveyor) tail(item *plan.Item, d *zfs.Dataset) {
 	t := &Tail{How: KeepTail, Reason: item.Reason}
-	t.base, _ = findSnapshot(d, func(c zfs.Snap) bool { return c.GUID == item.CommonGUID })
+	t.base, _ = d.WithGUID(item.CommonGUID)
 	t.Common = t.base.Name
-	for _, snap := range snapshotsOf(d) {
+	for _, snap := range d.OnlySnapshots() {
 		if snap.CreateTXG > t.base.CreateTXG {
 			t.newer = append(t.newer, snap)
 		}
@@ -163,12 +164,12 @@ func (s *surveyor) tail(item *Item, d *zfs.Dataset) {
 	s.add(t, item, d)
 }
 
-func (s *surveyor) aside(item *Item, d *zfs.Dataset, reason string) {
-	s.add(&Tail{How: SetAside, Reason: reason, needs: s.full(item), newer: snapshotsOf(d)}, item, d)
+func (s *surveyor) aside(item *plan.Item, d *zfs.Dataset, reason string) {
+	s.add(&Tail{How: SetAside, Reason: reason, needs: s.full(item), newer: d.OnlySnapshots()}, item, d)
 }
 
 // full is how much room the dataset takes when it comes anew with all below it.
-func (s *surveyor) full(item *Item) int64 {
+func (s *surveyor) full(item *plan.Item) int64 {
 	if source := s.there[item.Source]; source != nil {
 		return source.Used
 	}
@@ -177,17 +178,17 @@ func (s *surveyor) full(item *Item) int64 {
 
 // alone is how much room the content of a pool's root takes: what is below it stays
 // where it is.
-func (s *surveyor) alone(item *Item) int64 {
+func (s *surveyor) alone(item *plan.Item) int64 {
 	if source := s.there[item.Source]; source != nil {
 		return source.Referenced
 	}
 	return 0
 }
 
-func (s *surveyor) add(t *Tail, item *Item, d *zfs.Dataset) {
+func (s *surveyor) add(t *Tail, item *plan.Item, d *zfs.Dataset) {
 	t.Dataset, t.Type, t.Unsaved, t.dataset = d.Name, d.Type, d.Written, d
 	if source := s.there[item.Source]; source != nil {
-		for _, snap := range snapshotsOf(source) {
+		for _, snap := range source.OnlySnapshots() {
 			if base, found := findBase(source, item.CommonGUID); !found || snap.CreateTXG > base.CreateTXG {
 				t.Theirs++
 			}
@@ -197,7 +198,7 @@ func (s *surveyor) add(t *Tail, item *Item, d *zfs.Dataset) {
 }
 
 // findBase finds a snapshot or bookmark by its guid.
-func findBase(d *zfs.Dataset, guid uint64) (zfs.Snap, bool) {
+func findBase(d *zfs.Dataset, guid zfs.GUID) (zfs.Snap, bool) {
 	i := slices.IndexFunc(d.Snapshots, func(c zfs.Snap) bool { return guid != 0 && c.GUID == guid })
 	if i < 0 {
 		return zfs.Snap{}, false
@@ -207,7 +208,7 @@ func findBase(d *zfs.Dataset, guid uint64) (zfs.Snap, bool) {
 
 // local is the dataset here that an item is about: the plan's names are those
 // after its renames.
-func (s *surveyor) local(item *Item) *zfs.Dataset {
+func (s *surveyor) local(item *plan.Item) *zfs.Dataset {
 	name := item.Target
 	for _, other := range slices.Backward(s.plan.Items) {
 		if other.RenameFrom != "" && zfs.Within(name, other.Target) {
@@ -237,7 +238,7 @@ func (s *surveyor) dropBelowAsides() {
 func (s *surveyor) along() {
 	sent := map[string]bool{}
 	for _, item := range s.plan.Items {
-		if d := s.local(item); d != nil && item.Action != Orphan {
+		if d := s.local(item); d != nil && item.Action != plan.Orphan {
 			sent[d.Name] = true
 		}
 	}
@@ -255,7 +256,7 @@ func (s *surveyor) refusal() error {
 	for _, t := range s.result.Tails {
 		d := t.dataset
 		if t.How == SetAside && d.Encrypted && !zfs.Within(d.EncryptionRoot, d.Name) {
-			return &Refusal{What: fmt.Sprintf("%s has to be set aside (%s), but its key is that of %s, out of which it can't be renamed", d.Name, t.Reason, d.EncryptionRoot),
+			return &plan.Refusal{What: fmt.Sprintf("%s has to be set aside (%s), but its key is that of %s, out of which it can't be renamed", d.Name, t.Reason, d.EncryptionRoot),
 				Advice: fmt.Sprintf("give it a key of its own: zfs load-key %s && zfs change-key %s; nothing has been changed", d.EncryptionRoot, d.Name)}
 		}
 	}

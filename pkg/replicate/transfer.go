@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -46,15 +47,15 @@ type transfer struct {
 // run carries out the plan's items: those that wait for others after them,
 // as many at a time as parallel says. An item that fails stops only those
 // that need it.
-func (t *transfer) run(ctx context.Context, plan Plan, parallel int) []*ItemResult {
+func (t *transfer) run(ctx context.Context, todo plan.Plan, parallel int) []*ItemResult {
 	if parallel == 0 {
 		parallel = automaticParallel
 		t.big = make(chan struct{}, 1)
 	}
-	results := make([]*ItemResult, len(plan.Items))
+	results := make([]*ItemResult, len(todo.Items))
 	done := map[string]chan struct{}{}
 	bySource := map[string]*ItemResult{}
-	for i, item := range plan.Items {
+	for i, item := range todo.Items {
 		results[i] = &ItemResult{Item: item}
 		if item.Source != "" {
 			done[item.Source] = make(chan struct{})
@@ -72,7 +73,7 @@ func (t *transfer) run(ctx context.Context, plan Plan, parallel int) []*ItemResu
 			for _, need := range result.Needs {
 				<-done[need]
 				if other := bySource[need]; !other.ok() {
-					result.Action, result.Reason = Skipped, "it needs "+need+", which failed"
+					result.Action, result.Reason = plan.Skipped, "it needs "+need+", which failed"
 					t.progress.Done(t.session.Node, result)
 					return
 				}
@@ -152,18 +153,18 @@ func (t *transfer) handedDown(ctx context.Context, root string) (map[string]stri
 }
 
 // stream sends one stream and waits until it is received.
-func (t *transfer) stream(ctx context.Context, r *ItemResult, s *Stream) error {
+func (t *transfer) stream(ctx context.Context, r *ItemResult, s *plan.Stream) error {
 	remote, err := t.session.mux.OpenStream()
 	if err != nil {
 		return t.session.lost(err)
 	}
 	defer remote.Close()
 	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
-		Snapshot: snapshotPart(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
-	if taken, found := findSnapshot(t.sources[r.Source], func(c zfs.Snap) bool { return c.GUID == s.ToGUID }); found {
+		Snapshot: zfs.SnapshotOf(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
+	if taken, found := t.sources[r.Source].WithGUID(s.ToGUID); found {
 		req.TXG = taken.CreateTXG
 	}
-	if isRoot(r.Target) && !t.local {
+	if plan.IsRoot(r.Target) && !t.local {
 		// It is to be mounted where the pool's root is, not below it.
 		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
 	}
@@ -267,9 +268,9 @@ func (t *transfer) compression(r *ItemResult) string {
 
 // bookmark keeps the common snapshot usable as a base after the snapshot
 // itself is gone.
-func (t *transfer) bookmark(ctx context.Context, item *Item) error {
+func (t *transfer) bookmark(ctx context.Context, item *plan.Item) error {
 	s := t.sources[item.Source]
-	if s == nil || item.CommonGUID == 0 || item.Action == Container {
+	if s == nil || item.CommonGUID == 0 || item.Action == plan.Container {
 		return nil
 	}
 	taken := false
@@ -280,7 +281,7 @@ func (t *transfer) bookmark(ctx context.Context, item *Item) error {
 		taken = taken || snap.Bookmark && snap.Name == item.Common
 	}
 	name := item.Common
-	if _, ours := snapshotTime(t.Config.Replication.Prefix, name); !ours || taken {
+	if _, ours := plan.SnapshotTime(t.Config.Replication.Prefix, name); !ours || taken {
 		name = fmt.Sprintf("%s-%016x", t.Config.Replication.Prefix, item.CommonGUID)
 	}
 	at := slices.IndexFunc(s.Snapshots, func(c zfs.Snap) bool { return c.GUID == item.CommonGUID && !c.Bookmark })

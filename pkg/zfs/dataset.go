@@ -32,7 +32,7 @@ const ContainerProperty = "understudy:container"
 type Dataset struct {
 	Name           string `json:"name"`
 	Type           Type   `json:"type"`
-	GUID           uint64 `json:"guid,string"`
+	GUID           GUID   `json:"guid"`
 	CreateTXG      uint64 `json:"createtxg"`
 	Written        int64  `json:"written"` // since its newest snapshot
 	Used           int64  `json:"used"`
@@ -61,7 +61,7 @@ func (d *Dataset) Replica() bool { return d.ReadOnly && d.StreamFlags != "" }
 // data when their GUIDs are equal, whatever their names.
 type Snap struct {
 	Name      string `json:"n"` // the part after @ or #
-	GUID      uint64 `json:"g,string"`
+	GUID      GUID   `json:"g"`
 	CreateTXG uint64 `json:"t"`
 	Clones    int    `json:"c,omitempty"`
 	Bookmark  bool   `json:"b,omitempty"`
@@ -177,10 +177,11 @@ func parseDataset(row []string) (Dataset, error) {
 		d.StreamFlags = ""
 	}
 	var err error
-	for column, to := range map[int]*uint64{2: &d.GUID, 3: &d.CreateTXG} {
-		if *to, err = strconv.ParseUint(row[column], 10, 64); err != nil {
-			return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
-		}
+	if d.GUID, err = ParseGUID(row[2]); err != nil {
+		return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
+	}
+	if d.CreateTXG, err = strconv.ParseUint(row[3], 10, 64); err != nil {
+		return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
 	}
 	for column, to := range map[int]*int64{4: &d.Written, 5: &d.Used, 6: &d.Available, 7: &d.Referenced} {
 		if dash(row[column]) == "" {
@@ -218,4 +219,52 @@ func PoolOf(name string) string {
 // Within says whether name is root or lies below it.
 func Within(name, root string) bool {
 	return name == root || strings.HasPrefix(name, root+"/")
+}
+
+// DatasetOf returns the dataset of a snapshot's full name.
+func DatasetOf(snapshot string) string {
+	name, _, _ := strings.Cut(snapshot, "@")
+	return name
+}
+
+// SnapshotOf returns the part of a snapshot's full name after the @.
+func SnapshotOf(full string) string {
+	_, name, _ := strings.Cut(full, "@")
+	return name
+}
+
+// OnlySnapshots returns the snapshots without the bookmarks, oldest first.
+func (d *Dataset) OnlySnapshots() []Snap {
+	snaps := make([]Snap, 0, len(d.Snapshots))
+	for _, snap := range d.Snapshots {
+		if !snap.Bookmark {
+			snaps = append(snaps, snap)
+		}
+	}
+	return snaps
+}
+
+// Newest returns the newest snapshot; bookmarks do not count.
+func (d *Dataset) Newest() (Snap, bool) {
+	for _, snap := range slices.Backward(d.Snapshots) {
+		if !snap.Bookmark {
+			return snap, true
+		}
+	}
+	return Snap{}, false
+}
+
+// Find returns the first snapshot that matches; bookmarks do not count.
+func (d *Dataset) Find(match func(Snap) bool) (Snap, bool) {
+	for _, snap := range d.Snapshots {
+		if !snap.Bookmark && match(snap) {
+			return snap, true
+		}
+	}
+	return Snap{}, false
+}
+
+// WithGUID returns the snapshot with a guid; bookmarks do not count.
+func (d *Dataset) WithGUID(guid GUID) (Snap, bool) {
+	return d.Find(func(s Snap) bool { return s.GUID == guid })
 }

@@ -67,7 +67,7 @@ func (s *snapshots) add(row []byte) error {
 	}
 	snap := Snap{Name: columns[0][at+1:], Bookmark: columns[0][at] == '#'}
 	var err error
-	if snap.GUID, err = strconv.ParseUint(columns[1], 10, 64); err != nil {
+	if snap.GUID, err = ParseGUID(columns[1]); err != nil {
 		return fmt.Errorf("parse zfs list: %s: %w", columns[0], err)
 	}
 	if snap.CreateTXG, err = strconv.ParseUint(columns[2], 10, 64); err != nil {

@@ -168,9 +168,9 @@ func (z *ZFS) AbortReceive(ctx context.Context, dataset string) error {
 // Token is what a resume token holds.
 type Token struct {
 	ToName   string // snapshot, full name, on the sender when it was sent
-	ToGUID   uint64
-	FromGUID uint64 // 0 for a full stream
-	Bytes    int64  // received so far
+	ToGUID   GUID
+	FromGUID GUID  // 0 for a full stream
+	Bytes    int64 // received so far
 }
 
 // ErrStaleToken is a token that this machine can't resume.
@@ -212,9 +212,9 @@ func parseToken(text string) (Token, bool) {
 		case "toname":
 			t.ToName = value
 		case "toguid":
-			t.ToGUID = number
+			t.ToGUID = GUID(number)
 		case "fromguid":
-			t.FromGUID = number
+			t.FromGUID = GUID(number)
 		case "bytes":
 			t.Bytes = int64(number)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/cli/progress"
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -25,9 +26,9 @@ func newProgress(p *cli.Process) *transfers {
 func item(node, source string) string { return node + ": " + source }
 
 // Planned announces the streams of a plan.
-func (t *transfers) Planned(node string, plan replicate.Plan, _ int64) {
+func (t *transfers) Planned(node string, todo plan.Plan, _ int64) {
 	sends := false
-	for _, i := range plan.Items {
+	for _, i := range todo.Items {
 		var size int64
 		for _, s := range i.Streams {
 			size += s.Bytes

@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -83,7 +84,7 @@ node asks this over ssh when it rejoins. It changes nothing.`,
 			for _, d := range i.Datasets {
 				newest := "none"
 				d.Snapshots = d.Snaps
-				if snap, any := replicate.Newest(&d.Dataset); any {
+				if snap, any := d.Dataset.Newest(); any {
 					newest = "@" + snap.Name
 				}
 				rows = append(rows, []string{d.Name, fmt.Sprint(len(d.Snaps)), newest})
@@ -101,7 +102,7 @@ func confirm(p *cli.Process, question string, show func(io.Writer) error) error 
 	if yes, err := p.Confirm(question, show); yes || err != nil {
 		return err
 	}
-	return &replicate.Refusal{What: "not confirmed: nothing was changed", Advice: "answer y, or give --yes"}
+	return &plan.Refusal{What: "not confirmed: nothing was changed", Advice: "answer y, or give --yes"}
 }
 
 // writeTails says what is only here.

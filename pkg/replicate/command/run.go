@@ -8,6 +8,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -89,7 +90,7 @@ func idle(err error) bool {
 	if locked(err) {
 		return true
 	}
-	refusal, refused := errors.AsType[*replicate.Refusal](err)
+	refusal, refused := errors.AsType[*plan.Refusal](err)
 	return refused && refusal.Expected
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/metrics"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -129,7 +130,7 @@ func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
 			n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), item.Hint
 			n.Title = "not every dataset is replicated to " + s.Node
 		}
-		if item.Action == replicate.Conflict {
+		if item.Action == plan.Conflict {
 			n.Level, n.Wait, n.Hint = notify.Critical, 0, item.Hint
 			n.Title = s.Node + " was written to: " + item.Target + " is not replicated any more"
 		}
@@ -144,7 +145,7 @@ func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
 // figures are the metrics of all runs so far.
 func (t *teller) figures(result *replicate.Result) *metrics.Set {
 	set := metrics.New(metrics.Replication)
-	sent, _, err := replicate.ReadRecords(t.e.State)
+	sent, _, err := t.e.State.Sent()
 	if err != nil {
 		t.p.Log.Error().Err(err).Msg("not all metrics are known")
 	}
@@ -155,9 +156,9 @@ func (t *teller) figures(result *replicate.Result) *metrics.Set {
 		}
 	}
 	for _, n := range t.e.Config.Standbys(t.e.Self) {
-		var record replicate.StandbyRecord
-		if sent != nil && sent.Standbys[n.Name] != nil {
-			record = *sent.Standbys[n.Name]
+		var record state.SentStandby
+		if known := sent.Standbys[n.Name]; known != nil {
+			record = *known
 		}
 		tried := record.LastRun
 		if result == nil {

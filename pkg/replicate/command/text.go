@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/prune"
 	"github.com/understudy-ha/understudy/pkg/report"
+	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // writePlan prints what run would do.
@@ -40,7 +43,7 @@ func writePlan(w io.Writer, r *replicate.Result) error {
 
 // planItem prints one dataset: a line that says what happens, and one for each
 // step or reason.
-func planItem(b *strings.Builder, item *replicate.Item) {
+func planItem(b *strings.Builder, item *plan.Item) {
 	name := item.Source
 	if name == "" {
 		name = item.Target
@@ -49,7 +52,7 @@ func planItem(b *strings.Builder, item *replicate.Item) {
 	if item.Source != "" && item.Target != item.Source {
 		fmt.Fprintf(b, " → %s", item.Target)
 	}
-	if item.Action == replicate.Current {
+	if item.Action == plan.Current {
 		fmt.Fprintf(b, " @%s", item.Goal)
 	}
 	b.WriteString("\n")
@@ -74,7 +77,7 @@ func planItem(b *strings.Builder, item *replicate.Item) {
 	}
 }
 
-func streamText(s replicate.Stream) string {
+func streamText(s plan.Stream) string {
 	base := func(full string) string {
 		if i := strings.IndexAny(full, "@#"); i >= 0 {
 			return full[i:]
@@ -115,7 +118,7 @@ func writeResult(w io.Writer, r *replicate.Result) error {
 			fmt.Fprintf(&b, "%s: failed: %s\n", standby.Node, standby.Error)
 			continue
 		}
-		counts := map[replicate.Action]int{}
+		counts := map[plan.Action]int{}
 		failed := 0
 		for _, item := range standby.Items {
 			if item.Error != "" {
@@ -125,7 +128,7 @@ func writeResult(w io.Writer, r *replicate.Result) error {
 			}
 		}
 		var parts []string
-		for _, a := range []replicate.Action{replicate.Full, replicate.Incremental, replicate.Resume, replicate.Current, replicate.Conflict, replicate.Refused, replicate.Skipped, replicate.Orphan} {
+		for _, a := range []plan.Action{plan.Full, plan.Incremental, plan.Resume, plan.Current, plan.Conflict, plan.Refused, plan.Skipped, plan.Orphan} {
 			if counts[a] > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", counts[a], a))
 			}
@@ -135,7 +138,7 @@ func writeResult(w io.Writer, r *replicate.Result) error {
 		}
 		fmt.Fprintf(&b, "%s: %s; %s in %s\n", standby.Node, strings.Join(parts, ", "), report.Bytes(standby.Bytes), report.Seconds(standby.Seconds))
 		for _, item := range standby.Items {
-			if item.Action == replicate.Orphan {
+			if item.Action == plan.Orphan {
 				fmt.Fprintf(&b, "  orphan  %s: %s\n", item.Target, item.Reason)
 			}
 		}
@@ -146,7 +149,7 @@ func writeResult(w io.Writer, r *replicate.Result) error {
 	return err
 }
 
-func prunedLines(b *strings.Builder, indent string, pruned []replicate.Pruned, dry bool) {
+func prunedLines(b *strings.Builder, indent string, pruned []prune.Result, dry bool) {
 	verb := "pruned"
 	if dry {
 		verb = "prune"
@@ -171,7 +174,7 @@ func prunedLines(b *strings.Builder, indent string, pruned []replicate.Pruned, d
 }
 
 // writePruned names each snapshot.
-func writePruned(w io.Writer, indent string, pruned []replicate.Pruned, dry bool) error {
+func writePruned(w io.Writer, indent string, pruned []prune.Result, dry bool) error {
 	var b strings.Builder
 	verb := "destroyed"
 	if dry {
@@ -242,7 +245,7 @@ func writeStatus(w io.Writer, s *replicate.Status) error {
 }
 
 // writeConflicts says what the active node could not bring here, seen from there.
-func writeConflicts(w io.Writer, r *replicate.ReceivedRecord) error {
+func writeConflicts(w io.Writer, r *state.Received) error {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(r.Conflicts)) {
 		fmt.Fprintf(&b, "%s: conflict, as %s sees it: %s\n", name, r.From, r.Conflicts[name])

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"maps"
@@ -21,7 +21,7 @@ func history(kinds string) []zfs.Snap {
 	for i, kind := range kinds {
 		at = at.Add(time.Minute)
 		prefix := map[rune]string{'r': "replicate", 'p': "understudy-promoted", 'd': "understudy-demoted", 'x': "understudy-promoted-by-hand", 'b': "replicate"}[kind]
-		snaps = append(snaps, zfs.Snap{Name: snapshotName(prefix, at), GUID: uint64(i + 1), CreateTXG: uint64(i + 1), Bookmark: kind == 'b'})
+		snaps = append(snaps, zfs.Snap{Name: SnapshotName(prefix, at), GUID: zfs.GUID(i + 1), CreateTXG: uint64(i + 1), Bookmark: kind == 'b'})
 	}
 	return snaps
 }
@@ -31,24 +31,24 @@ func TestExpiredMarks(t *testing.T) {
 		name      string
 		kinds     string
 		last      int
-		protected []uint64
+		protected []zfs.GUID
 		want      string // those that go, by their place
 	}{
-		{"a newer one is common", "rpdr", 1, []uint64{4}, "2 3"},
-		{"the newest common one is a bookmark here", "rpdbr", 1, []uint64{4}, "2 3"},
+		{"a newer one is common", "rpdr", 1, []zfs.GUID{4}, "2 3"},
+		{"the newest common one is a bookmark here", "rpdbr", 1, []zfs.GUID{4}, "2 3"},
 		{"nothing is known to be common", "rpdr", 1, nil, ""},
-		{"one standby is not known to have any", "rpdr", 1, []uint64{4, 0}, ""},
-		{"what is common is not here any more", "rpdr", 1, []uint64{9}, ""},
-		{"the mark itself is what is common", "rpdr", 1, []uint64{3}, "2"},
-		{"a standby that is down has an older one", "rprdr", 1, []uint64{5, 1}, ""},
-		{"a tail: not common yet", "rpr", 1, []uint64{1}, ""},
-		{"the last ones go back to it", "rprr", 3, []uint64{4}, ""},
-		{"and do not any more", "rprrr", 3, []uint64{5}, "2"},
-		{"nothing is kept by number", "rpr", 0, []uint64{3}, "2"},
-		{"somebody else's", "rxr", 1, []uint64{3}, ""},
+		{"one standby is not known to have any", "rpdr", 1, []zfs.GUID{4, 0}, ""},
+		{"what is common is not here any more", "rpdr", 1, []zfs.GUID{9}, ""},
+		{"the mark itself is what is common", "rpdr", 1, []zfs.GUID{3}, "2"},
+		{"a standby that is down has an older one", "rprdr", 1, []zfs.GUID{5, 1}, ""},
+		{"a tail: not common yet", "rpr", 1, []zfs.GUID{1}, ""},
+		{"the last ones go back to it", "rprr", 3, []zfs.GUID{4}, ""},
+		{"and do not any more", "rprrr", 3, []zfs.GUID{5}, "2"},
+		{"nothing is kept by number", "rpr", 0, []zfs.GUID{3}, "2"},
+		{"somebody else's", "rxr", 1, []zfs.GUID{3}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			protected := map[uint64]bool{}
+			protected := map[zfs.GUID]bool{}
 			for _, guid := range c.protected {
 				protected[guid] = true
 			}
@@ -68,11 +68,11 @@ func TestExpiredMarks(t *testing.T) {
 func TestExpiredMarksProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		snaps := history(rapid.StringMatching(`[rpdxb]{0,30}`).Draw(t, "history"))
-		protected := map[uint64]bool{}
+		protected := map[zfs.GUID]bool{}
 		for _, guid := range rapid.SliceOfN(rapid.Uint64Range(0, 32), 0, 3).Draw(t, "protected") {
-			protected[guid] = true
+			protected[zfs.GUID(guid)] = true
 		}
-		oldest := uint64(0)
+		oldest := zfs.GUID(0)
 		if len(protected) > 0 {
 			oldest = slices.Min(slices.Collect(maps.Keys(protected)))
 		}
@@ -82,16 +82,4 @@ func TestExpiredMarksProperty(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A standby of which nothing is recorded may have nothing but a mark.
-func TestProtectedNamesStandbysThatAreNotKnown(t *testing.T) {
-	r := Record{}
-	r.standby("b").Datasets["tank/a"] = &DatasetRecord{GUID: 7}
-	if got := r.protected([]string{"b"})["tank/a"]; got[0] || !got[7] {
-		t.Errorf("one standby: %v", got)
-	}
-	if got := r.protected([]string{"b", "c"})["tank/a"]; !got[0] || !got[7] {
-		t.Errorf("c is not known: %v", got)
-	}
 }

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 	case resumed != nil:
 		p.catchUp(item, s, *resumed)
 		return
-	case base == nil && len(snapshotsOf(t)) == 0 && t.ResumeToken != "":
+	case base == nil && len(t.OnlySnapshots()) == 0 && t.ResumeToken != "":
 		// Only the beginning of a first stream, which is of no use: dropping
 		// it takes the dataset away.
 		p.full(item, s)
@@ -56,7 +56,7 @@ func (p *planner) noBaseHint(item *Item) string {
 }
 
 func (p *planner) conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) string {
-	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
+	there, _ := t.WithGUID(base.GUID)
 	common := there.Full(item.Target)
 	if !p.in.Local {
 		return fmt.Sprintf("run 'zfs-replicate rejoin' on the standby ('--dry-run --diff' shows what is only there): it keeps that, and goes back to @%s", there.Name)
@@ -71,7 +71,7 @@ func (p *planner) conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) strin
 // lacks says what the source has that is not on the target.
 func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 	n := 0
-	for _, snap := range snapshotsOf(s) {
+	for _, snap := range s.OnlySnapshots() {
 		if snap.CreateTXG > base.CreateTXG {
 			n++
 		}
@@ -97,9 +97,9 @@ func (p *planner) modified(t *zfs.Dataset) bool {
 
 // divergence says what the target has that the source has not, or "".
 func (p *planner) divergence(t *zfs.Dataset, base *zfs.Snap) string {
-	there, _ := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == base.GUID })
+	there, _ := t.WithGUID(base.GUID)
 	var newer []string
-	for _, snap := range snapshotsOf(t) {
+	for _, snap := range t.OnlySnapshots() {
 		if snap.CreateTXG > there.CreateTXG {
 			newer = append(newer, "@"+snap.Name)
 		}
@@ -119,14 +119,14 @@ func (p *planner) divergence(t *zfs.Dataset, base *zfs.Snap) string {
 // that will be there afterwards, or nil when the token does not fit.
 func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Snap {
 	token, ok := p.in.Tokens[t.ResumeToken]
-	if t.ResumeToken == "" || !ok || p.modified(t) && len(snapshotsOf(t)) > 0 {
+	if t.ResumeToken == "" || !ok || p.modified(t) && len(t.OnlySnapshots()) > 0 {
 		return nil
 	}
-	to, found := findSnapshot(s, func(c zfs.Snap) bool { return c.GUID == token.ToGUID })
+	to, found := s.WithGUID(token.ToGUID)
 	if !found || to.Full(s.Name) != token.ToName {
 		return nil
 	}
-	if newest, any := newestSnapshot(t); any {
+	if newest, any := t.Newest(); any {
 		if newest.GUID != token.FromGUID || base == nil {
 			return nil
 		}
@@ -140,12 +140,12 @@ func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Sna
 }
 
 // isOrigin says whether guid is that of the snapshot that s is a clone of.
-func (p *planner) isOrigin(s *zfs.Dataset, guid uint64) bool {
-	origin := p.sources[datasetOf(s.Origin)]
+func (p *planner) isOrigin(s *zfs.Dataset, guid zfs.GUID) bool {
+	origin := p.sources[zfs.DatasetOf(s.Origin)]
 	if origin == nil {
 		return false
 	}
-	snap, found := findSnapshot(origin, func(c zfs.Snap) bool { return c.GUID == guid })
+	snap, found := origin.WithGUID(guid)
 	return found && snap.Full(origin.Name) == s.Origin
 }
 
@@ -153,7 +153,7 @@ func (p *planner) isOrigin(s *zfs.Dataset, guid uint64) bool {
 // newest snapshot. A bookmark can be the base of one increment only.
 func (p *planner) catchUp(item *Item, s *zfs.Dataset, base zfs.Snap) {
 	var newer []zfs.Snap
-	for _, snap := range snapshotsOf(s) {
+	for _, snap := range s.OnlySnapshots() {
 		if snap.CreateTXG > base.CreateTXG {
 			newer = append(newer, snap)
 		}
@@ -173,7 +173,7 @@ func (p *planner) catchUp(item *Item, s *zfs.Dataset, base zfs.Snap) {
 
 // common is the newest snapshot or bookmark of s that t has as a snapshot.
 func (p *planner) common(s, t *zfs.Dataset) *zfs.Snap {
-	there := make(map[uint64]bool, len(t.Snapshots))
+	there := make(map[zfs.GUID]bool, len(t.Snapshots))
 	for _, snap := range t.Snapshots {
 		if !snap.Bookmark {
 			there[snap.GUID] = true

@@ -1,7 +1,6 @@
-package replicate
+package plan
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +9,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// reversed is an entry of the config for a node that holds the dataset under
-// its target's name, and sends it to others under its own.
+// reversed returns an entry for a node that holds the dataset under its target's
+// name and sends it to the others under its own.
 func reversed(d config.Dataset) config.Dataset {
 	back := config.Dataset{Name: d.TargetName(), Target: d.Name, Recursive: d.Recursive}
 	for _, excluded := range d.Exclude {
@@ -20,10 +19,10 @@ func reversed(d config.Dataset) config.Dataset {
 	return back
 }
 
-// bothWays is what a standby may be sent: with a target, either of the two
-// nodes may be the active one. Another pool of the same machine is only ever
-// a target.
-func bothWays(entries []config.Dataset, local bool) Scope {
+// BothWays returns the scope of a standby: an entry with a target can come from
+// either node, since either may be active. Another pool of the same machine is only
+// ever a target.
+func BothWays(entries []config.Dataset, local bool) Scope {
 	scope := slices.Clone(Scope(entries))
 	for _, d := range entries {
 		if !local && d.TargetName() != d.Name {
@@ -33,43 +32,40 @@ func bothWays(entries []config.Dataset, local bool) Scope {
 	return scope
 }
 
-// outward is what this node sends, each entry in the direction that what lies
-// here asks for: a node that was promoted holds a dataset with a target under
-// the target's name.
-func (e *Engine) outward(ctx context.Context) (Scope, error) {
-	scope := slices.Clone(Scope(e.Config.Replication.Datasets))
+// DirectionRoots returns the datasets that tell which way the entries go: those
+// with a target of another name. None are needed where no entry has one.
+func (s Scope) DirectionRoots() []zfs.Root {
 	var roots []zfs.Root
-	for _, d := range scope {
+	for _, d := range s {
 		if d.TargetName() != d.Name {
 			roots = append(roots, zfs.Root{Name: d.Name}, zfs.Root{Name: d.TargetName()})
 			if zfs.Parent(d.TargetName()) == "" {
-				roots = append(roots, zfs.Root{Name: d.TargetName() + "/" + rootName})
+				roots = append(roots, zfs.Root{Name: d.TargetName() + "/" + RootName})
 			}
 		}
 	}
-	local := slices.ContainsFunc(e.Config.Standbys(e.Self), func(n config.Node) bool { return n.Local })
-	if len(roots) == 0 || local {
-		return scope, nil
-	}
-	here, err := e.ZFS.DatasetsBare(ctx, roots)
-	if err != nil {
-		return nil, err
-	}
-	here = e.owned(here)
-	for i, d := range scope {
-		turn, err := turned(d, here)
+	return roots
+}
+
+// Facing returns the scope as seen from the node that holds these datasets: each
+// entry in the direction in which that node sends it. A node that was promoted
+// holds a dataset with a target under the target's name.
+func (s Scope) Facing(held []zfs.Dataset) (Scope, error) {
+	facing := slices.Clone(s)
+	for i, d := range facing {
+		turn, err := turned(d, held)
 		if err != nil {
 			return nil, err
 		}
 		if turn {
-			scope[i] = reversed(d)
+			facing[i] = reversed(d)
 		}
 	}
-	return scope, nil
+	return facing, nil
 }
 
-// turned says whether what this node holds of an entry lies under the target's
-// name. One that is a replica is not what this node holds.
+// turned reports whether a node holds an entry under the target's name. A replica
+// does not count as held.
 func turned(d config.Dataset, here []zfs.Dataset) (bool, error) {
 	find := func(name string) *zfs.Dataset {
 		if i := slices.IndexFunc(here, func(h zfs.Dataset) bool { return h.Name == name }); i >= 0 {
@@ -79,7 +75,7 @@ func turned(d config.Dataset, here []zfs.Dataset) (bool, error) {
 	}
 	name, target := find(d.Name), find(d.TargetName())
 	if target != nil && zfs.Parent(target.Name) == "" && target.StreamFlags == "" {
-		target = find(target.Name + "/" + rootName) // the pool itself is there in any case
+		target = find(target.Name + "/" + RootName) // the pool itself is there in any case
 	}
 	switch {
 	case d.TargetName() == d.Name || target == nil || target.Replica():

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"testing"
@@ -52,7 +52,7 @@ func TestScope(t *testing.T) {
 
 func TestScopeNarrowed(t *testing.T) {
 	all := Scope{{Name: "tank", Recursive: true, Exclude: []string{"tank/a/tmp", "tank/b"}, Target: "backup/t"}}
-	s, err := narrow(all, "tank/a")
+	s, err := all.Narrow("tank/a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestScopeNarrowed(t *testing.T) {
 		t.Error("the exclusion was lost")
 	}
 	for _, outside := range []string{"tank/b", "tank/b/c", "other"} {
-		if _, err := narrow(all, outside); codeOfUsage(err) != 64 {
+		if _, err := all.Narrow(outside); codeOfUsage(err) != 64 {
 			t.Errorf("--dataset %s: error %v, want usage", outside, err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestScopeReversed(t *testing.T) {
 		{config.Dataset{Name: "tank", Target: "backup"},
 			map[string]string{"backup/understudy-root": "tank", "backup/db": ""}},
 	} {
-		s, both := Scope{reversed(c.entry)}, bothWays([]config.Dataset{c.entry}, false)
+		s, both := Scope{reversed(c.entry)}, BothWays([]config.Dataset{c.entry}, false)
 		for source, want := range c.target {
 			got, ok := s.Target(source)
 			if got != want || ok != (want != "") {
@@ -100,10 +100,10 @@ func TestScopeReversed(t *testing.T) {
 			if ok && !both.Allows(got) {
 				t.Errorf("%v: a standby does not take %s", c.entry, got)
 			}
-			if ok && !both.lists(zfs.Root{Name: got}) {
+			if ok && !both.Lists(zfs.Root{Name: got}) {
 				t.Errorf("%v: a standby does not list %s", c.entry, got)
 			}
-			if local := bothWays([]config.Dataset{c.entry}, true); ok && got != c.entry.TargetName() && local.Allows(got) {
+			if local := BothWays([]config.Dataset{c.entry}, true); ok && got != c.entry.TargetName() && local.Allows(got) {
 				t.Errorf("%v: on the same machine %s is received into", c.entry, got)
 			}
 		}

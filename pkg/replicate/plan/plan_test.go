@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"fmt"
@@ -16,14 +16,14 @@ import (
 // dataset makes a dataset of a word for each snapshot, "name:guid" or
 // "#name:guid" for a bookmark, oldest first.
 func dataset(name, snaps string, change ...func(*zfs.Dataset)) zfs.Dataset {
-	d := zfs.Dataset{Name: name, Type: zfs.Filesystem, GUID: uint64(len(name)) * 1000003, Mountpoint: "/" + name}
+	d := zfs.Dataset{Name: name, Type: zfs.Filesystem, GUID: zfs.GUID(len(name)) * 1000003, Mountpoint: "/" + name}
 	for i, word := range strings.Fields(snaps) {
 		snapName, guid, _ := strings.Cut(word, ":")
 		n, err := strconv.ParseUint(guid, 10, 64)
 		if err != nil {
 			panic(err)
 		}
-		d.Snapshots = append(d.Snapshots, zfs.Snap{Name: strings.TrimPrefix(snapName, "#"), GUID: n, CreateTXG: uint64(10 * (i + 1)), Bookmark: snapName[0] == '#'})
+		d.Snapshots = append(d.Snapshots, zfs.Snap{Name: strings.TrimPrefix(snapName, "#"), GUID: zfs.GUID(n), CreateTXG: uint64(10 * (i + 1)), Bookmark: snapName[0] == '#'})
 	}
 	for _, f := range change {
 		f(&d)
@@ -239,7 +239,7 @@ func TestPlan(t *testing.T) {
 			if parent := zfs.Parent(scope[0].TargetName()); parent != "" && !c.noParent {
 				target = append(list{dataset(parent, "")}, target...)
 			}
-			plan := MakePlan(PlanInput{Scope: scope, Source: c.source, Target: target, Tokens: c.tokens})
+			plan := Make(Input{Scope: scope, Source: c.source, Target: target, Tokens: c.tokens})
 			var lines []string
 			for _, item := range plan.Items {
 				lines = append(lines, line(item))
@@ -260,7 +260,7 @@ func TestPlan(t *testing.T) {
 // TestPlanBelowEncrypted: what becomes encrypted on the standby is sent without
 // embedded data, which OpenZFS refuses there.
 func TestPlanBelowEncrypted(t *testing.T) {
-	plan := MakePlan(PlanInput{Scope: tank,
+	plan := Make(Input{Scope: tank,
 		Source: []zfs.Dataset{dataset("tank/data", "a:1"), dataset("tank/data/x", "a:2"), dataset("tank/data/x/raw", "a:3", encrypted)},
 		Target: []zfs.Dataset{dataset("tank", "", encrypted)}})
 	for i, want := range []string{"Lc", "Lc", "Lce"} {
@@ -271,13 +271,13 @@ func TestPlanBelowEncrypted(t *testing.T) {
 }
 
 func TestPlanKeepsFlags(t *testing.T) {
-	plan := MakePlan(PlanInput{Scope: tank,
+	plan := Make(Input{Scope: tank,
 		Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))},
 		Target: []zfs.Dataset{dataset("tank/data", "a:1", flagged("L"))}})
 	if got := plan.Items[0].Flags; got != "L" {
 		t.Errorf("flags are %q, want those that the replica was made with, L", got)
 	}
-	plan = MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: []zfs.Dataset{dataset("tank", "")}})
+	plan = Make(Input{Scope: tank, Source: []zfs.Dataset{dataset("tank/data", "a:1 b:2", flagged("ce"))}, Target: []zfs.Dataset{dataset("tank", "")}})
 	if got := plan.Items[0].Flags; got != "ce" {
 		t.Errorf("flags are %q, want those that the source was made with when it was a replica, ce", got)
 	}
@@ -305,7 +305,7 @@ func TestPlanProperty(t *testing.T) {
 			switch rapid.SampledFrom([]string{"snap", "snap", "snap", "drop", "bookmark", "run", "run", "prune", "local"}).Draw(t, "step") {
 			case "snap":
 				guid, txg = guid+1, txg+1
-				source.Snapshots = append(source.Snapshots, zfs.Snap{Name: fmt.Sprint("s", guid), GUID: guid, CreateTXG: txg})
+				source.Snapshots = append(source.Snapshots, zfs.Snap{Name: fmt.Sprint("s", guid), GUID: zfs.GUID(guid), CreateTXG: txg})
 			case "drop":
 				if n := len(source.Snapshots); n > 0 {
 					i := rapid.IntRange(0, n-1).Draw(t, "which")
@@ -332,7 +332,7 @@ func TestPlanProperty(t *testing.T) {
 				if target != nil && rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
 					targetTXG++
 					guid++
-					target.Snapshots = append(target.Snapshots, zfs.Snap{Name: "local", GUID: guid, CreateTXG: targetTXG})
+					target.Snapshots = append(target.Snapshots, zfs.Snap{Name: "local", GUID: zfs.GUID(guid), CreateTXG: targetTXG})
 					diverged = true
 				}
 			case "run":
@@ -340,9 +340,9 @@ func TestPlanProperty(t *testing.T) {
 				if target != nil {
 					targets = append(targets, *target)
 				}
-				plan := MakePlan(PlanInput{Scope: tank, Source: []zfs.Dataset{source}, Target: targets})
+				plan := Make(Input{Scope: tank, Source: []zfs.Dataset{source}, Target: targets})
 				item := plan.Items[0]
-				goal, any := newestSnapshot(&source)
+				goal, any := source.Newest()
 				if item.Stuck() {
 					if len(item.Streams) > 0 {
 						t.Fatalf("%s, but it sends", item.Action)
@@ -355,7 +355,7 @@ func TestPlanProperty(t *testing.T) {
 				for _, s := range item.Streams {
 					apply(t, &source, &target, s, receive)
 				}
-				newest, _ := newestSnapshot(target)
+				newest, _ := target.Newest()
 				if newest.GUID != goal.GUID && !(item.Action == Current && newest.GUID == item.CommonGUID) {
 					t.Fatalf("%s leaves the standby at %d, want %d", item.Action, newest.GUID, goal.GUID)
 				}
@@ -370,7 +370,7 @@ func lostHistory(source, target *zfs.Dataset) bool {
 	if target == nil {
 		return false
 	}
-	newest, any := newestSnapshot(target)
+	newest, any := target.Newest()
 	if !any {
 		return false
 	}
@@ -384,8 +384,8 @@ func lostHistory(source, target *zfs.Dataset) bool {
 
 // apply is what OpenZFS does with a stream.
 func apply(t *rapid.T, source *zfs.Dataset, target **zfs.Dataset, s Stream, receive func(zfs.Snap)) {
-	name := snapshotPart(s.To)
-	to, found := findSnapshot(source, func(c zfs.Snap) bool { return c.Name == name })
+	name := zfs.SnapshotOf(s.To)
+	to, found := source.Find(func(c zfs.Snap) bool { return c.Name == name })
 	if !found {
 		t.Fatalf("send %s: no such snapshot", s.To)
 	}
@@ -402,7 +402,7 @@ func apply(t *rapid.T, source *zfs.Dataset, target **zfs.Dataset, s Stream, rece
 			base = c
 		}
 	}
-	newest, _ := newestSnapshot(*target)
+	newest, _ := (*target).Newest()
 	switch {
 	case base.GUID == 0:
 		t.Fatalf("send from %s: no such base", s.From)
@@ -413,7 +413,7 @@ func apply(t *rapid.T, source *zfs.Dataset, target **zfs.Dataset, s Stream, rece
 	case to.CreateTXG <= base.CreateTXG:
 		t.Fatalf("stream from %s to the older %s", s.From, s.To)
 	}
-	for _, c := range snapshotsOf(source) {
+	for _, c := range source.OnlySnapshots() {
 		if c.CreateTXG > base.CreateTXG && (c.GUID == to.GUID || s.All && c.CreateTXG < to.CreateTXG) {
 			receive(c)
 		}
@@ -431,7 +431,7 @@ func BenchmarkPlan(b *testing.B) {
 			for i := range datasets {
 				d := zfs.Dataset{Name: fmt.Sprintf("tank/data/%03d", i), Type: zfs.Filesystem}
 				for j := range total / datasets {
-					d.Snapshots = append(d.Snapshots, zfs.Snap{Name: fmt.Sprint("s", j), GUID: r.Uint64(), CreateTXG: uint64(j + 1)})
+					d.Snapshots = append(d.Snapshots, zfs.Snap{Name: fmt.Sprint("s", j), GUID: zfs.GUID(r.Uint64()), CreateTXG: uint64(j + 1)})
 				}
 				source = append(source, d)
 				d.Snapshots = d.Snapshots[:len(d.Snapshots)-1]
@@ -439,7 +439,7 @@ func BenchmarkPlan(b *testing.B) {
 			}
 			scope := Scope{config.Dataset{Name: "tank/data", Recursive: true}}
 			for b.Loop() {
-				MakePlan(PlanInput{Scope: scope, Source: source, Target: target})
+				Make(Input{Scope: scope, Source: source, Target: target})
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(total), "ns/snapshot")
 		})

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -11,7 +11,7 @@ func (p *planner) full(item *Item, s *zfs.Dataset) {
 		return
 	}
 	item.Action = Full
-	first := snapshotsOf(s)[0]
+	first := s.OnlySnapshots()[0]
 	stream := Stream{To: first.Full(s.Name), ToGUID: first.GUID}
 	item.Reason = "not on the standby yet"
 	if s.Origin != "" {
@@ -69,17 +69,17 @@ func (p *planner) ancestorsMove(item *Item) bool {
 // origin finds a clone's origin on the standby: there already, or sent earlier
 // in this run.
 func (p *planner) origin(full string) (name, needs string, ok bool) {
-	source := datasetOf(full)
+	source := zfs.DatasetOf(full)
 	item, s := p.items[source], p.sources[source]
 	if item == nil || s == nil || item.Stuck() {
 		return "", "", false
 	}
-	snap, found := findSnapshot(s, func(snap zfs.Snap) bool { return snap.Full(source) == full })
+	snap, found := s.Find(func(snap zfs.Snap) bool { return snap.Full(source) == full })
 	if !found {
 		return "", "", false
 	}
 	if t := p.targets[item.Target]; t != nil {
-		if there, found := findSnapshot(t, func(c zfs.Snap) bool { return c.GUID == snap.GUID }); found {
+		if there, found := t.WithGUID(snap.GUID); found {
 			return there.Full(item.Target), source, true
 		}
 		// It comes along only if it is newer than the common snapshot.

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"slices"
@@ -8,14 +8,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// rootName is where the content of a pool's root dataset lies on a standby,
+// RootName is where the content of a pool's root dataset lies on a standby,
 // below the standby's own pool root: OpenZFS can receive into an existing
 // dataset only by force, which destroys what is there, and a pool's root
 // always exists.
-const rootName = "understudy-root"
+const RootName = "understudy-root"
 
-// isRoot says whether a dataset on a standby holds the content of a pool's root.
-func isRoot(target string) bool { return target == zfs.PoolOf(target)+"/"+rootName }
+// IsRoot reports whether a dataset on a standby holds the content of a pool's root.
+func IsRoot(target string) bool { return target == zfs.PoolOf(target)+"/"+RootName }
 
 // Scope is which datasets are replicated and how they are called on a standby.
 type Scope []config.Dataset
@@ -27,7 +27,7 @@ func (s Scope) Sources() []zfs.Root {
 		roots = append(roots, zfs.Root{Name: d.Name, Recursive: d.Recursive})
 		if !d.Recursive && zfs.Parent(d.Name) == "" {
 			// Here it may be what another node's pool root was received into.
-			roots = append(roots, zfs.Root{Name: d.Name + "/" + rootName})
+			roots = append(roots, zfs.Root{Name: d.Name + "/" + RootName})
 		}
 	}
 	return roots
@@ -41,10 +41,10 @@ func (s Scope) Targets() []zfs.Root {
 		target := d.TargetName()
 		roots = append(roots, zfs.Root{Name: target, Recursive: d.Recursive})
 		switch {
-		case isRoot(target):
+		case IsRoot(target):
 			roots = append(roots, zfs.Root{Name: zfs.Parent(target)})
 		case !d.Recursive && zfs.Parent(target) == "":
-			roots = append(roots, zfs.Root{Name: target + "/" + rootName})
+			roots = append(roots, zfs.Root{Name: target + "/" + RootName})
 		}
 	}
 	return roots
@@ -68,7 +68,7 @@ func (s Scope) Parents(there []zfs.Dataset) []zfs.Root {
 // it is not replicated.
 func (s Scope) Target(source string) (string, bool) {
 	for _, d := range s {
-		if isRoot(source) && zfs.Parent(source) == d.Name && (!d.Recursive || zfs.Parent(d.TargetName()) != "") {
+		if IsRoot(source) && zfs.Parent(source) == d.Name && (!d.Recursive || zfs.Parent(d.TargetName()) != "") {
 			return d.TargetName(), true // the content of what d names
 		}
 		if covers(d, source, d.Name) {
@@ -78,30 +78,30 @@ func (s Scope) Target(source string) (string, bool) {
 	return "", false
 }
 
-// Allows says whether a dataset on a standby may be received into or pruned.
+// Allows reports whether a dataset on a standby may be received into or pruned.
 func (s Scope) Allows(target string) bool {
 	if strings.ContainsAny(target, "@#%") { // a dataset's own name, nothing more
 		return false
 	}
 	return slices.ContainsFunc(s, func(d config.Dataset) bool {
 		root := d.TargetName()
-		if !d.Recursive && zfs.Parent(root) == "" && target == root+"/"+rootName {
+		if !d.Recursive && zfs.Parent(root) == "" && target == root+"/"+RootName {
 			return true
 		}
 		return covers(d, target, root)
 	})
 }
 
-// lists says whether a dataset on a standby may be looked at: all within the
-// targets, and, alone, the targets' parents.
-func (s Scope) lists(root zfs.Root) bool {
+// Lists reports whether a sender may list a dataset of a standby: all within the
+// targets, and the targets' parents alone.
+func (s Scope) Lists(root zfs.Root) bool {
 	return slices.ContainsFunc(s, func(d config.Dataset) bool {
 		return zfs.Within(root.Name, d.TargetName()) || !root.Recursive && root.Name != "" && root.Name == zfs.Parent(d.TargetName())
 	})
 }
 
-// covers says whether name is root or, if the entry is recursive, below it,
-// and neither excluded nor a kept tail.
+// covers reports whether name is root or, if the entry is recursive, below it,
+// and neither excluded nor a preserved copy.
 func covers(d config.Dataset, name, root string) bool {
 	if name != root && (!d.Recursive || !zfs.Within(name, root)) {
 		return false
@@ -111,4 +111,38 @@ func covers(d config.Dataset, name, root string) bool {
 	}
 	source := d.Name + strings.TrimPrefix(name, root)
 	return !slices.ContainsFunc(d.Exclude, func(excluded string) bool { return zfs.Within(source, excluded) })
+}
+
+// Narrow returns the scope of one dataset and those below it.
+func (s Scope) Narrow(dataset string) (Scope, error) {
+	for _, d := range s {
+		if covers(d, dataset, d.Name) {
+			only := config.Dataset{Name: dataset, Recursive: d.Recursive, Target: d.TargetName() + strings.TrimPrefix(dataset, d.Name)}
+			for _, excluded := range d.Exclude {
+				if zfs.Within(excluded, dataset) {
+					only.Exclude = append(only.Exclude, excluded)
+				}
+			}
+			return Scope{only}, nil
+		}
+	}
+	return nil, &Usage{What: "dataset " + dataset + " is not replicated", Advice: "see replication.datasets in the config"}
+}
+
+// Standbys returns the other nodes, or the one with a name.
+func Standbys(all []config.Node, only string) ([]config.Node, error) {
+	if len(all) == 0 {
+		return nil, &Usage{What: "no standby to replicate to", Advice: "list the other nodes under nodes: in the config"}
+	}
+	if only == "" {
+		return all, nil
+	}
+	var known []string
+	for _, node := range all {
+		if node.Name == only {
+			return []config.Node{node}, nil
+		}
+		known = append(known, node.Name)
+	}
+	return nil, &Usage{What: "no standby is called " + only, Advice: "the standbys of this node: " + strings.Join(known, ", ")}
 }

@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"maps"
@@ -9,22 +9,22 @@ import (
 )
 
 type planner struct {
-	in       PlanInput
+	in       Input
 	plan     Plan
 	sources  map[string]*zfs.Dataset
-	targets  map[string]*zfs.Dataset // by the names they have once the renames are done
-	byGUID   map[uint64]*zfs.Dataset // which target holds a snapshot
-	claimed  map[string]bool         // names on the standby that sources want
-	items    map[string]*Item        // by source
+	targets  map[string]*zfs.Dataset   // by the names they have once the renames are done
+	byGUID   map[zfs.GUID]*zfs.Dataset // which target holds a snapshot
+	claimed  map[string]bool           // names on the standby that sources want
+	items    map[string]*Item          // by source
 	byTarget map[string]*Item
 	visited  map[string]bool
 }
 
-func newPlanner(in PlanInput) *planner {
+func newPlanner(in Input) *planner {
 	p := &planner{
 		in:      in,
 		sources: map[string]*zfs.Dataset{}, targets: map[string]*zfs.Dataset{},
-		byGUID: map[uint64]*zfs.Dataset{}, claimed: map[string]bool{},
+		byGUID: map[zfs.GUID]*zfs.Dataset{}, claimed: map[string]bool{},
 		items: map[string]*Item{}, byTarget: map[string]*Item{}, visited: map[string]bool{},
 	}
 	for i := range in.Source {
@@ -59,7 +59,7 @@ func (p *planner) item(name string) *Item {
 	}
 	p.item(zfs.Parent(name))
 	if s.Origin != "" {
-		p.item(datasetOf(s.Origin))
+		p.item(zfs.DatasetOf(s.Origin))
 	}
 	item := &Item{Source: name, Target: target, Type: s.Type}
 	p.items[name] = item
@@ -70,7 +70,7 @@ func (p *planner) item(name string) *Item {
 func (p *planner) fill(item *Item, s *zfs.Dataset) {
 	if s.Container {
 		item.Action = Container
-		item.Reason = "a pool's own root; what it stands for lies in " + s.Name + "/" + rootName
+		item.Reason = "a pool's own root; what it stands for lies in " + s.Name + "/" + RootName
 		return
 	}
 	if s.Replica() {
@@ -79,7 +79,7 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 			"replicate from the node on which it is written to; if that is to be this one, make it writable with 'zfs inherit readonly "+s.Name+"'")
 		return
 	}
-	goal, ok := newestSnapshot(s)
+	goal, ok := s.Newest()
 	if !ok {
 		p.byTarget[item.Target] = item
 		item.Action = Skipped
@@ -107,7 +107,7 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
 	// The content of a pool's root may lie in a pool's root or below it, on
 	// either side.
-	if isRoot(item.Target) {
+	if IsRoot(item.Target) {
 		pool := zfs.PoolOf(item.Target)
 		if t := p.targets[pool]; t != nil && p.common(s, t) != nil {
 			item.Target = pool
@@ -119,7 +119,7 @@ func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
 			return t
 		}
 		pool := item.Target
-		item.Target = pool + "/" + rootName
+		item.Target = pool + "/" + RootName
 		p.claimed[item.Target] = true
 		item.Contain = p.targets[pool] != nil && !p.targets[pool].Container
 	}
@@ -161,7 +161,7 @@ func (p *planner) flags(item *Item, s, t *zfs.Dataset) bool {
 	case !s.Encrypted && p.belowEncrypted(item.Target):
 		item.Flags = flagsForEncrypted
 	default:
-		item.Flags = defaultFlags
+		item.Flags = DefaultFlags
 	}
 	item.Raw = s.Encrypted
 	if s.Encrypted && t != nil && len(t.Snapshots) > 0 && !t.Encrypted {
@@ -198,7 +198,7 @@ func (p *planner) orphans() {
 		if taken[name] || t.Container || p.claimed[name] || !p.in.Scope.Allows(name) {
 			continue
 		}
-		if zfs.Parent(name) == "" && taken[name+"/"+rootName] {
+		if zfs.Parent(name) == "" && taken[name+"/"+RootName] {
 			continue
 		}
 		p.plan.Items = append(p.plan.Items, &Item{Target: name, Type: t.Type, Action: Orphan,

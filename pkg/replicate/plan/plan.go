@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -20,9 +20,9 @@ const (
 	Orphan      Action = "orphan"      // only on the standby: kept
 )
 
-// defaultFlags are the send flags of a new replica: large blocks, compressed
+// DefaultFlags are the send flags of a new replica: large blocks, compressed
 // blocks and embedded data go as they lie on disk.
-const defaultFlags = "Lce"
+const DefaultFlags = "Lce"
 
 // flagsForEncrypted are those of a plain dataset that becomes encrypted on the
 // standby: OpenZFS refuses embedded data there.
@@ -30,14 +30,14 @@ const flagsForEncrypted = "Lc"
 
 // Stream is one "zfs send" of an item. Names are full.
 type Stream struct {
-	From     string `json:"from,omitempty"` // snapshot, bookmark or a clone's origin; "" is everything
-	To       string `json:"to"`
-	ToGUID   uint64 `json:"to_guid,string"`
-	All      bool   `json:"all,omitempty"`    // with all snapshots between
-	Origin   string `json:"origin,omitempty"` // of a clone, as it is called on the standby
-	Token    string `json:"-"`                // resumes
-	Received int64  `json:"received,omitempty"`
-	Bytes    int64  `json:"bytes"` // estimate; 0 is unknown
+	From     string   `json:"from,omitempty"` // snapshot, bookmark or a clone's origin; "" is everything
+	To       string   `json:"to"`
+	ToGUID   zfs.GUID `json:"to_guid"`
+	All      bool     `json:"all,omitempty"`    // with all snapshots between
+	Origin   string   `json:"origin,omitempty"` // of a clone, as it is called on the standby
+	Token    string   `json:"-"`                // resumes
+	Received int64    `json:"received,omitempty"`
+	Bytes    int64    `json:"bytes"` // estimate; 0 is unknown
 }
 
 // Item is what happens to one dataset.
@@ -52,14 +52,14 @@ type Item struct {
 	DropToken  bool     `json:"drop_token,omitempty"`  // a partial receive is of no use any more
 	Streams    []Stream `json:"streams,omitempty"`
 	Common     string   `json:"common,omitempty"` // newest common snapshot or bookmark, name only
-	CommonGUID uint64   `json:"common_guid,string,omitempty"`
+	CommonGUID zfs.GUID `json:"common_guid,omitempty"`
 	Goal       string   `json:"goal,omitempty"` // newest snapshot of the source, name only
-	GoalGUID   uint64   `json:"goal_guid,string,omitempty"`
+	GoalGUID   zfs.GUID `json:"goal_guid,omitempty"`
 	Flags      string   `json:"flags,omitempty"`   // of zfs send: letters of -L -c -e
 	Raw        bool     `json:"raw,omitempty"`     // encrypted: sent as it lies on disk
 	Needs      []string `json:"needs,omitempty"`   // sources that must have been sent first
 	Contain    bool     `json:"contain,omitempty"` // the standby's pool root becomes a container
-	RenameGUID uint64   `json:"-"`                 // of the dataset to rename
+	RenameGUID zfs.GUID `json:"-"`                 // of the dataset to rename
 }
 
 // Sends says whether the item has streams.
@@ -75,8 +75,8 @@ type Plan struct {
 	Items []*Item `json:"items"`
 }
 
-// PlanInput is all that a plan depends on.
-type PlanInput struct {
+// Input is all that a plan depends on.
+type Input struct {
 	Scope  Scope
 	Source []zfs.Dataset
 	Target []zfs.Dataset
@@ -85,15 +85,15 @@ type PlanInput struct {
 	Tokens map[string]zfs.Token
 	// Touched are the guids of targets that are known to hold more than their newest
 	// snapshot does, however little ZFS counts as written.
-	Touched map[uint64]bool
+	Touched map[zfs.GUID]bool
 	// Local says that the standby is another pool of this machine, which can't
 	// rejoin by itself.
 	Local bool
 }
 
-// MakePlan compares two inventories. It looks at guids and createtxgs, never
+// Make compares two inventories. It looks at guids and createtxgs, never
 // at the names or times of snapshots, and its cost is linear in their number.
-func MakePlan(in PlanInput) Plan {
+func Make(in Input) Plan {
 	p := newPlanner(in)
 	for _, s := range in.Source {
 		p.item(s.Name)

@@ -1,11 +1,11 @@
-package replicate_test
+package plan_test
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -16,9 +16,9 @@ func BenchmarkMakePlan(b *testing.B) {
 		b.Run(fmt.Sprint(snapshots), func(b *testing.B) {
 			in := inventories(100, snapshots/100)
 			for b.Loop() {
-				plan := replicate.MakePlan(in)
-				if len(plan.Items) != 100 || plan.Items[0].Action != replicate.Incremental {
-					b.Fatalf("the plan has %d items, the first is %s", len(plan.Items), plan.Items[0].Action)
+				made := plan.Make(in)
+				if len(made.Items) != 100 || made.Items[0].Action != plan.Incremental {
+					b.Fatalf("the plan has %d items, the first is %s", len(made.Items), made.Items[0].Action)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(snapshots), "ns/snapshot")
@@ -26,18 +26,18 @@ func BenchmarkMakePlan(b *testing.B) {
 	}
 }
 
-func inventories(datasets, snapshots int) replicate.PlanInput {
-	in := replicate.PlanInput{Scope: replicate.Scope{config.Dataset{Name: "tank/data", Recursive: true}}}
-	guid := uint64(1)
+func inventories(datasets, snapshots int) plan.Input {
+	in := plan.Input{Scope: plan.Scope{config.Dataset{Name: "tank/data", Recursive: true}}}
+	guid := zfs.GUID(1)
 	for i := range datasets {
-		source := zfs.Dataset{Name: "tank/data", Type: zfs.Filesystem, GUID: guid, CreateTXG: guid}
+		source := zfs.Dataset{Name: "tank/data", Type: zfs.Filesystem, GUID: guid, CreateTXG: uint64(guid)}
 		if i > 0 {
 			source.Name = fmt.Sprintf("tank/data/d%04d", i)
 		}
 		target := source
 		for n := range snapshots {
 			guid++
-			snap := zfs.Snap{Name: fmt.Sprintf("replicate-%06d", n), GUID: guid, CreateTXG: guid}
+			snap := zfs.Snap{Name: fmt.Sprintf("replicate-%06d", n), GUID: guid, CreateTXG: uint64(guid)}
 			source.Snapshots = append(source.Snapshots, snap)
 			if n < snapshots-1 {
 				target.Snapshots = append(target.Snapshots, snap)

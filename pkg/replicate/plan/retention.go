@@ -1,4 +1,4 @@
-package replicate
+package plan
 
 import (
 	"slices"
@@ -9,30 +9,43 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// timeFormat is the second part of our snapshots' names, in UTC.
-const timeFormat = "20060102T150405Z"
+// TimeFormat is the second part of our snapshots' names, in UTC.
+const TimeFormat = "20060102T150405Z"
 
-// snapshotName is the name of a snapshot of ours.
-func snapshotName(prefix string, at time.Time) string {
-	return prefix + "-" + at.UTC().Format(timeFormat)
+// SnapshotName is the name of a snapshot of ours.
+func SnapshotName(prefix string, at time.Time) string {
+	return prefix + "-" + at.UTC().Format(TimeFormat)
 }
 
-// snapshotTime reads the time out of a snapshot's name, and says whether the
+// SnapshotTime reads the time out of a snapshot's name, and says whether the
 // snapshot is one of ours. The name is used because asking ZFS for creation
 // times of thousands of snapshots is slow.
-func snapshotTime(prefix, name string) (time.Time, bool) {
+func SnapshotTime(prefix, name string) (time.Time, bool) {
 	stamp, ok := strings.CutPrefix(name, prefix+"-")
 	if !ok {
 		return time.Time{}, false
 	}
-	at, err := time.Parse(timeFormat, stamp)
+	at, err := time.Parse(TimeFormat, stamp)
 	return at, err == nil
+}
+
+// Retention decides which snapshots of a dataset stay.
+type Retention struct {
+	Prefix string // of the names of our snapshots
+	Keep   config.Keep
+}
+
+// Expired returns the snapshots and the bookmarks that may go, oldest snapshots first.
+// protected are the guids that stay in any case.
+func (r Retention) Expired(snaps []zfs.Snap, protected map[zfs.GUID]bool) (snapshots, bookmarks []zfs.Snap) {
+	snapshots = slices.Concat(expired(snaps, r.Prefix, r.Keep, protected), expiredMarks(snaps, r.Prefix, r.Keep, protected))
+	return snapshots, expiredBookmarks(snaps, r.Prefix, protected)
 }
 
 // expired returns the snapshots that the retention gives up, oldest first.
 // Only snapshots of ours count; never given up are those that are protected
 // (by guid), the dataset's newest snapshot, and those that have clones.
-func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[uint64]bool) []zfs.Snap {
+func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[zfs.GUID]bool) []zfs.Snap {
 	type dated struct {
 		zfs.Snap
 		at time.Time
@@ -46,11 +59,11 @@ func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[ui
 		if newest < 0 {
 			newest = i
 		}
-		if at, ok := snapshotTime(prefix, snap.Name); ok {
+		if at, ok := SnapshotTime(prefix, snap.Name); ok {
 			ours = append(ours, dated{snap, at})
 		}
 	}
-	kept := map[uint64]bool{}
+	kept := map[zfs.GUID]bool{}
 	for i := range min(keep.Last, len(ours)) {
 		kept[ours[i].GUID] = true
 	}
@@ -98,7 +111,7 @@ var marks = []string{"understudy-promoted", "understudy-demoted"}
 // stay while they may be all that two nodes have in common, or what one of them has
 // alone: only one that is older than what every other node is known to have is
 // given up.
-func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[uint64]bool) []zfs.Snap {
+func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[zfs.GUID]bool) []zfs.Snap {
 	common, ok := oldestOf(snaps, protected)
 	if !ok {
 		return nil
@@ -109,11 +122,11 @@ func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected m
 		if snap.Bookmark {
 			continue
 		}
-		if _, ours := snapshotTime(prefix, snap.Name); ours {
+		if _, ours := SnapshotTime(prefix, snap.Name); ours {
 			newer++
 			continue
 		}
-		mark := slices.ContainsFunc(marks, func(m string) bool { _, is := snapshotTime(m, snap.Name); return is })
+		mark := slices.ContainsFunc(marks, func(m string) bool { _, is := SnapshotTime(m, snap.Name); return is })
 		if mark && newer >= max(1, keep.Last) && snap.CreateTXG < common.CreateTXG && snap.Clones == 0 && !protected[snap.GUID] {
 			gone = append(gone, snap)
 		}
@@ -124,7 +137,7 @@ func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected m
 
 // oldestOf is the oldest of what other nodes have in common with this one. There
 // is none where that is not known of all of them, or is not here any more.
-func oldestOf(snaps []zfs.Snap, protected map[uint64]bool) (oldest zfs.Snap, ok bool) {
+func oldestOf(snaps []zfs.Snap, protected map[zfs.GUID]bool) (oldest zfs.Snap, ok bool) {
 	for guid := range protected {
 		i := slices.IndexFunc(snaps, func(s zfs.Snap) bool { return guid != 0 && s.GUID == guid })
 		if i < 0 {
@@ -142,7 +155,7 @@ func oldestOf(snaps []zfs.Snap, protected map[uint64]bool) (oldest zfs.Snap, ok 
 const keepBookmarks = 10
 
 // expiredBookmarks returns the bookmarks of ours that are not needed any more.
-func expiredBookmarks(snaps []zfs.Snap, prefix string, protected map[uint64]bool) []zfs.Snap {
+func expiredBookmarks(snaps []zfs.Snap, prefix string, protected map[zfs.GUID]bool) []zfs.Snap {
 	var gone []zfs.Snap
 	count := 0
 	for _, snap := range slices.Backward(snaps) {

@@ -1,0 +1,30 @@
+package zfs
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// GUID identifies a dataset, a snapshot or a bookmark on every node: what is sent
+// keeps it. 0 is none. As text, and so in JSON, it is a decimal number: JSON's own
+// numbers lose the last digits.
+type GUID uint64
+
+// ParseGUID reads a decimal number.
+func ParseGUID(text string) (GUID, error) {
+	n, err := strconv.ParseUint(text, 10, 64)
+	return GUID(n), err
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (g GUID) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uint64(g), 10), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (g *GUID) UnmarshalText(text []byte) error {
+	n, err := ParseGUID(string(text))
+	if err != nil {
+		return fmt.Errorf("guid %q: not a number of 64 bits", text)
+	}
+	*g = n
+	return nil
+}
