@@ -57,7 +57,7 @@ test: toolchain ## run all tests that need no lab; the scripts run on the simula
 race: setup ## run the packages' tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(racy)
 
-lint: setup ## check format, vet, staticcheck, package directions, shell scripts
+lint: setup ## check format, prose, vet, staticcheck, package directions, shell scripts
 	@scripts/lint.sh
 
 demo: setup ## show replication and a takeover between two nodes (LAB=vm: all real)

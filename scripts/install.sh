@@ -76,7 +76,7 @@ put_all() {
 	ln -sfn ../../understudy "$root$doc/examples"
 }
 
-# take_all: the files that put_all would put, and folders of ours that are empty.
+# take_all: the files that put_all would put, and empty folders of the project.
 take_all() {
 	local stage path
 	stage=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every check of the sources and fails if any of them does. All run, so
-# that one look shows all there is to correct.
+# Runs every check of the sources and fails if one of them fails. It runs all, so
+# that one run shows everything to correct.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit
@@ -58,6 +58,7 @@ shell() {
 }
 
 check "gofmt" nothing formatted
+check "prose" go run ./scripts/prose
 check "no init functions" nothing no_init
 check "no os.Exit in packages" nothing no_exit
 check "go vet" go vet ./...

@@ -40,7 +40,7 @@ stage() {
 	local root=$1 doc=$1/usr/share/doc/understudy
 	rm -rf "$root"
 	DESTDIR=$root PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions scripts/install.sh install "$2" "$pages"
-	# In the package this one is a conffile, and the license is in copyright.
+	# In the package, logrotate's file is a conffile, and copyright holds the license.
 	rm -r "$root/usr/share/understudy/logrotate" "$doc/LICENSE"
 	install -m 0644 packaging/debian/copyright "$doc/copyright"
 	install -D -m 0644 packaging/debian/lintian-overrides "$root/usr/share/lintian/overrides/understudy"

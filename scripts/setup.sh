@@ -60,7 +60,7 @@ apt() {
 		apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# Cleared by the first update, so that one run updates the lists once.
+# Cleared by the first update, so that a run updates the lists once.
 lists_old=yes
 
 install() {
@@ -79,8 +79,8 @@ installed() {
 
 install_missing() {
 	local package missing=()
-	# On another distribution, take what is there; what lacks will be named
-	# by the program that needs it.
+	# On another distribution, use the installed programs. A program that
+	# misses one names it.
 	command -v dpkg-query >/dev/null || return 0
 	for package in "$@"; do
 		installed "$package" || missing+=("$package")
@@ -90,7 +90,7 @@ install_missing() {
 	install "${missing[@]}"
 }
 
-# known PACKAGE…: sees to it that apt-get can fetch them. The lists may be gone,
+# known PACKAGE…: ensures that apt-get can fetch them. The lists may be missing,
 # as in an image for containers.
 known() {
 	local package
