@@ -99,12 +99,18 @@ func (d *takeover) report(t *testing.T) {
 
 func newTakeover(t *testing.T, ctx context.Context) *takeover {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
-	}
 	programs, err := BuildSite(ctx, Kind(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
+	}
+	return startTakeover(t, ctx, programs)
+}
+
+// startTakeover starts a site with those programs.
+func startTakeover(t *testing.T, ctx context.Context, programs SitePrograms) *takeover {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("the drill makes network namespaces, which needs root: sudo make drill")
 	}
 	began := time.Now()
 	s, err := SiteUp(ctx, SiteOptions{Kind: Kind(), Programs: programs, Log: os.Stderr})

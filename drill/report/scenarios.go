@@ -3,7 +3,7 @@ package report
 import "slices"
 
 // groupOrder is that of the report: what people ask for first stands first.
-var groupOrder = []string{"Takeover", "GiveBack", "Packaged", "Setup", "SelfDrill", "ThreeNodes", "Lease", "Runbooks", "Drill", "Images", "LagOfAPair", "ScriptsOnZFS"}
+var groupOrder = []string{"Takeover", "GiveBack", "Packaged", "Setup", "Upgrade", "SelfDrill", "ThreeNodes", "Lease", "Runbooks", "Drill", "Images", "LagOfAPair", "ScriptsOnZFS"}
 
 // ordered are the results, group by group.
 func ordered(results []Result) []Result {
@@ -59,6 +59,8 @@ func groupAbout(group string) string {
 		return "One active node and two standbys: the one with the newer data takes over, whichever gets the address first."
 	case "Lease":
 		return "The nodes need a lease of an etcd that is none of them: without it a node stops, before another one can have it."
+	case "Upgrade":
+		return "A pair on the previous release is upgraded, the standby first. With each pairing of releases everything moves to the other node and back."
 	case "Setup":
 		return "Two nodes that know nothing of each other become a pair by the command that a person types, and the plug is pulled."
 	case "Runbooks":
@@ -118,6 +120,9 @@ func abouts() map[string]string {
 		"the nodes don't see each other":           "Cut off from each other alone: the standby gets the address and no lease, so it stays out.",
 		"the active node loses etcd":               "Cut off from everything: it has stopped before the lease can be another’s.",
 		"etcd is down":                             "Without etcd no node goes on; when it is back, one does by itself.",
+		"both nodes on the previous release":       "A switchover to the other node and back, before anything is upgraded.",
+		"the standby upgraded":                     "One node has the new release, the other one the previous: a switchover to the new one and back.",
+		"the active node upgraded":                 "The other node follows while it serves: a switchover to the other node and back.",
 		"two bare nodes become a pair":             "A wrong key and a wrong address are refused, a dry run changes nothing, a set-up that was killed goes on.",
 		"both cold-booted, the standby first":      "Both lose power, the standby boots first: the node that was active last serves again.",
 	}
