@@ -28,7 +28,7 @@ type Row struct {
 	SourceSum, TargetSum string
 }
 
-// Equal says whether the replica has the newest snapshot, with the same
+// Equal reports whether the replica has the newest snapshot, with the same
 // content.
 func (r Row) Equal() bool {
 	return r.SourceGUID != "" && r.SourceGUID == r.TargetGUID && r.SourceSum == r.TargetSum

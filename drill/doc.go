@@ -3,7 +3,7 @@
 // is promised to be harmless, and compares what both sides have afterwards.
 //
 // A Site is such a pair with services: Compose projects behind Traefik, their
-// data in replicated datasets, and a floating address that keepalived moves. What
+// data in replicated datasets, and a virtual IP that keepalived moves. What
 // its nodes and the address do is observed from outside all the time: at no
 // moment may two nodes have writable data or running projects, and no write that
 // was acknowledged may be lost but by a takeover since the last replication.

@@ -26,7 +26,7 @@ type planted struct {
 func onStandby(d *takeover) lab.Node { return d.standby }
 func onActive(d *takeover) lab.Node  { return d.active }
 
-// foundIn says whether the fault is among what was found.
+// foundIn reports whether the fault is among what was found.
 func (p planted) foundIn(all []doctor.Finding) bool {
 	return slices.ContainsFunc(all, func(f doctor.Finding) bool {
 		return f.Check == p.check && strings.Contains(f.What+f.Why+f.Fix, p.fix) && f.Fix != ""

@@ -17,7 +17,7 @@ const (
 	writes  = 40
 )
 
-// hammer writes to every application through the floating address, from the
+// hammer writes to every application through the virtual IP, from the
 // standby, as fast as they answer. It prints what was acknowledged.
 const hammer = `
 client() {

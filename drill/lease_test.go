@@ -143,7 +143,7 @@ func (d *leased) unserved(from time.Time) time.Duration {
 }
 
 // nodesApart cuts the nodes off from each other alone: both see etcd. The standby
-// gets the floating address and nothing else; the active node goes on.
+// gets the virtual IP and nothing else; the active node goes on.
 func nodesApart(t *testing.T, d *leased) {
 	active, standby := d.active, d.B
 	if active == d.B {

@@ -22,7 +22,7 @@ type NodeState struct {
 	Boot string
 }
 
-// Current says whether the role was taken in this boot.
+// Current reports whether the role was taken in this boot.
 func (s NodeState) Current() bool { return s.Role.Boot == s.Boot }
 
 func (s NodeState) String() string {

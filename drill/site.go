@@ -30,7 +30,7 @@ type SiteOptions struct {
 }
 
 // Site is a pair whose nodes have services: Traefik and applications as
-// Compose projects, their data in replicated datasets, and a floating address
+// Compose projects, their data in replicated datasets, and a virtual IP
 // that keepalived moves. Everything that happens to it is watched.
 type Site struct {
 	*Pair

@@ -36,7 +36,7 @@ type watcher struct {
 	err    error
 }
 
-// startWatch watches a lab's nodes and the floating address until end.
+// startWatch watches a lab's nodes and the virtual IP until end.
 func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 	w := observe.Watch{
 		Nodes: map[string]string{}, Address: Floating, Projects: Applications(l.Kind()),

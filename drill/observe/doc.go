@@ -1,5 +1,5 @@
 // Package observe looks at nodes from outside while something happens to them:
-// who holds the floating address, has writable datasets and runs projects, and
+// who holds the virtual IP, has writable datasets and runs projects, and
 // what answers on the address. Every observation has the two moments, by one
 // clock, between which it was true.
 //

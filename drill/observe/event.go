@@ -17,7 +17,7 @@ type Sample struct {
 
 // State is what a node says of itself.
 type State struct {
-	// Address says that the node holds the floating address.
+	// Address says that the node holds the virtual IP.
 	Address bool `json:"address,omitempty"`
 	// Writable are the mount points below the observed folder that can be
 	// written to.
@@ -28,11 +28,11 @@ type State struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Writer says whether the node could write: that two can at the same moment is
+// Writer reports whether the node could write: that two can at the same moment is
 // what must never be.
 func (s State) Writer() bool { return len(s.Writable) > 0 || len(s.Running) > 0 }
 
-// Answer is what came back from the floating address.
+// Answer is what came back from the virtual IP.
 type Answer struct {
 	// Target is "traefik" or a project's name.
 	Target         string `json:"target"`

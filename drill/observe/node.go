@@ -19,7 +19,7 @@ const Port = 7707
 
 // View is what a node looks at.
 type View struct {
-	Address netip.Addr // the floating address
+	Address netip.Addr // the virtual IP
 	Below   string     // the folder below which datasets are mounted
 }
 

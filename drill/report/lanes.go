@@ -11,7 +11,7 @@ import (
 
 // Lane is one thing that was watched, as a row of bars.
 type Lane struct {
-	// Node is whose it is; empty for what answers on the floating address.
+	// Node is whose it is; empty for what answers on the virtual IP.
 	Node string `json:"node,omitempty"`
 	// What is "address", "data" or "services" of a node, else what was asked:
 	// "traefik" or the name of a project.

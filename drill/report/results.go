@@ -68,7 +68,7 @@ func (r *Result) Detected(after time.Duration) { r.Detection = max(hundredths(af
 // hundredths rounds to what is observed.
 func hundredths(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
 
-// measured says whether there is more than a verdict.
+// measured reports whether there is more than a verdict.
 func (r *Result) measured() bool { return r.Address > 0 || r.loss() != "-" }
 
 // loss says in a few words what was lost.

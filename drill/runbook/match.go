@@ -41,7 +41,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\s+`), " "},
 }
 
-// Match says whether output is what a pattern shows. The error is a
+// Match reports whether output is what a pattern shows. The error is a
 // *MismatchError.
 func Match(pattern, output string) error {
 	wanted, got := plain(pattern), plain(output)

@@ -12,7 +12,7 @@ import (
 // inNamespace marks the process that runs in a mount namespace of its own.
 const inNamespace = "UNDERSTUDY_TEST_NAMESPACE"
 
-// InNamespace says whether this process is the one that EnterNamespace has
+// InNamespace reports whether this process is the one that EnterNamespace has
 // started.
 func InNamespace() bool { return os.Getenv(inNamespace) != "" }
 

@@ -115,7 +115,7 @@ func testRemove(s server) {
 
 	// Installed again, all is as before.
 	s.dpkg("--install /2.deb")
-	s.says(s.must("failover-notify release"), "here may hold the floating address")
+	s.says(s.must("failover-notify release"), "here may hold the virtual IP")
 }
 
 func testPurge(s server) {

@@ -54,7 +54,7 @@ func idle(t *testing.T, a, b lab.Node) {
 	saysWith(t, b, strict, 0, "3 datasets in sync")
 }
 
-// lineWith says whether a line of text has both words.
+// lineWith reports whether a line of text has both words.
 func lineWith(text, one, other string) bool {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, one) && strings.Contains(line, other) {

@@ -78,7 +78,7 @@ func (j *journal) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	return len(line), nil
 }
 
-// leadsNowhere says whether f is /dev/null, which keepalived gives its programs.
+// leadsNowhere reports whether f is /dev/null, which keepalived gives its programs.
 func leadsNowhere(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)

@@ -26,10 +26,10 @@ func (o *Output) AddTo(c *cobra.Command) {
 	}
 }
 
-// JSON says whether JSON is asked for.
+// JSON reports whether JSON is asked for.
 func (o *Output) JSON() bool { return o.format == "json" }
 
-// Given says whether somebody has asked for a format, be it the usual one.
+// Given reports whether somebody has asked for a format, be it the usual one.
 func (o *Output) Given() bool { return o.flag.Changed }
 
 // Printed names what failed when a result can't be written.

@@ -54,7 +54,7 @@ var half = regexp.MustCompile(`^[0-9a-f]{12}_`)
 
 // clear removes the containers that a docker compose which was killed has made
 // and never started: it would not go on with them, and could not make them again.
-// It says whether there were any.
+// It reports whether there were any.
 func (m *Manager) clear(ctx context.Context, p Project) bool {
 	containers, err := m.containers(ctx, []Project{p})
 	if err != nil {
@@ -162,7 +162,7 @@ func chatter(line string) bool {
 	return strings.HasPrefix(kind, "✔") || strings.HasPrefix(kind, "⠿")
 }
 
-// missing says whether what docker compose printed is that an image is not
+// missing reports whether what docker compose printed is that an image is not
 // here.
 func missing(stderr string) bool {
 	text := strings.ToLower(stderr)

@@ -14,14 +14,14 @@ type Config struct {
 	// machine's own addresses. One file serves all nodes, so this is best
 	// given in the environment where it is needed at all.
 	Node string `yaml:"node"`
-	// The floating address that keepalived moves, with its prefix length.
+	// The virtual IP that keepalived moves, with its prefix length.
 	VirtualIP string `yaml:"virtual_ip"`
-	// The network interface that carries the floating address.
+	// The network interface that carries the virtual IP.
 	Interface string `yaml:"interface"`
 	// Folder for roles, terms, locks and results.
 	StateDir string `yaml:"state_dir" default:"/var/lib/understudy"`
 	// Folder for what must not survive a reboot, such as the file that tells
-	// keepalived whether this node may hold the floating address.
+	// keepalived whether this node may hold the virtual IP.
 	RunDir string `yaml:"run_dir" default:"/run/understudy"`
 	// File that gets the log of programs that keepalived starts, where there
 	// is no journal.
@@ -53,7 +53,7 @@ type Node struct {
 	// Its name, unique among the nodes.
 	Name string `yaml:"name"`
 	// Its own fixed address: an IP address or a host name, never the
-	// floating address. Not used when local is true.
+	// virtual IP. Not used when local is true.
 	Address string `yaml:"address"`
 	// Its keepalived priority, 1 to 254; 0 when keepalived is not used.
 	Priority int `yaml:"priority"`

@@ -37,7 +37,7 @@ type Etcd struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Configured says whether a lease is needed to be active.
+// Configured reports whether a lease is needed to be active.
 func (e Etcd) Configured() bool { return len(e.Endpoints) > 0 }
 
 const (

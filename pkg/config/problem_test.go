@@ -81,7 +81,7 @@ func TestProblems(t *testing.T) {
 			`FILE:4:22: nodes[2].address: "10.0.0.256" is neither an IP address nor a host name`,
 			`FILE:5:22: nodes[3].address: "-oProxyCommand=x" is neither an IP address nor a host name`,
 			`FILE:6:3: nodes[4].address: is missing; give the node's own IP address or host name`}},
-		{"floating address as a node's", "nodes:\n- {name: a, address: 10.0.0.9}\nvirtual_ip: 10.0.0.9/24\n",
+		{"virtual IP as a node's", "nodes:\n- {name: a, address: 10.0.0.9}\nvirtual_ip: 10.0.0.9/24\n",
 			[]string{`FILE:2:22: nodes[0].address: 10.0.0.9 is virtual_ip, which moves between the nodes; give the node's own address`}},
 		{"priorities", "nodes:\n- {name: a, address: h1, priority: 90}\n- {name: b, address: h2, priority: 90}\n- {name: c, address: h3, priority: 255}\n", []string{
 			`FILE:3:36: nodes[1].priority: 90 is that of nodes[0] already; equal priorities make a race of an election`,
@@ -92,7 +92,7 @@ func TestProblems(t *testing.T) {
 			[]string{`FILE:2:7: node: "b" is none of the nodes; did you mean "a"?`}},
 		{"families of addresses", "nodes:\n- {name: a, address: \"fd00::1\"}\n- {name: b, address: 10.0.0.2}\nvirtual_ip: 10.0.0.9/24\n",
 			[]string{`FILE:2:22: nodes[0].address: fd00::1 and virtual_ip 10.0.0.9 are of different families (IPv4, IPv6), which keepalived refuses with unicast; give the node an address of the same family, or set keepalived.unicast to false`}},
-		{"floating address", node + "virtual_ip: 10.0.0.100\n",
+		{"virtual IP", node + "virtual_ip: 10.0.0.100\n",
 			[]string{`FILE:2:13: virtual_ip: "10.0.0.100" is not an address with a prefix length such as 192.168.1.100/24`}},
 		{"relative path", node + "state_dir: state\n",
 			[]string{`FILE:2:12: state_dir: "state" is not an absolute path`}},

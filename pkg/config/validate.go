@@ -102,7 +102,7 @@ func (k checker) address(path, address string, i int, seen map[string]int) {
 	seen[canonical] = i
 }
 
-// virtualAddress returns the floating address when there is a valid one.
+// virtualAddress returns the virtual IP when there is a valid one.
 func (c *Config) virtualAddress() (netip.Addr, bool) {
 	if p, err := netip.ParsePrefix(c.VirtualIP); err == nil {
 		return p.Addr(), true

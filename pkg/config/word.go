@@ -26,7 +26,7 @@ var (
 func letter(c byte) bool       { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 func alphanumeric(c byte) bool { return letter(c) || '0' <= c && c <= '9' }
 
-// word says whether text is of letters, digits and the characters in others,
+// word reports whether text is of letters, digits and the characters in others,
 // with at least one of them.
 func word(text, others string) bool {
 	for i := range len(text) {
@@ -56,6 +56,6 @@ func isInterface(text string) bool {
 	return text != "" && utf8.RuneCountInString(text) <= 15 && !strings.ContainsAny(text, "\t\n\f\r /:")
 }
 
-// isNumeric says whether text is of digits and dots alone: an address that went
+// isNumeric reports whether text is of digits and dots alone: an address that went
 // wrong.
 func isNumeric(text string) bool { return strings.Trim(text, "0123456789.") == "" }

@@ -53,7 +53,7 @@ func Groups(root string) (map[string]string, error) {
 	return groups, nil
 }
 
-// populated says whether a cgroup, or one below it, has a process.
+// populated reports whether a cgroup, or one below it, has a process.
 func populated(group string) bool {
 	events, err := os.ReadFile(filepath.Join(group, "cgroup.events"))
 	if err == nil {

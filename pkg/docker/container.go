@@ -34,7 +34,7 @@ const (
 	labelWorkingDir = "com.docker.compose.project.working_dir"
 )
 
-// Up says whether the container has a process: a paused one does.
+// Up reports whether the container has a process: a paused one does.
 func (c Container) Up() bool {
 	return c.State == "running" || c.State == "paused" || c.State == "restarting"
 }

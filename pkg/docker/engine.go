@@ -76,7 +76,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Down says whether there was no answer at all.
+// Down reports whether there was no answer at all.
 func (e *Error) Down() bool { return e.Status == 0 }
 
 func (e *Error) silent() bool {
@@ -100,13 +100,13 @@ func (e *Error) Hint() string {
 	return ""
 }
 
-// IsDown says whether err is an engine that did not answer.
+// IsDown reports whether err is an engine that did not answer.
 func IsDown(err error) bool {
 	failed, ok := errors.AsType[*Error](err)
 	return ok && failed.Down()
 }
 
-// NotFound says whether err is the engine's word that something is not there.
+// NotFound reports whether err is the engine's word that something is not there.
 func NotFound(err error) bool { return status(err) == http.StatusNotFound }
 
 // status is the engine's answer to a call that has failed; 0 for none.
@@ -181,7 +181,7 @@ func (e *Engine) Ping(ctx context.Context) error {
 	return e.call(ctx, DefaultTimeout, "ask the Docker Engine", http.MethodGet, "/_ping", nil, nil, nil)
 }
 
-// HasImage says whether an image (a reference or an id) is here.
+// HasImage reports whether an image (a reference or an id) is here.
 func (e *Engine) HasImage(ctx context.Context, ref string) (bool, error) {
 	err := e.call(ctx, DefaultTimeout, "look for image "+ref, http.MethodGet, "/images/"+escape(ref)+"/json", nil, nil, nil)
 	if NotFound(err) {

@@ -27,7 +27,7 @@ type Image struct {
 	Layers []string `json:"layers,omitempty"`
 }
 
-// Same says whether both are one image. An engine that keeps images in
+// Same reports whether both are one image. An engine that keeps images in
 // containerd gives them other ids than one that does not, hence the contents.
 func (i Image) Same(other Image) bool {
 	if i.ID != "" && i.ID == other.ID {
@@ -86,7 +86,7 @@ func (e *Engine) TagImage(ctx context.Context, id, repository, tag string) error
 		"/images/"+escape(id)+"/tag", url.Values{"repo": {repository}, "tag": {tag}}, nil, nil)
 }
 
-// InUse says whether err is the engine's word that something needs an image.
+// InUse reports whether err is the engine's word that something needs an image.
 func InUse(err error) bool { return status(err) == http.StatusConflict }
 
 // RemoveImage takes a name away from an image, or removes the image when ref is

@@ -157,5 +157,5 @@ func (n *Node) yieldTo(peer PeerState, role state.RoleFile, request state.Reques
 	if err := n.State.Write(state.YieldedName, state.Yielded{To: peer.Node, Boot: n.Boot, Time: n.Now()}); err != nil {
 		return err
 	}
-	return rules.YieldsTo(peer.Node, peer.Node+" has newer data, and may hold the floating address")
+	return rules.YieldsTo(peer.Node, peer.Node+" has newer data, and may hold the virtual IP")
 }

@@ -22,7 +22,7 @@ type Joined struct {
 }
 
 // Join is the boot: this node stops what the boot has started, gives its data
-// up, asks the others, and may hold the floating address once it knows that it
+// up, asks the others, and may hold the virtual IP once it knows that it
 // comes first or can take over from an active one. Until then it may not. A node
 // that is active in this boot is left alone.
 func (n *Node) Join(ctx context.Context) (Joined, error) {

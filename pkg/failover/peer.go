@@ -70,7 +70,7 @@ func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error)
 	return answer, err
 }
 
-// unknownThere says whether an older release on the other node does not know what it
+// unknownThere reports whether an older release on the other node does not know what it
 // was asked, or its gate does not: a node that is up and can't be asked is passed over
 // at a takeover, while it may still write.
 func unknownThere(err error) bool {

@@ -313,7 +313,7 @@ func lies(paths []string, taken data.Result) string {
 	return ""
 }
 
-// below says whether path is dir or lies in it.
+// below reports whether path is dir or lies in it.
 func below(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")

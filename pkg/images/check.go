@@ -37,7 +37,7 @@ func (f *fetcher) check(ctx context.Context, w *want, item *Item) error {
 	return nil
 }
 
-// otherName says whether both came from a registry as one version under a name
+// otherName reports whether both came from a registry as one version under a name
 // other than this one.
 func (f *fetcher) otherName(here docker.Image, w *want) bool {
 	origin, known := w.origin()

@@ -37,7 +37,7 @@ type Checkout struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Current says whether the checkout is what its branch is.
+// Current reports whether the checkout is what its branch is.
 func (c *Checkout) Current() bool { return c == nil || c.Left == "" && c.Error == "" }
 
 // LeftError is a checkout that was left as it is.
@@ -126,7 +126,7 @@ func (c *Checkout) update(ctx context.Context, runner run.Programs, cfg config.I
 	return c.forward(ctx, g, tracking, known, cfg.VerifyCommits)
 }
 
-// isCheckout says whether a folder is in a checkout. git itself is not asked:
+// isCheckout reports whether a folder is in a checkout. git itself is not asked:
 // it may not be installed where there is none.
 func isCheckout(dir string) bool {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {

@@ -107,7 +107,7 @@ func (c Credentials) For(ctx context.Context, host string) (authn.AuthConfig, er
 	return authn.AuthConfig{}, nil
 }
 
-// sameHost says whether a key of docker's configuration is a registry's.
+// sameHost reports whether a key of docker's configuration is a registry's.
 func sameHost(key, host string) bool {
 	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
 	key, _, _ = strings.Cut(key, "/")

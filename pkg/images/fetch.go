@@ -33,7 +33,7 @@ type Item struct {
 	want *want
 }
 
-// Fetched says whether something was brought here.
+// Fetched reports whether something was brought here.
 func (i *Item) Fetched() bool {
 	return i.Error == "" && (i.Action == Pull || i.Action == Copy || i.Action == Tag)
 }
@@ -124,7 +124,7 @@ func (f *fetcher) inspect(ctx context.Context, ref string) (docker.Image, error)
 	return image, err
 }
 
-// right says whether an image is for the platform on which it is to run. The
+// right reports whether an image is for the platform on which it is to run. The
 // active node may run another than its engine's own, and knows why.
 func (f *fetcher) right(w *want, image docker.Image) bool {
 	switch {
@@ -195,7 +195,7 @@ func (f *fetcher) bring(ctx context.Context, w *want, here docker.Image, item *I
 	return f.copy(ctx, w, item)
 }
 
-// canCopy says whether the active node could give the image. A name with a
+// canCopy reports whether the active node could give the image. A name with a
 // digest is one that only a pull from its registry makes.
 func (f *fetcher) canCopy(w *want) bool {
 	return f.source != nil && w.image.ID != "" && w.target.Digest == "" && f.right(w, w.image)

@@ -135,7 +135,7 @@ func (n *Node) look(ctx context.Context, seen map[string]docker.Image, ref strin
 	return i, nil
 }
 
-// sameName says whether two names are one image's: web and web:latest are.
+// sameName reports whether two names are one image's: web and web:latest are.
 func sameName(a, b string) bool {
 	if a == b {
 		return true

@@ -112,7 +112,7 @@ func decide(w *want, p policy, here, byID docker.Image) Action {
 	return Copy
 }
 
-// sameDigest says whether both came from the registry as one version, be it
+// sameDigest reports whether both came from the registry as one version, be it
 // for different kinds of machine.
 func sameDigest(t target, a, b docker.Image) bool {
 	digest := a.Digest(t.Repository)
@@ -133,7 +133,7 @@ func (w *want) origin() (target, bool) {
 	return target{}, false
 }
 
-// fits says whether an image is for a platform. A variant counts only where
+// fits reports whether an image is for a platform. A variant counts only where
 // both name one.
 func fits(image, wanted string) bool {
 	a, b := strings.Split(image, "/"), strings.Split(wanted, "/")

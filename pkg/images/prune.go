@@ -27,7 +27,7 @@ type broughtImage struct {
 	Superseded time.Time `json:"superseded,omitzero"`
 }
 
-// add takes note of an image, and says whether it was not known before.
+// add takes note of an image, and reports whether it was not known before.
 func (b *brought) add(i *Item, now time.Time) bool {
 	one := broughtImage{ID: i.ID, Ref: i.Ref, Repository: i.want.target.Repository, Time: now}
 	if slices.ContainsFunc(b.Images, func(o broughtImage) bool { return o.ID == one.ID && o.Repository == one.Repository }) {

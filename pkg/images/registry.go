@@ -134,7 +134,7 @@ func (r *registries) puller(ctx context.Context, t target) (*remote.Puller, name
 	return p, ref, nil
 }
 
-// isInsecure says whether the engine would speak to a registry without TLS.
+// isInsecure reports whether the engine would speak to a registry without TLS.
 func (r *registries) isInsecure(host string) bool {
 	if slices.Contains(r.insecure, host) {
 		return true

@@ -16,7 +16,7 @@ import (
 // addressTimeout bounds the call that removes an address.
 const addressTimeout = 5 * time.Second
 
-// Holds says whether the address is on this machine, whatever the length of its
+// Holds reports whether the address is on this machine, whatever the length of its
 // prefix there. The interface iface is looked at first, then all others: with
 // virtual MACs keepalived puts the address on an interface of its own.
 func Holds(vip netip.Prefix, iface string) (bool, error) {
@@ -95,7 +95,7 @@ type AddressError struct {
 }
 
 func (e *AddressError) Error() string {
-	return fmt.Sprintf("remove the floating address %s from %s: %s", e.Address, e.Interface, strings.TrimSpace(e.Err.Error()))
+	return fmt.Sprintf("remove the virtual IP %s from %s: %s", e.Address, e.Interface, strings.TrimSpace(e.Err.Error()))
 }
 
 func (e *AddressError) Unwrap() error { return e.Err }
@@ -105,7 +105,7 @@ func (e *AddressError) Hint() string {
 	return fmt.Sprintf("remove it by hand, as root: ip address del %s dev %s", e.Address, e.Interface)
 }
 
-// isGone says whether what was looked at ended meanwhile.
+// isGone reports whether what was looked at ended meanwhile.
 func isGone(err error) bool {
 	return errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENXIO)
 }

@@ -155,7 +155,7 @@ func (c *comparison) globals() {
 		}
 	}
 	for _, s := range named(block, "vrrp_strict") {
-		c.add(s.at(), "vrrp_strict", "it forbids unicast and passwords and drops what is sent to the floating address", "take it out")
+		c.add(s.at(), "vrrp_strict", "it forbids unicast and passwords and drops what is sent to the virtual IP", "take it out")
 	}
 }
 
@@ -177,7 +177,7 @@ func (c *comparison) instances() []statement {
 	return found
 }
 
-// onInterface says whether an instance is on the interface, or says none.
+// onInterface reports whether an instance is on the interface, or says none.
 func onInterface(block []statement, iface string) bool {
 	lines := named(block, "interface")
 	return len(lines) == 0 || lines[len(lines)-1].arg(1) == iface

@@ -40,14 +40,14 @@ func (c *comparison) state(s statement) {
 		c.add(line.at(), "preempt_delay", "it asks for preemption", "take it out")
 	}
 	for _, line := range named(s.block, "no_accept") {
-		c.add(line.at(), "no_accept", "what is sent to the floating address is dropped", "take it out")
+		c.add(line.at(), "no_accept", "what is sent to the virtual IP is dropped", "take it out")
 	}
 	for _, line := range named(s.block, "dont_track_primary") {
 		c.add(line.at(), "dont_track_primary", "a pulled cable is no fault then, so this node keeps the address", "take it out")
 	}
 	for _, line := range named(s.block, "strict_mode") {
 		if line.arg(1) == "" || line.arg(1) == "on" || line.arg(1) == "true" || line.arg(1) == "yes" {
-			c.add(line.at(), "strict_mode", "it forbids unicast and passwords and drops what is sent to the floating address", "take it out")
+			c.add(line.at(), "strict_mode", "it forbids unicast and passwords and drops what is sent to the virtual IP", "take it out")
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (c *comparison) check(script statement, words []string) {
 	}
 }
 
-// trackedFile looks at the file that says whether the node may hold the
+// trackedFile looks at the file that reports whether the node may hold the
 // address.
 func (c *comparison) trackedFile(s statement) {
 	for _, file := range named(c.tree, "track_file", "vrrp_track_file") {

@@ -1,6 +1,6 @@
 // Package keepalived owns what these programs know of keepalived: the
 // configuration that a node needs, what is dangerous in one that is installed,
-// whether keepalived runs, and whether the floating address is on this machine.
+// whether keepalived runs, and whether the virtual IP is on this machine.
 //
 // render.go writes a configuration; parse.go reads one as keepalived does,
 // check.go and its companions compare the two; process.go and address.go look

@@ -149,7 +149,7 @@ func (p *parser) include(s statement, depth int) {
 	}
 }
 
-// obscure says whether a line is a condition, or has to do with keepalived's
+// obscure reports whether a line is a condition, or has to do with keepalived's
 // own variables, which only keepalived can tell the meaning of.
 func obscure(words []string) bool {
 	for i, word := range words {

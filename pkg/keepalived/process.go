@@ -15,7 +15,7 @@ type Finder struct {
 	found string // folder of the process that was found last
 }
 
-// Running says whether a process of keepalived runs in this pid namespace.
+// Running reports whether a process of keepalived runs in this pid namespace.
 // Nothing is started for it: only /proc is read, and of that only one file while
 // the process that was found last is still there.
 func (f *Finder) Running() (bool, error) {

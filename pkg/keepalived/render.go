@@ -155,13 +155,13 @@ func derive(cfg *config.Config, node config.Node, password string) (wanted, erro
 	w := wanted{version: k.Version, routerID: k.VirtualRouterID, advert: seconds(k.AdvertInterval)}
 	var err error
 	if w.address, err = netip.ParsePrefix(cfg.VirtualIP); err != nil {
-		return w, &IncompleteError{"virtual_ip", "is missing; keepalived needs the floating address with its prefix length"}
+		return w, &IncompleteError{"virtual_ip", "is missing; keepalived needs the virtual IP with its prefix length"}
 	}
 	if w.address.Addr().Is6() && w.version != 3 {
 		return w, &IncompleteError{"keepalived.version", "must be 3 for an IPv6 address"}
 	}
 	if cfg.Interface == "" {
-		return w, &IncompleteError{"interface", "is missing; keepalived needs the interface that carries the floating address"}
+		return w, &IncompleteError{"interface", "is missing; keepalived needs the interface that carries the virtual IP"}
 	}
 	if node.Priority < 1 || node.Priority > 254 {
 		return w, &IncompleteError{"nodes", fmt.Sprintf("node %s needs a priority from 1 to 254", node.Name)}

@@ -47,7 +47,7 @@ func (v *view) datasets() []zfs.Dataset {
 	return v.held
 }
 
-// self says whether the view is this node's own.
+// self reports whether the view is this node's own.
 func (c *Checker) self(v *view) bool { return v.node.Name == c.Self.Name }
 
 // Check looks at this node and, unless it is to ask nobody, at all others at

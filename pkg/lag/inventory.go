@@ -166,7 +166,7 @@ func (c *Checker) written(ctx context.Context, datasets []zfs.Dataset, guids map
 	return marks, nil
 }
 
-// local says whether one of the standbys is another pool of this machine.
+// local reports whether one of the standbys is another pool of this machine.
 func (c *Checker) local() bool {
 	for _, n := range c.Config.Standbys(c.Self) {
 		if n.Local {

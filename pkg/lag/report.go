@@ -84,7 +84,7 @@ type Dataset struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// counts says whether the dataset is one that should be on the standby.
+// counts reports whether the dataset is one that should be on the standby.
 func (d Dataset) counts() bool { return d.State != Excluded && d.State != Orphan }
 
 // Count returns how many datasets should be on the standby, and how many of

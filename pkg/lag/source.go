@@ -108,7 +108,7 @@ func newestOf(views []*view, number func(*view) uint64) *view {
 	return best
 }
 
-// holds says whether a node has datasets of the configuration that are its own.
+// holds reports whether a node has datasets of the configuration that are its own.
 func (c *Checker) holds(v *view) bool {
 	for _, d := range v.datasets() {
 		for _, entry := range c.Config.Replication.Datasets {

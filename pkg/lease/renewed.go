@@ -21,7 +21,7 @@ func (l left) tells() bool { return l.whole > 0 && l.whole <= l.granted }
 // Renewals notices that a lease is renewed while it is looked at.
 type Renewals struct{ first Holder }
 
-// Seen says whether the lease that is seen now was renewed since the first look at
+// Seen reports whether the lease that is seen now was renewed since the first look at
 // it, for certain: its holder was alive then. False says nothing.
 func (r *Renewals) Seen(h Holder) bool {
 	now, then := h.left, r.first.left

@@ -83,7 +83,7 @@ func (c *condition) worst(now time.Time) *reported {
 	return worst
 }
 
-// forget says whether nothing needs to be remembered: in order for long enough,
+// forget reports whether nothing needs to be remembered: in order for long enough,
 // or nobody has reported for so long that nobody will.
 func (c *condition) forget(now time.Time, repeat time.Duration) bool {
 	var newest time.Time

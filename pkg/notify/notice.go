@@ -26,7 +26,7 @@ func (l Level) rank() int {
 	return 0
 }
 
-// bad says whether it is a problem.
+// bad reports whether it is a problem.
 func (l Level) bad() bool { return l.rank() > 0 }
 
 // Notice is what a program has found.

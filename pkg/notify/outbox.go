@@ -168,7 +168,7 @@ func (s *Spool) tries() map[string]*try {
 	return tries
 }
 
-// Due says whether a channel is to be tried now: one that has failed is left
+// Due reports whether a channel is to be tried now: one that has failed is left
 // alone for a minute, then two, then four.
 func (s *Spool) Due(channel string, now time.Time) bool {
 	t := s.tries()[channel]
@@ -195,7 +195,7 @@ func (s *Spool) Tried(channel Channel, now time.Time, failure string) error {
 	return save(filepath.Join(s.path, triesFile), tries)
 }
 
-// AnyDue says whether one of the messages waits for a channel that is to be
+// AnyDue reports whether one of the messages waits for a channel that is to be
 // tried now.
 func (s *Spool) AnyDue(messages []*Message, now time.Time) (bool, error) {
 	channels, _, err := Channels(s.cfg.URLsFile)

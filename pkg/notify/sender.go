@@ -111,7 +111,7 @@ func (s *Spool) Told() map[string]string {
 	return told
 }
 
-// Pending says whether a sender has something to do now: new notices, messages
+// Pending reports whether a sender has something to do now: new notices, messages
 // that have not gone out, or conditions whose time may have come.
 func (s *Spool) Pending() bool {
 	if s == nil {

@@ -157,7 +157,7 @@ type project struct {
 	} `json:"services"`
 }
 
-// image says whether the service could be started without the network.
+// image reports whether the service could be started without the network.
 func (p *Probe) image(ctx context.Context) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()

@@ -43,7 +43,7 @@ func (p *Probe) lease() (Verdict, string) {
 	}
 }
 
-// hold says whether a person has taken the node out.
+// hold reports whether a person has taken the node out.
 func (p *Probe) hold() (Verdict, string) {
 	e, found, err := p.State.Eligibility()
 	if err != nil {

@@ -209,7 +209,7 @@ func (p *Probe) mode(role state.RoleFile) Mode {
 	return CouldServe
 }
 
-// getsOn says whether a transition has got on within the grace.
+// getsOn reports whether a transition has got on within the grace.
 func (p *Probe) getsOn(role state.RoleFile) bool {
 	progress := role.Since
 	if role.Transition != nil {

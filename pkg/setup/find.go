@@ -141,7 +141,7 @@ func (e *LackError) Error() string { return e.Node + ": " + e.Text }
 // Hint says what to do next.
 func (e *LackError) Hint() string { return e.Advice }
 
-// ready says whether both machines have what it takes.
+// ready reports whether both machines have what it takes.
 func ready(here, there machine.Facts, a Answers) error {
 	for _, one := range []struct {
 		node string

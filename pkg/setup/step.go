@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
-// step is one thing that a set-up does. It can be repeated: look says whether it
+// step is one thing that a set-up does. It can be repeated: look reports whether it
 // is done.
 type step struct {
 	name string // such as "key on primary"

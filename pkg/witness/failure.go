@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// refused says whether the host itself turned the connection down.
+// refused reports whether the host itself turned the connection down.
 func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// spoke says whether the error is one of TLS, so that somebody is there.
+// spoke reports whether the error is one of TLS, so that somebody is there.
 func spoke(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)

@@ -53,7 +53,7 @@ type Dataset struct {
 	EncryptionRoot string `json:"encryption_root,omitempty"` // dataset that holds the key
 }
 
-// Replica says whether the dataset is one that zfs-replicate receives into. It
+// Replica reports whether the dataset is one that zfs-replicate receives into. It
 // stops being one when it is made writable.
 func (d *Dataset) Replica() bool { return d.ReadOnly && d.StreamFlags != "" }
 
@@ -216,7 +216,7 @@ func PoolOf(name string) string {
 	return pool
 }
 
-// Within says whether name is root or lies below it.
+// Within reports whether name is root or lies below it.
 func Within(name, root string) bool {
 	return name == root || strings.HasPrefix(name, root+"/")
 }

@@ -22,7 +22,7 @@ const KeptProperty = "understudy:kept"
 // KeptRoot is the dataset that holds what was kept in a pool.
 func KeptRoot(pool string) string { return pool + "/" + KeptName }
 
-// IsKept says whether a dataset lies where tails are kept.
+// IsKept reports whether a dataset lies where tails are kept.
 func IsKept(name string) bool { return Within(name, KeptRoot(PoolOf(name))) }
 
 // CreateFolder makes a filesystem that only holds others. One that is there

@@ -21,7 +21,7 @@ const (
 	beginPayload = 64 << 10 // the most that is believed
 )
 
-// Touched says whether a dataset holds anything that a snapshot of it (full name)
+// Touched reports whether a dataset holds anything that a snapshot of it (full name)
 // does not. "written" does not tell that: an import that claims the intent log of a
 // dataset counts as up to LogReset bytes. The dataset must not be mounted; what lies in its intent log alone does not count. The stream from the
 // snapshot to the dataset is read up to its first record of data.
@@ -46,7 +46,7 @@ func (z *ZFS) Touched(ctx context.Context, dataset, snapshot string) (bool, erro
 	return touched, nil
 }
 
-// anyData says whether there is anything between a stream's begin and its end.
+// anyData reports whether there is anything between a stream's begin and its end.
 func anyData(stream io.Reader) (bool, error) {
 	kind, payload, err := record(stream)
 	if err != nil {

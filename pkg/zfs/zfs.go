@@ -56,7 +56,7 @@ func (z *ZFS) table(ctx context.Context, argv []string) ([][]string, error) {
 	return rows, nil
 }
 
-// onlyMissing says whether each line that zfs printed on stderr is about a
+// onlyMissing reports whether each line that zfs printed on stderr is about a
 // dataset that does not exist.
 func onlyMissing(err error) bool {
 	var e *run.Error

@@ -291,7 +291,7 @@ func Claimed(d *Dataset) uint64 {
 	return 0
 }
 
-// Descends says whether d is a clone, of a clone …, of old.
+// Descends reports whether d is a clone, of a clone …, of old.
 func Descends(d, old *Dataset) bool {
 	for o := d.Pool.SnapByObj(d.Origin); o != nil; o = o.DS.Pool.SnapByObj(o.DS.Origin) {
 		if o.DS == old {

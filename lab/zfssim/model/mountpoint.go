@@ -25,7 +25,7 @@ func (d *Dataset) mountpointFrom(v string, src Source) string {
 	return filepath.Clean("/" + d.Pool.Altroot + v + rel)
 }
 
-// Mountable says whether mount -a and the like mount the filesystem.
+// Mountable reports whether mount -a and the like mount the filesystem.
 func (d *Dataset) Mountable() bool {
 	mp, _ := d.Mountpoint()
 	return !d.Volume && strings.HasPrefix(mp, "/") && d.Prop("canmount") == "on" && !d.Partial

@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/lab/zfssim/model"
 )
 
-// ReceiveBase says whether a partial receive builds on the snapshot.
+// ReceiveBase reports whether a partial receive builds on the snapshot.
 func (s *Store) ReceiveBase(sn *model.Snapshot) bool {
 	d := sn.DS
 	if d.Stage == "" || d.Partial || sn != d.Latest() {

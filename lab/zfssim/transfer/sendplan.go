@@ -184,7 +184,7 @@ func pointOf(o model.Object) *point {
 	return &point{o.Snap.GUID, o.Snap.Manifest, o.DS}
 }
 
-// earlier says whether old comes before new in the history of new's dataset.
+// earlier reports whether old comes before new in the history of new's dataset.
 func earlier(old, new *model.Snapshot) bool {
 	if old == nil || old.TXG >= new.TXG {
 		return false
@@ -260,7 +260,7 @@ func plan(a *app.App, s *model.Snapshot, base *point, f sendFlags, what string) 
 	return step, 0
 }
 
-// hasLargeBlocks says whether a stream can contain blocks of more than 128 KiB.
+// hasLargeBlocks reports whether a stream can contain blocks of more than 128 KiB.
 func hasLargeBlocks(d *model.Dataset) bool {
 	n, err := strconv.ParseUint(d.Prop("recordsize"), 10, 64)
 	return err == nil && n > 128<<10 && !d.Volume

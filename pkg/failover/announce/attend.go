@@ -98,7 +98,7 @@ func (a *attendant) send(ctx context.Context) {
 	})
 }
 
-// sort takes new notices in, and says whether a message waits for a channel
+// sort takes new notices in, and reports whether a message waits for a channel
 // that is to be tried.
 func (a *attendant) sort() (bool, error) {
 	lock, err := a.State.Lock(notify.LockName)

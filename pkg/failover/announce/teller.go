@@ -70,7 +70,7 @@ func (t *Teller) Notices(p rules.PeerState) ([]notify.Notice, error) {
 	return notices, err
 }
 
-// repeats says whether a promotion failed for the same reason as the one before.
+// repeats reports whether a promotion failed for the same reason as the one before.
 func repeats(before, now state.Past) bool {
 	return before.To == now.To && before.Outcome == now.Outcome && before.Error == now.Error && now.Outcome == state.OutcomeFailed
 }

@@ -35,7 +35,7 @@ func newJoin(p *cli.Process) *cobra.Command {
 		Short: "Join the pair at boot: as a standby, eligible once it may be",
 		Long: `Join the pair at boot, after the engine and before keepalived: stop what the boot
 has started, give the data up, ask the other nodes, and decide whether this node
-may hold the floating address. Until then it may not.
+may hold the virtual IP. Until then it may not.
 
 It ends with 0 also when the node may not hold the address yet. On a node that is
 active in this boot it changes nothing.`,
@@ -80,7 +80,7 @@ func sayJoined(w io.Writer, j failover.Joined) error {
 	}
 	switch {
 	case j.Eligible:
-		text += "eligible: yes, this node may hold the floating address\n"
+		text += "eligible: yes, this node may hold the virtual IP\n"
 	case len(j.Reasons) > 0:
 		text += fmt.Sprintf("eligible: no: %s\n", rules.Words(j.Reasons))
 	default:

@@ -14,8 +14,8 @@ func newHold(p *cli.Process) *cobra.Command {
 	reason, force := "", false
 	c := &cobra.Command{
 		Use:   "hold",
-		Short: "Keep this node from holding the floating address until release",
-		Long: `Keep this node from holding the floating address until "failover-notify release",
+		Short: "Keep this node from holding the virtual IP until release",
+		Long: `Keep this node from holding the virtual IP until "failover-notify release",
 for example while disks are changed. On the active node it would move the
 services and is refused unless --force is given.`,
 		Args: cobra.NoArgs,
@@ -27,7 +27,7 @@ services and is refused unless --force is given.`,
 			if err := node.Hold(c.Context(), reason, force); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.Stdout, "%s is held and may not hold the floating address; to end that: failover-notify release\n", node.Self.Name)
+			_, err = fmt.Fprintf(p.Stdout, "%s is held and may not hold the virtual IP; to end that: failover-notify release\n", node.Self.Name)
 			return cli.Printed(err)
 		},
 	}
@@ -41,7 +41,7 @@ func newRelease(p *cli.Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "release",
 		Short: "Lift a hold, a failed promotion and the like",
-		Long: `Lift what keeps this node from holding the floating address, as far as a person's
+		Long: `Lift what keeps this node from holding the virtual IP, as far as a person's
 word is enough: a hold, a promotion that failed, a conflict that is over, a wait
 and, while no other node is active, an old replica.`,
 		Args: cobra.NoArgs,
@@ -62,9 +62,9 @@ and, while no other node is active, an old replica.`,
 				text += fmt.Sprintf("stays: %s\n", r.Text)
 			}
 			if len(released.Left) > 0 {
-				text += fmt.Sprintf("%s may not hold the floating address: %s\n", node.Self.Name, rules.Words(released.Left))
+				text += fmt.Sprintf("%s may not hold the virtual IP: %s\n", node.Self.Name, rules.Words(released.Left))
 			} else {
-				text += fmt.Sprintf("%s may hold the floating address\n", node.Self.Name)
+				text += fmt.Sprintf("%s may hold the virtual IP\n", node.Self.Name)
 			}
 			_, err = fmt.Fprint(p.Stdout, text)
 			return cli.Printed(err)

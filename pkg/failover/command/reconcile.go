@@ -38,7 +38,7 @@ func newWatch(p *cli.Process) *cobra.Command {
 		Use:   "watch",
 		Short: "Stay, act on every request at once, and put right what no hook tells",
 		Long: `Stay, and act on every request as soon as it is recorded. Each second it looks
-whether keepalived runs and where the floating address is: a keepalived that was
+whether keepalived runs and where the virtual IP is: a keepalived that was
 killed leaves the address behind, and a hook may be lost.
 
 SIGTERM ends it in order. A change of the role that is under way then is gone on

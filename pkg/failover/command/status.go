@@ -26,7 +26,7 @@ func newStatus(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what both nodes are, what runs there, and what needs a look",
-		Long: `Show what the nodes are, side by side: role, term, floating address, whether each
+		Long: `Show what the nodes are, side by side: role, term, virtual IP, whether each
 may hold it, what runs, which datasets are writable, how old the replica is, and
 below what needs a look. The other nodes are asked over ssh; one that does not
 answer says so in its column.

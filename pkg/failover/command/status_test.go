@@ -40,7 +40,7 @@ func TestSummary(t *testing.T) {
 		{"a is active, and b can't be asked", []failover.NodeStatus{node("a", state.RoleActive, nil), silent("b")}},
 		{"CONFLICT: a and b are active at the same time", []failover.NodeStatus{node("a", state.RoleActive, nil), node("b", state.RoleActive, nil)}},
 		{"no node that answers is active, and b may take over", []failover.NodeStatus{silent("a"), node("b", state.RoleStandby, eligibleNow)}},
-		{"no node that answers is active, and none may hold the floating address now", []failover.NodeStatus{node("a", state.RoleFault, nil), node("b", state.RoleStandby, nil)}},
+		{"no node that answers is active, and none may hold the virtual IP now", []failover.NodeStatus{node("a", state.RoleFault, nil), node("b", state.RoleStandby, nil)}},
 		{"a is active", []failover.NodeStatus{node("a", state.RoleActive, nil)}},
 		{"a is not active", []failover.NodeStatus{node("a", state.RoleFault, nil)}},
 	} {
@@ -64,7 +64,7 @@ func TestStatusText(t *testing.T) {
 		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{}, MissingImages: []string{"web:2"}}
 		s.Data = &failover.DataStatus{Datasets: 5}
 		s.Replication = &failover.ReplicationStatus{Received: &failover.Received{From: "primary", At: now.Add(-65 * time.Second)}}
-		s.Alerts = []string{"keepalived does not run: this node can't take over, nor hold the floating address"}
+		s.Alerts = []string{"keepalived does not run: this node can't take over, nor hold the virtual IP"}
 	})
 	const want = `primary is active, and no other node could take over now
 
@@ -85,7 +85,7 @@ replication  sent to secondary 1m5s ago,       received from primary 1m5s ago
 
 To look at:
 - secondary: keepalived does not run: this node can't take over, nor hold the
-  floating address
+  virtual IP
 `
 	if got := statusText([]failover.NodeStatus{active, standby}); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

@@ -37,7 +37,7 @@ func summary(nodes []failover.NodeStatus) string {
 	case len(active) == 0 && len(nodes) == 1:
 		return nodes[0].Node + " is not active" // the others were not asked
 	case len(active) == 0:
-		return "no node that answers is active" + strings.Replace(last, "no other node could take over", "none may hold the floating address", 1)
+		return "no node that answers is active" + strings.Replace(last, "no other node could take over", "none may hold the virtual IP", 1)
 	case len(nodes) == 1:
 		return active[0] + " is active"
 	}

@@ -26,7 +26,7 @@ func newSwitchover(p *cli.Process) *cobra.Command {
 node; to go back, run it on the other one.
 
 Both nodes are looked at first. What was written is sent while the services run;
-then they are stopped, the rest is sent, and the floating address moves. Whatever
+then they are stopped, the rest is sent, and the virtual IP moves. Whatever
 fails before that starts everything here again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -27,7 +27,7 @@ func New(cfg *config.Config, z *zfs.ZFS, log zerolog.Logger) *Data {
 	return &Data{Devices: "/dev/zvol", Kstat: "/proc/spl/kstat/zfs", cfg: cfg, zfs: z, log: log}
 }
 
-// Configured says whether any dataset is replicated at all.
+// Configured reports whether any dataset is replicated at all.
 func (d *Data) Configured() bool { return len(d.cfg.Replication.Datasets) > 0 }
 
 // Stepper does one step of a transition within its budget and records it. It

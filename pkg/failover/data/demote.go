@@ -63,7 +63,7 @@ func (w *work) freeze(ctx context.Context) error {
 	return nil
 }
 
-// settled says whether there is nothing left to set.
+// settled reports whether there is nothing left to set.
 func settled(d *dataset) bool {
 	return d.readonly.Local() == "on" && (d.volume() || d.canmount.Local() == "noauto") && (d.given() || d.replica())
 }

@@ -96,7 +96,7 @@ func (d *Data) holders(ctx context.Context, ds *dataset) string {
 	return strings.Join(found, ", ")
 }
 
-// touches says whether a process has its folder, its program, an open file or
+// touches reports whether a process has its folder, its program, an open file or
 // a mapped file below a path. Processes in containers see other paths, but
 // what they hold is a mount of their own, which is in nobody's way.
 func touches(process, path string) bool {
@@ -121,7 +121,7 @@ func touches(process, path string) bool {
 	return false
 }
 
-// opens says whether a process has a block device open.
+// opens reports whether a process has a block device open.
 func opens(process string, device uint64) bool {
 	files, _ := filepath.Glob(process + "/fd/*")
 	return slices.ContainsFunc(files, func(fd string) bool {

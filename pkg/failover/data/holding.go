@@ -64,10 +64,10 @@ func (d *dataset) path() string {
 	return filepath.Clean(d.mountpoint)
 }
 
-// given says whether it was given up here and remembers how it was.
+// given reports whether it was given up here and remembers how it was.
 func (d *dataset) given() bool { return d.demoted.Local() != "" }
 
-// replica says whether it is as zfs-replicate receives datasets.
+// replica reports whether it is as zfs-replicate receives datasets.
 func (d *dataset) replica() bool {
 	stream := d.stream.Local()
 	return d.readonly.Local() == "on" && stream != "" && stream != zfs.NoStream

@@ -86,12 +86,12 @@ func (d *Data) keyLocations(ctx context.Context, h *holding, locked []*dataset) 
 	return locations, err
 }
 
-// mustBeTyped says whether a key is nowhere to be loaded from.
+// mustBeTyped reports whether a key is nowhere to be loaded from.
 func mustBeTyped(location string) bool {
 	return location == "" || location == "prompt" || location == "none"
 }
 
-// keyTyped says whether a takeover can't load a key by itself: it must be typed in,
+// keyTyped reports whether a takeover can't load a key by itself: it must be typed in,
 // or its file is not here. What lies on another machine is believed to be there.
 func keyTyped(location string) bool {
 	if file, local := strings.CutPrefix(location, "file://"); local {

@@ -48,7 +48,7 @@ func places(datasets []*dataset) (top []*place, twice map[*dataset]*dataset) {
 	return top, twice
 }
 
-// under says whether a path is another one or lies below it.
+// under reports whether a path is another one or lies below it.
 func under(path, root string) bool {
 	return path == root || root == "/" || strings.HasPrefix(path, root+"/")
 }

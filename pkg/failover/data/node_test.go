@@ -235,7 +235,7 @@ exec "%[3]s/${0##*/}" "$@"
 	n.t.Setenv("PATH", bin+":/usr/bin:/bin")
 }
 
-// spent says whether the limit was reached.
+// spent reports whether the limit was reached.
 func (n *node) spent() bool {
 	calls, err := os.ReadFile(filepath.Join(n.dir, "bin", "calls"))
 	return err == nil && len(calls) >= n.calls

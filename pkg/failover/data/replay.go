@@ -28,7 +28,7 @@ func (d *Data) Replay(ctx context.Context) (Result, error) {
 	})
 }
 
-// replay says whether nothing lies in a filesystem's intent log alone any more.
+// replay reports whether nothing lies in a filesystem's intent log alone any more.
 func (w *work) replay(ctx context.Context, d *dataset) bool {
 	const lost = "%s: what was synced right before the last boot ended may be in its intent log alone, which a rollback throws away: %s"
 	switch {

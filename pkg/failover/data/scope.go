@@ -26,7 +26,7 @@ func (d *Data) candidates() []string {
 	return slices.Compact(roots)
 }
 
-// hasLocalStandby says whether another pool of this machine is a standby of
+// hasLocalStandby reports whether another pool of this machine is a standby of
 // its own: what lies under the targets' names then is that one's.
 func (d *Data) hasLocalStandby() bool {
 	return slices.ContainsFunc(d.cfg.Nodes, func(n config.Node) bool { return n.Local })
@@ -60,7 +60,7 @@ func streamed(root string, all map[string]*dataset) bool {
 	return all[root].stream.Local() != ""
 }
 
-// covers says whether a dataset belongs to an entry that lies at root.
+// covers reports whether a dataset belongs to an entry that lies at root.
 func covers(entry config.Dataset, root, name string) bool {
 	if zfs.IsKept(name) {
 		return false

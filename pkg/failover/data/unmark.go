@@ -72,7 +72,7 @@ func (w *work) marksOf(ctx context.Context, datasets []*dataset, from time.Time)
 	return marks, before, nil
 }
 
-// marked says whether a snapshot is the mark of a promotion from a moment on.
+// marked reports whether a snapshot is the mark of a promotion from a moment on.
 func marked(snapshot string, from time.Time) bool {
 	stamp, ours := strings.CutPrefix(snapshot, promotedPrefix)
 	at, err := time.Parse(markTime, stamp)

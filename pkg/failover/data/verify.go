@@ -11,7 +11,7 @@ import (
 // zfsMagic is what statfs says of OpenZFS's filesystems.
 const zfsMagic = 0x2fc12fc1
 
-// real says whether the kernel has ZFS, and not a simulator only.
+// real reports whether the kernel has ZFS, and not a simulator only.
 func (d *Data) real() bool {
 	_, err := os.Stat(d.Kstat)
 	return err == nil

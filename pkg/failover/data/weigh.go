@@ -9,7 +9,7 @@ import (
 
 // weigh sets the written bytes of datasets that were given up to none where nobody
 // has written them: the boot after a demotion claims intent log, which ZFS counts as
-// written. settled says whether nothing can lie in a dataset's intent log alone. What
+// written. settled reports whether nothing can lie in a dataset's intent log alone. What
 // can't be looked at stays written.
 func (d *Data) weigh(ctx context.Context, datasets []*dataset, settled func(ds *dataset, newest string) bool) {
 	if len(datasets) == 0 {

@@ -76,7 +76,7 @@ type PeerLink struct {
 	Within float64 `json:"within"`
 }
 
-// Interface is the one that is to carry the floating address.
+// Interface is the one that is to carry the virtual IP.
 type Interface struct {
 	Name string `json:"name"`
 	Here bool   `json:"here"`

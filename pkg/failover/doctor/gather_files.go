@@ -62,7 +62,7 @@ func (d *Doctor) schedule(context.Context) (Schedule, error) {
 	return s, nil
 }
 
-// undrained says whether keepalived's unit lacks what hands over before it stops.
+// undrained reports whether keepalived's unit lacks what hands over before it stops.
 func (d *Doctor) undrained() (bool, error) {
 	for _, folder := range []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} {
 		for _, pattern := range []string{"keepalived.service", "keepalived.service.d/*.conf"} {
@@ -80,7 +80,7 @@ func (d *Doctor) undrained() (bool, error) {
 	return true, nil
 }
 
-// starts says whether a line that is no comment has the command.
+// starts reports whether a line that is no comment has the command.
 func starts(text []byte, command string) bool {
 	for line := range bytes.Lines(text) {
 		if line = bytes.TrimSpace(line); !bytes.HasPrefix(line, []byte("#")) && bytes.Contains(line, []byte(command)) {
@@ -90,7 +90,7 @@ func starts(text []byte, command string) bool {
 	return false
 }
 
-// timed says whether a file is cron's, or a unit with a timer that is enabled.
+// timed reports whether a file is cron's, or a unit with a timer that is enabled.
 func (d *Doctor) timed(file string) bool {
 	unit, service := strings.CutSuffix(filepath.Base(file), ".service")
 	if !service {

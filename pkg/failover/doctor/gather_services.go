@@ -124,7 +124,7 @@ func identity(i docker.Image) string {
 	return sum(fmt.Sprint(i.Layers, i.Created.Unix(), i.Platform))
 }
 
-// ours says whether a container is stopped with the projects.
+// ours reports whether a container is stopped with the projects.
 func (d *Doctor) ours(b docker.Box, projects []compose.Project) bool {
 	if b.Project == "" {
 		return false

@@ -57,7 +57,7 @@ func Judge(cfg *config.Config, nodes []Facts) []Finding {
 	return j.found.sorted()
 }
 
-// standby says whether a node is one that could have to take over.
+// standby reports whether a node is one that could have to take over.
 func (j *judging) standby(f *Facts) bool { return j.active != nil && f != j.active }
 
 // lookFixes are what helps against a look that comes to nothing, where the
@@ -72,8 +72,8 @@ var lookFixes = map[string]struct {
 	"schedule":   {Warning, "whether replication is scheduled is not known", "ls /etc/cron.d /etc/systemd/system"},
 	"channels":   {Warning, "nobody may be told of a failover", "look at the file that notify.urls_file names"},
 	"witness":    {Error, "a node that can't ask its witnesses does not take over", "ping the witness.targets"},
-	"keepalived": {Error, "the floating address may not move", "failover-notify keepalived --check"},
-	"interface":  {Error, "the floating address may have no place", "ip link"},
+	"keepalived": {Error, "the virtual IP may not move", "failover-notify keepalived --check"},
+	"interface":  {Error, "the virtual IP may have no place", "ip link"},
 	"zfs":        {Error, "whether the data can be taken over is not known, and a failover would meet the same", "zpool status"},
 	"services":   {Error, "whether the services can be started is not known, and a failover would meet the same", "systemctl status docker"},
 }
@@ -117,10 +117,10 @@ func (j *judging) role(f *Facts, add add) {
 		return
 	}
 	for _, r := range s.Reasons {
-		add("eligible", Error, "it may not hold the floating address: "+r.Text, "keepalived is in fault there, so it does not take over", ends[r.Kind])
+		add("eligible", Error, "it may not hold the virtual IP: "+r.Text, "keepalived is in fault there, so it does not take over", ends[r.Kind])
 	}
 	if !s.Eligible && len(s.Reasons) == 0 {
-		add("eligible", Error, "it may not hold the floating address, and nothing says why", "keepalived is in fault there, so it does not take over", "failover-notify join")
+		add("eligible", Error, "it may not hold the virtual IP, and nothing says why", "keepalived is in fault there, so it does not take over", "failover-notify join")
 	}
 	// A node that may not hold the address is in fault for that.
 	if j.standby(f) && s.Role != state.RoleStandby && (s.Role != state.RoleFault || len(s.Reasons) == 0) {
@@ -135,9 +135,9 @@ func (j *judging) role(f *Facts, add add) {
 	}
 	switch {
 	case f == j.active && !s.HoldsAddress:
-		add("address", Error, "it is active, and the floating address is not on it", "nobody reaches the services", "systemctl restart keepalived")
+		add("address", Error, "it is active, and the virtual IP is not on it", "nobody reaches the services", "systemctl restart keepalived")
 	case j.standby(f) && s.HoldsAddress:
-		add("address", Error, "it is a standby, and has the floating address", "two nodes have the address, and who reaches which is chance", "systemctl restart keepalived")
+		add("address", Error, "it is a standby, and has the virtual IP", "two nodes have the address, and who reaches which is chance", "systemctl restart keepalived")
 	}
 }
 

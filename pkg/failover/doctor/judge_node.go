@@ -33,9 +33,9 @@ func (j *judging) node(f *Facts, add add) {
 	if i := f.Interface; i != nil {
 		switch {
 		case !i.Here:
-			add("interface", Error, fmt.Sprintf("there is no interface %q", i.Name), "the floating address has no place here", "set interface in "+j.file()+" to one that 'ip link' shows, or give it as UNDERSTUDY_INTERFACE")
+			add("interface", Error, fmt.Sprintf("there is no interface %q", i.Name), "the virtual IP has no place here", "set interface in "+j.file()+" to one that 'ip link' shows, or give it as UNDERSTUDY_INTERFACE")
 		case !i.Up:
-			add("interface", Error, "interface "+i.Name+" is down", "the floating address can't be reached here", "ip link set "+i.Name+" up, and look at its cable")
+			add("interface", Error, "interface "+i.Name+" is down", "the virtual IP can't be reached here", "ip link set "+i.Name+" up, and look at its cable")
 		}
 	}
 	for _, l := range f.Peers {
@@ -155,7 +155,7 @@ func (j *judging) schedule(f *Facts, add add) {
 	}
 }
 
-// ranLately says whether replication from a node has been run, by whatever.
+// ranLately reports whether replication from a node has been run, by whatever.
 func (j *judging) ranLately(f *Facts) bool {
 	if f.Status == nil || f.Status.Replication == nil || f != j.active {
 		return false

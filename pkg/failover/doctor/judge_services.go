@@ -84,7 +84,7 @@ func (j *judging) places() {
 	}
 }
 
-// everywhere says whether a place is only read, and is on all nodes, as far as
+// everywhere reports whether a place is only read, and is on all nodes, as far as
 // they have answered.
 func (j *judging) everywhere(f *Facts, project string, place Place) bool {
 	if !place.ReadOnly || !place.Here {

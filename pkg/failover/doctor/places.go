@@ -183,7 +183,7 @@ func (g *ground) stand(p Place) Place {
 	return p
 }
 
-// inCheckout says whether git brings a file, or something of a folder.
+// inCheckout reports whether git brings a file, or something of a folder.
 func (g *ground) inCheckout(path string) bool {
 	if g.checkout == "" || !within(path, g.checkout) {
 		return false

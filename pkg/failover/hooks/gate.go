@@ -139,13 +139,13 @@ func admit(asked string) ([]string, error) {
 	return argv, nil
 }
 
-// exports says whether words ask for images by their ids, and for nothing else.
+// exports reports whether words ask for images by their ids, and for nothing else.
 func exports(words []string) bool {
 	return len(words) > 2 && strings.Join(words[:2], " ") == export &&
 		!slices.ContainsFunc(words[2:], func(word string) bool { return !imageID.MatchString(word) })
 }
 
-// returns says whether words ask this node to hand over to another one, or to
+// returns reports whether words ask this node to hand over to another one, or to
 // look whether it could. Whether there is a node of that name, and whether it is
 // ready, the switchover itself says.
 func returns(words []string) bool {
@@ -156,7 +156,7 @@ func returns(words []string) bool {
 	return rest == "-o json" || rest == "-o json --dry-run"
 }
 
-// asks says whether words ask this node what it is.
+// asks reports whether words ask this node what it is.
 func asks(words []string) bool {
 	last := len(words) - 1
 	return strings.Join(words[:last], " ") == asking && term.MatchString(words[last])

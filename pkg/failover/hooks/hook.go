@@ -63,8 +63,8 @@ func newRequest(p *cli.Process, requested state.RequestedRole) *cobra.Command {
 		Use:   strings.ToLower(string(requested)),
 		Short: "Record the request that this node " + short(requested),
 		Long: "Record the request that this node " + short(requested) + `, and return: keepalived's
-notify_` + strings.ToLower(string(requested)) + ` script. By hand it asks for the same, without moving the floating
-address: that is keepalived's. The newest request wins.`,
+notify_` + strings.ToLower(string(requested)) + ` script. By hand it asks for the same, without moving the
+virtual IP, which is keepalived's. The newest request wins.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := Load(p)

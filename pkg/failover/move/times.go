@@ -21,7 +21,7 @@ type Times struct {
 	Stop float64 `json:"stop_seconds"`
 	// Send is how long the last increment took.
 	Send float64 `json:"send_seconds"`
-	// Address is how long the other node took to have the floating address and be
+	// Address is how long the other node took to have the virtual IP and be
 	// asked to be active, and Projects how long from then until all ran there.
 	Address  float64 `json:"address_seconds"`
 	Projects float64 `json:"projects_seconds"`

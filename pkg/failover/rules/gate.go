@@ -64,7 +64,7 @@ func Obstacle(peer PeerState, waited, patience time.Duration) error {
 	serves := peer.IsActive() && peer.Requested == state.RequestMaster && peer.HoldsAddress
 	switch {
 	case serves && waited > ConflictAfter:
-		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the floating address", peer.Node, peer.Term),
+		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the virtual IP", peer.Node, peer.Term),
 			"one of the two has to give way: look at failover-notify status on both; then failover-notify release here"}
 	case waited > patience:
 		return &RefusedError{state.IneligibleRefused, fmt.Sprintf("%s has been asked for %.0f s and is still %s: %s", peer.Node, waited.Seconds(), peer.Role, peer.Reason),

@@ -67,12 +67,12 @@ func (g *Guards) Judge(f Finding, now time.Time) Verdict {
 	case gone && f.Here && f.Requested != state.RequestMaster:
 		return Verdict{Remove: true}
 	case absent:
-		return Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the floating address is not here"}
+		return Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the virtual IP is not here"}
 	case present:
-		return Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the floating address is here"}
+		return Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the virtual IP is here"}
 	case idle:
 		g.idle = time.Time{}
-		return Verdict{Requested: state.RequestMaster, Again: true, Reason: "the floating address is here, and nothing serves"}
+		return Verdict{Requested: state.RequestMaster, Again: true, Reason: "the virtual IP is here, and nothing serves"}
 	}
 	return Verdict{}
 }

@@ -22,9 +22,9 @@ func TestJudge(t *testing.T) {
 		{"killed, and the address went", Finding{Requested: state.RequestMaster}, 2 * time.Second, Verdict{Requested: state.RequestStop, Reason: "keepalived is gone"}},
 		{"a stale address on a standby", Finding{Here: true, Requested: state.RequestBackup}, 2 * time.Second, Verdict{Remove: true}},
 		{"a stale address after a person's word", Finding{Here: true, Requested: state.RequestStop, Own: true}, 2 * time.Second, Verdict{Remove: true}},
-		{"a lost hook of a backup", Finding{Kept: true, Requested: state.RequestMaster}, 10 * time.Second, Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the floating address is not here"}},
-		{"a lost hook of a master", Finding{Kept: true, Here: true, Requested: state.RequestFault}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the floating address is here"}},
-		{"a switchover that was killed", Finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Again: true, Reason: "the floating address is here, and nothing serves"}},
+		{"a lost hook of a backup", Finding{Kept: true, Requested: state.RequestMaster}, 10 * time.Second, Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the virtual IP is not here"}},
+		{"a lost hook of a master", Finding{Kept: true, Here: true, Requested: state.RequestFault}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the virtual IP is here"}},
+		{"a switchover that was killed", Finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Again: true, Reason: "the virtual IP is here, and nothing serves"}},
 		{"a switchover under way", Finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 2 * time.Second, Verdict{}},
 		{"a person without keepalived", Finding{Requested: state.RequestMaster, Own: true}, time.Hour, Verdict{}},
 	} {

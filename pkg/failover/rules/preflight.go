@@ -72,7 +72,7 @@ func JudgeSwitchover(own, peer Readiness, address bool) []Check {
 	}
 	add(own.Node, "active", own.Role == state.RoleActive, fmt.Sprintf("it is %s, not active", own.Role), "run switchover on the active node")
 	add(own.Node, "term", own.NewestTerm <= own.Term, fmt.Sprintf("term %d has been seen, it is active under %d", own.NewestTerm, own.Term), "failover-notify master takes a newer term")
-	add(own.Node, "address", !address || own.HoldsAddress, "the floating address is not on it", "see that keepalived runs")
+	add(own.Node, "address", !address || own.HoldsAddress, "the virtual IP is not on it", "see that keepalived runs")
 	alerted(add, own)
 
 	add(peer.Node, "standby", peer.Role == state.RoleStandby, fmt.Sprintf("it is %s, not a standby", peer.Role), "failover-notify status tells why")
@@ -86,7 +86,7 @@ func alerted(add func(node, name string, ok bool, text, hint string), s Readines
 	add(s.Node, "alerts", len(s.Alerts) == 0, strings.Join(s.Alerts, "; "), "mend that first")
 }
 
-// ready says whether the peer has what it needs to serve.
+// ready reports whether the peer has what it needs to serve.
 func ready(add func(node, name string, ok bool, text, hint string), own, peer Readiness) {
 	if s := peer.Services; s != nil {
 		add(peer.Node, "engine", s.Error == "", s.Error, "see that the Docker Engine runs, and what it says: docker version")

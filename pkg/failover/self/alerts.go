@@ -45,7 +45,7 @@ func (r *Records) addressAlert() (alert.Alert, bool) {
 		return alert.Alert{Kind: alert.Address, Text: err.Error()}, true
 	}
 	if !kept {
-		return alert.Alert{Kind: alert.Keepalived, Text: "keepalived does not run: this node can't take over, nor hold the floating address"}, true
+		return alert.Alert{Kind: alert.Keepalived, Text: "keepalived does not run: this node can't take over, nor hold the virtual IP"}, true
 	}
 	program := filepath.Join(r.Config.Keepalived.Programs, "track-traefik")
 	if why := keepalived.Insecure(program); why != "" {

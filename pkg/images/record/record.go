@@ -51,7 +51,7 @@ type Image struct {
 	Why string `json:"why,omitempty"`
 }
 
-// Pinned says whether an image's name has a digest. Such a name can only be
+// Pinned reports whether an image's name has a digest. Such a name can only be
 // pulled: no engine gives one to an image that it loads (moby/moby#22011).
 func Pinned(ref string) bool { return strings.Contains(ref, "@sha256:") }
 
@@ -77,7 +77,7 @@ func (r Record) Missing() []string {
 	return slices.Compact(list)
 }
 
-// Complete says whether nothing keeps a project from starting.
+// Complete reports whether nothing keeps a project from starting.
 func Complete(images []Image, problems []string) bool {
 	return len(problems) == 0 && !slices.ContainsFunc(images, func(s Image) bool { return !s.Here && !s.Optional })
 }

@@ -140,7 +140,7 @@ func (s *Server) Freeze() {
 	}
 }
 
-// frozen says whether each thread is stopped.
+// frozen reports whether each thread is stopped.
 func (s *Server) frozen() bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
 	if err != nil || len(threads) == 0 {

@@ -48,7 +48,7 @@ type Outcome struct {
 // Outbox is where the messages are, and who has which.
 type Outbox interface {
 	Sent(m *notify.Message, channel string, all []string) error
-	// Due says whether a channel is to be tried now, after it has failed; and
+	// Due reports whether a channel is to be tried now, after it has failed; and
 	// Tried notes how that went.
 	Due(channel string, now time.Time) bool
 	Tried(channel notify.Channel, now time.Time, failure string) error

@@ -139,7 +139,7 @@ func (w *internet) set(mode string) {
 	w.mode, w.got = mode, nil
 }
 
-// cut says whether nothing outside can be reached.
+// cut reports whether nothing outside can be reached.
 func (w *internet) cut() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

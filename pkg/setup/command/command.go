@@ -94,7 +94,7 @@ replaced without your consent or --replace; a copy stays beside it (.orig).`,
 	return c
 }
 
-// given says whether a flag was given that the configuration follows from.
+// given reports whether a flag was given that the configuration follows from.
 func given(flags *pflag.FlagSet) bool {
 	for _, name := range asking {
 		if flags.Changed(name) {
