@@ -64,6 +64,25 @@ func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, er
 	return p, err
 }
 
+// install puts the programs of a release on a node, each one after those that it
+// starts.
+func (p SitePrograms) install(ctx context.Context, n lab.Node) error {
+	for _, one := range [][2]string{
+		{p.Replicate, "/usr/sbin/zfs-replicate"},
+		{p.Whole, "/usr/lib/understudy/failover-notify"},
+		{p.Failover, "/usr/bin/failover-notify"},
+		{p.Track, "/usr/bin/track-traefik"},
+	} {
+		if one[0] == "" {
+			continue // this release has no such program
+		}
+		if err := n.CopyTo(ctx, one[0], one[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // buildAll builds packages of this module, static. Each program has its
 // package's name, so that one call, which loads and links them side by side,
 // serves all that go into one folder.

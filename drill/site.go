@@ -145,12 +145,11 @@ func (s *Site) each(do func(lab.Node) error) error {
 
 // prepare gives a node the programs, projects, images and services.
 func (s *Site) prepare(ctx context.Context, n lab.Node) error {
-	for path, program := range map[string]string{
-		"/usr/bin/failover-notify": s.programs.Failover, "/usr/lib/understudy/failover-notify": s.programs.Whole, "/usr/bin/track-traefik": s.programs.Track, "/usr/bin/observer": s.programs.Observer,
-	} {
-		if err := n.CopyTo(ctx, program, path); err != nil {
-			return err
-		}
+	if err := s.programs.install(ctx, n); err != nil {
+		return err
+	}
+	if err := n.CopyTo(ctx, s.programs.Observer, "/usr/bin/observer"); err != nil {
+		return err
 	}
 	if err := WriteFile(ctx, n, nodeEnv, "NODE="+n.Name()+"\n"); err != nil {
 		return err

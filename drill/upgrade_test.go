@@ -77,6 +77,7 @@ func buildPrevious(t *testing.T, ctx context.Context, dir string, programs *Site
 		}
 	}
 	programs.Replicate, programs.Failover, programs.Track = filepath.Join(tree, "zfs-replicate"), filepath.Join(tree, "failover-notify"), filepath.Join(tree, "track-traefik")
+	programs.Whole = "" // all of it was one program
 }
 
 // previous is the version that the previous release's programs print.
@@ -124,11 +125,7 @@ func (u *upgrade) of(n lab.Node) func(*testing.T, *takeover) {
 // and the watcher is started again. Nothing moves and nothing stops.
 func (u *upgrade) install(t *testing.T, n lab.Node) {
 	t.Helper()
-	for path, program := range map[string]string{
-		"/usr/sbin/zfs-replicate": u.programs.Replicate, "/usr/bin/failover-notify": u.programs.Failover, "/usr/bin/track-traefik": u.programs.Track,
-	} {
-		u.must(t, n.CopyTo(u.ctx, program, path))
-	}
+	u.must(t, u.programs.install(u.ctx, n))
 	u.must(t, lab.StopService(u.ctx, n, "watch"))
 	u.must(t, lab.StartService(u.ctx, n, "watch"))
 	u.upgraded[n] = true
