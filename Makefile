@@ -71,9 +71,9 @@ drill: setup ## run the scenarios in the lab (LAB=ns or vm); report: dist/drill-
 
 # Not part of the drill on virtual machines: emulated nodes are so slow that
 # other work on the machine makes their services time out.
-takeover: setup ## run takeovers, giving back and lags alone (LAB=vm: real ZFS and Traefik, up to three hours)
+takeover: setup ## run takeovers, failback and lags alone (LAB=vm: real ZFS and Traefik, up to three hours)
 	install -d dist
-	$(reported) UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -p 1 -v -timeout 4h -run 'TestTakeover|TestGiveBack|TestThreeNodes|TestLease|TestLagOfAPair|TestPackaged' ./drill ./packaging/monitoring $(report)
+	$(reported) UNDERSTUDY_TAKEOVER=1 $(GO) test -tags drill -count=1 -p 1 -v -timeout 4h -run 'TestTakeover|TestFailback|TestThreeNodes|TestLease|TestLagOfAPair|TestPackaged' ./drill ./packaging/monitoring $(report)
 
 bench: setup ## measure against syncoid in the lab and write docs/benchmarks.md
 	$(GO) run ./drill/bench

@@ -99,7 +99,7 @@ func (p *packaged) equip(ctx context.Context, n lab.Node) error {
 		return err
 	}
 	scripts := []string{
-		fmt.Sprintf(observed, observe.Port, Floating, Apps),
+		fmt.Sprintf(observed, observe.Port, VirtualIP, Apps),
 		// For names that it does not know the engine asks a resolver, too.
 		`mkdir -p /etc/docker; echo '{"dns": ["127.0.0.1"]}' >/etc/docker/daemon.json; systemctl restart docker`,
 	}

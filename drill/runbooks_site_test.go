@@ -17,7 +17,7 @@ import (
 // of its own, and keeps the keys of the documents' names for itself.
 var (
 	toLab = []string{
-		"192.168.86.100", Floating, "192.168.86.47", "10.77.0.11", "192.168.86.48", "10.77.0.12", "192.168.86.49", "10.77.0.13",
+		"192.168.86.100", VirtualIP, "192.168.86.47", "10.77.0.11", "192.168.86.48", "10.77.0.12", "192.168.86.49", "10.77.0.13",
 		"/etc/understudy/id_ed25519", "/etc/understudy/pair_ed25519", "/etc/understudy/known_hosts", "/etc/understudy/pair_hosts",
 		"/root/.ssh/authorized_keys", "/root/.ssh/authorized_keys2",
 	}
@@ -35,7 +35,7 @@ var (
 const pairConfig = `nodes:
   - {name: primary,   address: 10.77.0.11, priority: 100}
   - {name: secondary, address: 10.77.0.12, priority: 90}
-virtual_ip: ` + Floating + `/24
+virtual_ip: ` + VirtualIP + `/24
 interface: eth0
 ssh:
   identity_file: /etc/understudy/pair_ed25519

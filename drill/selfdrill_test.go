@@ -17,7 +17,7 @@ import (
 // applications are written to.
 func TestSelfDrill(t *testing.T) {
 	if Kind() == lab.VM {
-		t.Log("this is tried on nodes in namespaces: on virtual machines TestGiveBack switches over, there and back")
+		t.Log("this is tried on nodes in namespaces: on virtual machines TestFailback switches over, there and back")
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
@@ -26,9 +26,9 @@ func TestSelfDrill(t *testing.T) {
 	defer d.report(t)
 	d.gated(t)
 	d.goThrough(t, ctx, []scenario{
-		{"a drill, there and back", thereAndBack, ""},
-		{"a drill with no way back", noWayBack, ""},
-		{"a drill whose way back fails", backFails, lab.NS},
+		{"a drill", aDrill, ""},
+		{"a drill without failback", noFailback, ""},
+		{"a drill whose failback fails", failbackFails, lab.NS},
 	})
 }
 
@@ -57,7 +57,7 @@ func (d *takeover) drills(t *testing.T, n lab.Node) []move.Drill {
 	return list
 }
 
-func thereAndBack(t *testing.T, d *takeover) {
+func aDrill(t *testing.T, d *takeover) {
 	active, other := d.active, d.standby
 	if text, err := Shell(d.ctx, active, `failover-notify drill </dev/null`); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("nobody was asked: %s, %v", text, err)
@@ -92,9 +92,9 @@ func thereAndBack(t *testing.T, d *takeover) {
 	d.ready(t) // without any replication but the drill's own
 }
 
-// noWayBack is a standby whose key is not for asking anything of the active
+// noFailback is a standby whose key is not for asking anything of the active
 // node: nothing moves.
-func noWayBack(t *testing.T, d *takeover) {
+func noFailback(t *testing.T, d *takeover) {
 	before := len(d.drills(t, d.active))
 	hide, show := `sed -i '/ pair /s/^/#/' /root/.ssh/authorized_keys`, `sed -i '/ pair /s/^#*//' /root/.ssh/authorized_keys`
 	d.shell(t, d.active, hide)
@@ -110,9 +110,9 @@ func noWayBack(t *testing.T, d *takeover) {
 	}
 }
 
-// backFails is a drill whose standby, active by then, can't hand over: its
+// failbackFails is a drill whose standby, active by then, can't hand over: its
 // services stay there, and that is said.
-func backFails(t *testing.T, d *takeover) {
+func failbackFails(t *testing.T, d *takeover) {
 	from, to := d.active, d.standby
 	began := time.Now()
 	d.shell(t, from, `(

@@ -27,7 +27,7 @@ func TestSetup(t *testing.T) {
 	d.begins(t, ctx, "two bare nodes become a pair")
 	d.measured.partly = true
 	hostKey := strings.Fields(d.shell(t, d.B, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`))[1]
-	flags := []string{"--peer", d.B.Address(), "--virtual-ip", Floating, "--witness", "ping://10.77.0.1", "--dataset", Apps, "--services-directory", Checkout}
+	flags := []string{"--peer", d.B.Address(), "--virtual-ip", VirtualIP, "--witness", "ping://10.77.0.1", "--dataset", Apps, "--services-directory", Checkout}
 
 	// A host that nobody knows is not talked to, and a wrong key is refused.
 	d.setup(t, 76, "its host key is not known here", flags...)
@@ -38,7 +38,7 @@ func TestSetup(t *testing.T) {
 	// What it would do is shown, and nothing is done.
 	text := d.setup(t, 0, "", append(flags, "--dry-run", "--verbose")...)
 	for _, want := range []string{
-		"would do: configuration on a", "virtual_ip: " + Floating + "/24", "projects: [apps/*/docker-compose.yml]", "first: [traefik]",
+		"would do: configuration on a", "virtual_ip: " + VirtualIP + "/24", "projects: [apps/*/docker-compose.yml]", "first: [traefik]",
 		"container: traefik", "http://127.0.0.1:8080/ping", "would do: key on b", "would do: way in for a on b", "vrrp_instance",
 		"by hand: start", "zfs-replicate run", "Then this would be left for you", "10.77.0.100",
 	} {

@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// Floating is the address that moves between the nodes of a site.
-const Floating = "10.77.0.100"
+// VirtualIP is the address that moves between the nodes of a site.
+const VirtualIP = "10.77.0.100"
 
 // SiteOptions say what site to make.
 type SiteOptions struct {
@@ -118,7 +118,7 @@ func (s *Site) PullPlug(ctx context.Context, n lab.Node) error {
 
 // siteConfig is what a site's config has beyond a pair's.
 func siteConfig(c Config) {
-	c.Set("virtual_ip", Floating+"/24")
+	c.Set("virtual_ip", VirtualIP+"/24")
 	c.Set("interface", "eth0")
 	c.Set("services", Config{
 		"directory": Checkout, "projects": []any{"apps/*/docker-compose.yml"},

@@ -20,7 +20,7 @@ import (
 func observerService(n lab.Node) lab.Service {
 	return lab.Service{
 		Name: "observer", Order: 5, Restart: true,
-		Argv: []string{"/usr/bin/observer", "node", net.JoinHostPort(n.Management(), strconv.Itoa(observe.Port)), Floating, "/" + Apps},
+		Argv: []string{"/usr/bin/observer", "node", net.JoinHostPort(n.Management(), strconv.Itoa(observe.Port)), VirtualIP, "/" + Apps},
 	}
 }
 
@@ -39,7 +39,7 @@ type watcher struct {
 // startWatch watches a lab's nodes and the virtual IP until end.
 func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 	w := observe.Watch{
-		Nodes: map[string]string{}, Address: Floating, Projects: Applications(l.Kind()),
+		Nodes: map[string]string{}, Address: VirtualIP, Projects: Applications(l.Kind()),
 		Every: 100 * time.Millisecond, EveryProject: 200 * time.Millisecond,
 		Prefix: strconv.FormatInt(time.Now().UnixMilli(), 36),
 	}

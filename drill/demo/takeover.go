@@ -45,7 +45,7 @@ func (d *demo) start(ctx context.Context) error {
 
 // write lets the clients write for a while, replicates, and goes on.
 func (d *demo) write(ctx context.Context) error {
-	d.step("Clients write notes to the applications, at " + drill.Floating)
+	d.step("Clients write notes to the applications, at " + drill.VirtualIP)
 	if err := d.await(ctx, func() string { return d.notes(20) }); err != nil {
 		return err
 	}

@@ -9,35 +9,34 @@ import (
 	"github.com/understudy-ha/understudy/drill/observe"
 )
 
-// Lane is one thing that was watched, as a row of bars.
+// Lane is one observed fact as a row of bars.
 type Lane struct {
-	// Node is whose it is; empty for what answers on the virtual IP.
+	// Node is the lane's node; it is empty for answers on the virtual IP.
 	Node string `json:"node,omitempty"`
-	// What is "address", "data" or "services" of a node, else what was asked:
-	// "traefik" or the name of a project.
+	// What is "address", "data" or "services" for a node, else the target of
+	// the question: "traefik" or a project.
 	What string `json:"what"`
 	Bars []Bar  `json:"bars"`
 }
 
-// Bar is a stretch of a lane, in seconds since the lane's zero.
+// Bar is a stretch of a lane, in seconds since its zero.
 type Bar struct {
 	From float64 `json:"from"`
 	To   float64 `json:"to"`
-	// Node is who answered, where that is known, or whose lane it is.
+	// Node is the node that answered, if known, or the node of the lane.
 	Node string `json:"node,omitempty"`
-	// Kind is "on", "answers", "fails" (nothing, or an error, came back) or
-	// "silent" (a node that could not be asked).
+	// Kind is "on", "answers", "fails" (no answer, or an error) or "silent"
+	// (the node could not be asked).
 	Kind string `json:"kind"`
-	// Share is how much of it there was: of all projects, of all datasets.
+	// Share is the part of all projects or datasets.
 	Share float64 `json:"share,omitempty"`
 }
 
-// unseen is how far apart two samples may be before the time between them is
-// shown as one in which the node did not answer.
+// unseen is the largest gap between two samples that is not shown as a time
+// without answers.
 const unseen = 1500 * time.Millisecond
 
-// Lanes draws what was seen between two moments, with zero as the moment from
-// which is counted.
+// Lanes draws the observations between two moments; bars count from zero.
 func (t *Timeline) Lanes(zero, from, to time.Time, nodes ...string) []Lane {
 	w := window{zero, from, to}
 	var lanes []Lane
@@ -75,10 +74,10 @@ func (t *Timeline) Lanes(zero, from, to time.Time, nodes ...string) []Lane {
 	return lanes
 }
 
-// window is the time that is shown.
+// window is the time that the lanes show.
 type window struct{ zero, from, to time.Time }
 
-// add appends a bar, cut to the window, or makes the one before it longer.
+// add appends a bar, cut to the window, or extends the previous bar.
 func (w window) add(bars []Bar, from, to time.Time, b Bar) []Bar {
 	if from.Before(w.from) {
 		from = w.from
@@ -101,8 +100,7 @@ func (w window) add(bars []Bar, from, to time.Time, b Bar) []Bar {
 	return append(bars, b)
 }
 
-// samples draws a share of something on a node: each sample counts until the
-// next one.
+// samples draws a share of a node: each sample counts until the next one.
 func (w window) samples(node string, samples []observe.Sample, share func(observe.Sample) float64) []Bar {
 	bars := []Bar{}
 	seen := w.from
@@ -131,7 +129,7 @@ func (w window) samples(node string, samples []observe.Sample, share func(observ
 	return bars
 }
 
-// answers draws what came back: each answer counts until the next was asked for.
+// answers draws the answers: each one counts until the next question.
 func (w window) answers(answers []observe.Answer) []Bar {
 	answers = slices.Clone(answers)
 	slices.SortStableFunc(answers, func(a, b observe.Answer) int { return cmp.Compare(a.Sent.UnixNano(), b.Sent.UnixNano()) })
@@ -150,8 +148,8 @@ func (w window) answers(answers []observe.Answer) []Bar {
 	return bars
 }
 
-// Changes says what Story says of the time between two moments, a line each, with
-// seconds since zero instead of the time of day.
+// Changes returns the lines of Story between two moments, with seconds since
+// zero instead of the time of day.
 func (t *Timeline) Changes(zero, from, to time.Time, nodes ...string) []string {
 	some := t.Since(from)
 	some.samples = slices.DeleteFunc(some.samples, func(s observe.Sample) bool { return s.Sent.After(to) })

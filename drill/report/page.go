@@ -15,8 +15,8 @@ import (
 //go:embed page.html
 var pageText string
 
-// WritePage writes results as one page of HTML that needs nothing else, neither
-// network nor script. version is that of the programs.
+// WritePage writes results as one page of HTML that needs neither network nor
+// script. version is the version of the programs.
 func WritePage(w io.Writer, results []Result, version string) error {
 	t, err := template.New("page").Parse(pageText)
 	if err != nil {
@@ -28,7 +28,7 @@ func WritePage(w io.Writer, results []Result, version string) error {
 	return nil
 }
 
-// page is what the page shows.
+// page holds the contents of the page.
 type page struct {
 	Version, Address, Projects string
 	Results                    []Result
@@ -42,7 +42,7 @@ type page struct {
 
 type legend struct{ Class, Text string }
 
-// group is the scenarios of one test on one kind of nodes.
+// group holds the scenarios of one test on one kind of nodes.
 type group struct {
 	Title, About string
 	Moves        bool // it measures takeovers
@@ -50,7 +50,7 @@ type group struct {
 	from, to     time.Time
 }
 
-// When is when its scenarios were run.
+// When returns the time in which the scenarios ran.
 func (g group) When() string {
 	return g.from.Local().Format("2 January 2006, 15:04") + " to " + g.to.Local().Format("15:04 MST")
 }
@@ -68,7 +68,7 @@ type row struct {
 	Ticks            []tick
 }
 
-// strip is a lane that is drawn; its places are percents of the width.
+// strip is a lane as it is drawn; positions are percentages of the width.
 type strip struct {
 	Label, Text string
 	Begins      bool // what is of another node than the one above
@@ -131,7 +131,7 @@ func (p *page) place(one row) {
 	}
 }
 
-// kindWords says what the nodes were.
+// kindWords describes a kind of nodes.
 func kindWords(kind string) string {
 	if kind == "vm" {
 		return "virtual machines with real ZFS"
@@ -139,7 +139,7 @@ func kindWords(kind string) string {
 	return "namespaces with simulated ZFS"
 }
 
-// nodesOf are the names of the nodes that were watched, in their order.
+// nodesOf returns the names of the observed nodes, sorted.
 func nodesOf(r Result) []string {
 	var names []string
 	for _, lane := range r.Lanes {
@@ -151,8 +151,8 @@ func nodesOf(r Result) []string {
 	return names
 }
 
-// places are the names that the first node has in any of the results, those of
-// the second, and so on.
+// places returns all names of the first node in any result, of the second node,
+// and so on.
 func places(results []Result) [][]string {
 	var all [][]string
 	for _, r := range results {
@@ -168,7 +168,7 @@ func places(results []Result) [][]string {
 	return all
 }
 
-// classOf is how the bars of a node look.
+// classOf returns the style of a node's bars.
 func classOf(node int) string {
 	if classes := []string{"first", "second", "third"}; node >= 0 && node < len(classes) {
 		return classes[node]
@@ -176,7 +176,7 @@ func classOf(node int) string {
 	return "either"
 }
 
-// middle is the median and the longest of some seconds.
+// middle returns the median and the maximum of some seconds.
 func middle(list []float64) string {
 	if len(list) == 0 {
 		return ""
@@ -224,7 +224,7 @@ func newRow(r Result, id string) row {
 	return one
 }
 
-// mark says where the fault is, and when all was well again.
+// mark marks the fault and the end of the outage.
 func (one *row) mark(r Result, percent func(float64) string) {
 	one.Lines = append(one.Lines, tick{X: percent(0), Class: "fault"})
 	for _, at := range []float64{r.Address, r.Traefik, r.Projects} {
@@ -242,7 +242,7 @@ func (one *row) mark(r Result, percent func(float64) string) {
 	}
 }
 
-// extent is the time that lanes cover.
+// extent returns the time that the lanes cover.
 func extent(lanes []Lane) (from, to float64) {
 	from, to = math.Inf(1), math.Inf(-1)
 	for _, lane := range lanes {
@@ -253,7 +253,7 @@ func extent(lanes []Lane) (from, to float64) {
 	return from, to
 }
 
-// ticks are at most eight round moments between two.
+// ticks returns at most eight round moments between two times.
 func ticks(from, to float64) []float64 {
 	step := 0.5
 	for _, s := range []float64{1, 2, 5, 10, 20, 30, 60, 120, 300, 600} {
@@ -272,7 +272,7 @@ func ticks(from, to float64) []float64 {
 func laneLabel(l Lane) string {
 	switch l.What {
 	case "address":
-		return l.Node + " has the address"
+		return l.Node + " has the virtual IP"
 	case "data":
 		return l.Node + " can write data"
 	case "services":
@@ -283,7 +283,7 @@ func laneLabel(l Lane) string {
 	return l.What + " answers"
 }
 
-// laneText says in words what a lane shows, for those who can't see it.
+// laneText describes a lane in words, for screen readers.
 func laneText(l Lane) string {
 	var parts []string
 	for _, b := range l.Bars {

@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/drill/observe"
 )
 
-// taken is a takeover by b two seconds after a fault of a.
+// taken is a takeover by b, two seconds after a fault of a.
 func taken(scenario string) Result {
 	line := &Timeline{Projects: []string{"app1"}}
 	answer := func(target, node string, ms int, ok bool) {
@@ -79,7 +79,7 @@ func TestLanesShowWhoHadWhat(t *testing.T) {
 	}
 }
 
-// shown are results of all kinds.
+// shown returns results of all kinds.
 func shown() []Result {
 	lost := taken("power pulled, the primary returns")
 	lost.Verdict, lost.Lost = Failed, 2
@@ -122,8 +122,8 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-// Each node of three has a colour, and so has each of two that have other names;
-// what was measured is shown also where no writes were looked for.
+// Each of three nodes has a colour, and so has each of two nodes with other
+// names. Measurements are shown without writes too.
 func TestNodesHaveTheirColours(t *testing.T) {
 	result := func(nodes ...string) Result {
 		r := Result{Group: "Setup", Scenario: strings.Join(nodes, ""), Began: epoch, Verdict: Passed, Address: 1.5, Traefik: 2, Projects: 2}
@@ -150,8 +150,8 @@ func TestNodesHaveTheirColours(t *testing.T) {
 	}
 }
 
-// walkPage parses a page strictly: each element that is opened is closed, in
-// order, and nothing is fetched. It returns the text, the ids and the links.
+// walkPage parses a page strictly: elements are closed in order, and nothing is
+// fetched. It returns the text, the ids and the links.
 func walkPage(t *testing.T, data []byte) (text string, ids map[string]bool, links []string) {
 	t.Helper()
 	if _, err := html.Parse(bytes.NewReader(data)); err != nil {
@@ -249,7 +249,7 @@ func TestResultsAreReadBack(t *testing.T) {
 	}
 }
 
-// What people ask for first stands first, whatever was run first.
+// The order of the groups does not depend on the order of the runs.
 func TestGroupsAreOrdered(t *testing.T) {
 	results := []Result{{Group: "New", Scenario: "n"}, {Group: "Drill", Scenario: "r1"}, {Group: "Takeover", Scenario: "t"}, {Group: "Drill", Scenario: "r2"}}
 	var titles []string

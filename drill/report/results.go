@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// Result is what one scenario showed. Times are in seconds from the fault; what
-// never was, or was not looked at, is 0.
+// Result is the outcome of one scenario. Times are seconds since the fault; 0
+// stands for an event that did not happen or was not observed.
 type Result struct {
-	// Group is the test that the scenario belongs to, such as "Takeover".
+	// Group is the test of the scenario, such as "Takeover".
 	Group    string `json:"group"`
 	Scenario string `json:"scenario"`
-	// Kind is that of the lab's nodes: ns or vm.
+	// Kind is the kind of the lab's nodes: ns or vm.
 	Kind  string    `json:"kind"`
 	Began time.Time `json:"began"`
-	// Seconds is how long all of it took, with what made the site whole again.
+	// Seconds is the duration of the scenario with its cleanup.
 	Seconds float64 `json:"seconds,omitempty"`
 	Verdict Verdict `json:"verdict"`
 
@@ -33,30 +33,30 @@ type Result struct {
 	Traefik   float64 `json:"traefik_seconds,omitempty"`
 	Projects  float64 `json:"projects_seconds,omitempty"`
 
-	// Writes are the writes that were acknowledged meanwhile and looked for
-	// afterwards, 0 where nothing wrote. Lost are those of them, or of earlier ones, that are missing where they
-	// must be. Kept are those that came after the last replication: on the node that
-	// broke down alone, and found there afterwards.
+	// Writes counts the acknowledged writes that were searched for afterwards.
+	// Lost counts those of them, or of earlier scenarios, that are missing.
+	// Kept counts unreplicated writes that were found preserved on the failed
+	// node.
 	Writes int `json:"writes,omitempty"`
 	Lost   int `json:"writes_lost"`
 	Kept   int `json:"writes_kept,omitempty"`
 
-	// Lanes and Changes are what was seen meanwhile, in seconds from the fault.
+	// Lanes and Changes hold the observations, in seconds since the fault.
 	Lanes   []Lane   `json:"lanes,omitempty"`
 	Changes []string `json:"changes,omitempty"`
 }
 
-// Verdict is how a scenario ended.
+// Verdict is the end of a scenario.
 type Verdict string
 
-// The verdicts; a scenario that has begun is unfinished until it has ended.
+// The verdicts; a running scenario is unfinished.
 const (
 	Passed     Verdict = "passed"
 	Failed     Verdict = "FAILED"
 	Unfinished Verdict = "did not end"
 )
 
-// Measure takes the times of a takeover over.
+// Measure records the times of a takeover.
 func (r *Result) Measure(m Moments) {
 	r.Address, r.Traefik, r.Projects = hundredths(m.Address), hundredths(m.Traefik), hundredths(m.Projects)
 }
@@ -65,13 +65,13 @@ func (r *Result) Measure(m Moments) {
 // reaction counts as the smallest time observed, since 0 means none.
 func (r *Result) Detected(after time.Duration) { r.Detection = max(hundredths(after), 0.01) }
 
-// hundredths rounds to what is observed.
+// hundredths rounds to the precision of the observations.
 func hundredths(d time.Duration) float64 { return d.Round(10 * time.Millisecond).Seconds() }
 
-// measured reports whether there is more than a verdict.
+// measured reports whether the result holds more than a verdict.
 func (r *Result) measured() bool { return r.Address > 0 || r.loss() != "-" }
 
-// loss says in a few words what was lost.
+// loss describes the lost writes in a few words.
 func (r *Result) loss() string {
 	switch {
 	case r.Writes == 0 && r.Lost == 0 && r.Kept == 0:
@@ -89,20 +89,21 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// keptMeans explains what stands in brackets under "data lost".
-const keptMeans = "data lost: acknowledged writes that are missing where they must be; kept: those since the last\n" +
-	"replication, which were on the node that broke down alone and were found there afterwards"
+// keptMeans explains the number in brackets under "data lost".
+const keptMeans = "data lost: acknowledged writes that are missing; kept: unreplicated writes, which were found\n" +
+	"preserved on the failed node"
 
-// cells are what a table says of a result between its name and its verdict.
+// cells returns the columns of a table between the scenario's name and its
+// verdict.
 func (r *Result) cells() []cell {
 	return []cell{
-		{"detection", seconds(r.Detection)}, {"address", seconds(r.Address)}, {"Traefik", seconds(r.Traefik)},
+		{"detection", seconds(r.Detection)}, {"virtual IP", seconds(r.Address)}, {"Traefik", seconds(r.Traefik)},
 		{"all projects", seconds(r.Projects)}, {"data lost", r.loss()},
 	}
 }
 
-// PrintTable writes them as a table. Where nothing was measured at all, there
-// is nothing but verdicts.
+// PrintTable writes results as a table. Without any measurement the table holds
+// verdicts alone.
 func PrintTable(w io.Writer, results []Result) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	measured := slices.ContainsFunc(results, func(r Result) bool { return r.measured() })
@@ -127,7 +128,7 @@ func PrintTable(w io.Writer, results []Result) error {
 	return table.Flush()
 }
 
-// Print writes results as a table for each group, with the sums.
+// Print writes a table of results for each group, with the sums.
 func Print(w io.Writer, results []Result) error {
 	p := newPage(results, "")
 	for _, g := range p.Groups {
@@ -148,8 +149,8 @@ func Print(w io.Writer, results []Result) error {
 	return err
 }
 
-// Append adds a result to a file as a line of JSON. A later one of the
-// same scenario takes the place of an earlier one.
+// Append adds a result to a file as a line of JSON. A later result of a
+// scenario replaces the earlier one.
 func Append(path string, r Result) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -166,8 +167,8 @@ func Append(path string, r Result) error {
 	return nil
 }
 
-// Read reads what Append has written. A file that is not there has
-// none; a line that was cut off by the end of its writer is left out.
+// Read returns the results that Append wrote. A missing file holds none; an
+// incomplete last line is ignored.
 func Read(path string) ([]Result, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

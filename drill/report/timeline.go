@@ -10,9 +10,9 @@ import (
 	"github.com/understudy-ha/understudy/drill/observe"
 )
 
-// Timeline is what has been observed of a site, all by one clock.
+// Timeline holds the observations of a site, all by one clock.
 type Timeline struct {
-	// Projects are those whose answers are expected.
+	// Projects are the applications whose answers are expected.
 	Projects []string
 
 	mu      sync.Mutex
@@ -21,8 +21,8 @@ type Timeline struct {
 	breaks  []pause
 }
 
-// pause is a moment at which a node was not, as when its plug is pulled: what
-// was seen before and after it is not one.
+// pause is a moment without the node, such as a power loss: the samples before
+// and after it belong to different stretches.
 type pause struct {
 	node string
 	at   time.Time
@@ -39,14 +39,14 @@ func (t *Timeline) Add(e observe.Event) {
 	}
 }
 
-// Break says that a node ended now, without anything of it left.
+// Break records that a node ended at this moment with all its processes.
 func (t *Timeline) Break(node string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.breaks = append(t.breaks, pause{node, time.Now()})
 }
 
-// Since returns what was observed from a moment on.
+// Since returns the observations from a moment on.
 func (t *Timeline) Since(at time.Time) *Timeline {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,7 +64,7 @@ func (t *Timeline) Since(at time.Time) *Timeline {
 	return after
 }
 
-// Of returns the samples of one node in the order in which they were asked for.
+// Of returns the samples of one node in the order of the questions.
 func (t *Timeline) Of(node string) []observe.Sample {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,38 +87,38 @@ func (t *Timeline) Last(node string) (observe.Sample, bool) {
 	return list[len(list)-1], true
 }
 
-// Answers are those of a target, in the order in which they came.
+// Answers returns the answers of a target in the order of their arrival.
 func (t *Timeline) Answers(target string) []observe.Answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(t.answers), func(a observe.Answer) bool { return a.Target != target })
 }
 
-// Moments is how long it took, from a fault, until the other node had the
-// address, Traefik answered there, and all applications did. The end of each
-// observation counts, so none of them is too small.
+// Moments holds how long after a fault the other node had the virtual IP,
+// Traefik answered there, and all applications answered. The end of an
+// observation counts, so no time is too short.
 type Moments struct {
 	Address, Traefik, Projects time.Duration
-	// Earliest is when the address was asked for the last time and was not there:
-	// it came between then and Address.
+	// Earliest is the last question before Address at which the node did not
+	// have the virtual IP: it arrived between the two.
 	Earliest time.Duration
 }
 
-// Moments measures a takeover by a node, of a fault at that moment. What is
-// still missing is named.
+// Moments measures the takeover by a node after a fault. missing names the
+// first event that is still missing.
 func (t *Timeline) Moments(fault time.Time, to string) (m Moments, missing string) {
 	after := t.Since(fault)
 	samples := after.Of(to)
 	i := slices.IndexFunc(samples, func(s observe.Sample) bool { return s.Address })
 	if i < 0 {
-		return m, "the address on " + to
+		return m, "the virtual IP on " + to
 	}
 	m.Address = samples[i].Received.Sub(fault)
 	if i > 0 {
 		m.Earliest = samples[i-1].Sent.Sub(fault)
 	}
-	// Traefik does not say where it runs: what was asked while only the new
-	// node had the address, the new one has answered.
+	// Traefik does not name its node. A question that was asked while only the
+	// new node had the virtual IP was answered by the new node.
 	alone := samples[i].Received
 	for _, s := range after.samples {
 		if s.Node != to && s.Address && s.Received.After(alone) {
@@ -142,11 +142,11 @@ func (t *Timeline) Moments(fault time.Time, to string) (m Moments, missing strin
 	return m, ""
 }
 
-// silence is how far apart two samples may be and still be of one stretch.
+// silence is the largest gap between two samples of one stretch.
 const silence = 3 * time.Second
 
-// stretch is a row of samples in all of which a node was a writer: it was one
-// from at the latest First.Received until at the earliest Last.Sent.
+// stretch is a row of samples in all of which a node was a writer: from
+// First.Received at the latest until Last.Sent at the earliest.
 type stretch struct{ samples []observe.Sample }
 
 func (s stretch) first() observe.Sample { return s.samples[0] }
@@ -182,8 +182,8 @@ func (t *Timeline) broken(node string, from, to time.Time) bool {
 }
 
 // TwoWriters returns the proof that two nodes could write at the same moment,
-// or nothing. One node is known to be a writer between two of its samples, and
-// the other was one at some moment of a sample that lies between these.
+// or nothing. One node is known to be a writer between two of its samples; the
+// other node was a writer at some moment of a sample between them.
 func (t *Timeline) TwoWriters(a, b string) string {
 	for _, pair := range [][2]string{{a, b}, {b, a}} {
 		others := t.stretches(pair[1])
@@ -212,8 +212,7 @@ func Activity(s observe.Sample) string {
 	return strings.Join(append(slices.Clone(s.Writable), s.Running...), " ")
 }
 
-// Story is a line for each change of a node, for a person who wants to know
-// what happened.
+// Story returns a line for each change of a node, for a reader.
 func (t *Timeline) Story(nodes ...string) string { return t.story(Clock, nodes...) }
 
 func (t *Timeline) story(clock func(time.Time) string, nodes ...string) string {

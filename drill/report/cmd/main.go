@@ -1,4 +1,4 @@
-// Command report writes what a drill has shown: a table, and a page of HTML that
+// Command report writes the report of a drill: a table, and a page of HTML that
 // needs no network.
 //
 //	go run ./drill/report/cmd -o dist/drill-report dist/drill-results-ns.jsonl…
@@ -39,7 +39,7 @@ func write(stdout io.Writer, out, version string, files []string) error {
 		results = append(results, more...)
 	}
 	if len(results) == 0 {
-		return errors.New("there are no results; make drill makes them")
+		return errors.New("no results; run make drill first")
 	}
 	var text, page bytes.Buffer
 	if err := report.Print(&text, results); err != nil {

@@ -60,7 +60,7 @@ type load struct {
 // puts begins to load the active node, from the standby.
 func (d *takeover) puts(name string) *load {
 	run := fmt.Sprintf("%s%d", name, time.Now().UnixMilli())
-	args := append([]string{run, strconv.Itoa(clients), strconv.Itoa(writes), Floating}, d.Line.Projects...)
+	args := append([]string{run, strconv.Itoa(clients), strconv.Itoa(writes), VirtualIP}, d.Line.Projects...)
 	l := &load{}
 	ctx, from := d.ctx, d.standby
 	l.done.Go(func() {

@@ -14,12 +14,12 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// givingBack are the ways in which what a node had is given back to it, and
+// failbacks are the ways in which what a node had is given back to it, and
 // those in which that must not go wrong.
-var givingBack = []scenario{
+var failbacks = []scenario{
 	{"both wrote", bothWrote, ""},
 	{"rejoin killed again and again", rejoinKilled, ""},
-	{"switchover there and back again and again", overAndOver, ""},
+	{"repeated switchovers", overAndOver, ""},
 	{"switchover with the peer broken", peerBroken, ""},
 	{"partition with two writers, healed", partitionKept, ""},
 	{"partition with a witness", partitionWitnessed, ""},
@@ -27,8 +27,8 @@ var givingBack = []scenario{
 	{"doctor", diagnosed, ""},
 }
 
-// TestGiveBack goes through them on one site, as TestTakeover does.
-func TestGiveBack(t *testing.T) {
+// TestFailback goes through them on one site, as TestTakeover does.
+func TestFailback(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("as the takeovers, this is run by itself on virtual machines: make takeover LAB=vm")
 		return
@@ -36,7 +36,7 @@ func TestGiveBack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), atMost(30*time.Minute))
 	defer cancel()
 	d := newTakeover(t, ctx)
-	d.goThrough(t, ctx, givingBack)
+	d.goThrough(t, ctx, failbacks)
 }
 
 // tries runs a program that may well refuse.
