@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/lab"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/rejoin"
 )
 
 // common gives every application files that both nodes have.
@@ -52,7 +52,7 @@ func (d *takeover) history(t *testing.T, n lab.Node) map[string]map[string]strin
 // the last rejoin. Each is mounted read-only, where its owner would.
 func (d *takeover) keptFiles(t *testing.T, n lab.Node) map[string]map[string]string {
 	t.Helper()
-	var kept []replicate.Kept
+	var kept []rejoin.Kept
 	d.must(t, json.Unmarshal([]byte(d.shell(t, n, `zfs-replicate kept list -o json`)), &kept))
 	files, at := map[string]map[string]string{}, map[string]time.Time{}
 	for _, k := range kept {

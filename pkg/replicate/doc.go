@@ -1,17 +1,11 @@
-// Package replicate owns replication: what is to be done (the planner and the
-// retention, both pure), how it gets to a standby (one session, many streams),
-// what the other end allows (the receiver), and what is remembered of it.
+// Package replicate owns the run of the sending node: run.go leads, snapshot.go
+// takes the snapshot, standby.go opens a session with each standby and plans,
+// transfer.go sends the plan's streams, prune.go applies the retention here,
+// records.go remembers the result, status.go reads it back.
 //
-// The way of a run: run.go leads, snapshot.go takes the snapshot, standby.go
-// opens a session with each standby (session.go), planner.go compares the two
-// inventories and makes a plan (plan.go; planner_full.go for a target that is not
-// there yet, planner_update.go for one that is), transfer.go carries it out, prune.go
-// applies retention.go at both ends, record.go remembers the result.
-// receiver.go and calls.go are the other end; both speak protocol.go.
-//
-// The way back of a node that was active: rejoin.go leads, inventory.go asks the
-// active node, survey.go finds what is only here, prepare.go and place.go see that
-// it can be kept and where, keep.go keeps it; kept.go and files.go show it.
+// The parts below it stand alone: plan decides, prune destroys what expired, session
+// carries calls and streams between two nodes and holds the receiver, rejoin brings
+// a former active node back.
 //
 // It must not know how commands are called or how results are printed.
 package replicate

@@ -2,7 +2,6 @@ package replicate
 
 import (
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
-	"github.com/understudy-ha/understudy/pkg/report"
 )
 
 // Progress is told how a run goes on. Its methods are called from several
@@ -19,6 +18,3 @@ type Progress interface {
 	// process a stream.
 	WantsEstimates() bool
 }
-
-// bytesText is a size for people.
-func bytesText(n uint64) string { return report.Bytes(int64(n)) }

@@ -5,13 +5,14 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 	"github.com/understudy-ha/understudy/pkg/replicate/prune"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
 // Prune applies the retention on this node alone.
 func (e *Engine) Prune(ctx context.Context, dryRun bool) ([]prune.Result, error) {
 	if !dryRun {
-		lock, err := e.State.Lock(lockName)
+		lock, err := e.State.Lock(session.SenderLock)
 		if err != nil {
 			return nil, err
 		}

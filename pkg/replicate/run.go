@@ -10,15 +10,13 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
 type hookConfig = config.Hook
-
-// lockName is held by whatever changes datasets from this node.
-const lockName = "zfs-replicate"
 
 // Engine is the sending side.
 type Engine struct {
@@ -30,6 +28,7 @@ type Engine struct {
 	Runner  run.Programs
 	Log     zerolog.Logger
 	Now     func() time.Time
+	Dialer  session.Dialer // to the standbys, but for those on this machine
 
 	handsOver bool // this run is the last one before another node is active
 	keeps     bool // what was listed last holds kept tails, which get no snapshots
@@ -67,7 +66,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 		role.Role = state.RoleActive // until the other node is
 	}
 	if !o.DryRun {
-		lock, err := e.State.Lock(lockName)
+		lock, err := e.State.Lock(session.SenderLock)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +79,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	}()
 
 	// The connections are made while the snapshot is taken.
-	hello := request{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term, DryRun: o.DryRun}
+	hello := session.Hello{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term, DryRun: o.DryRun}
 	linked, unlink := context.WithCancel(ctx)
 	links := make([]*link, len(standbys))
 	for i, node := range standbys {

@@ -2,7 +2,6 @@ package replicate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +10,8 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
-	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -20,32 +19,34 @@ import (
 type link struct {
 	node    config.Node
 	ready   chan struct{}
-	session *Session
+	session *session.Session
 	target  []zfs.Dataset
 	err     error
 }
 
-func (e *Engine) connect(ctx context.Context, node config.Node, scope plan.Scope, hello request) *link {
+func (e *Engine) connect(ctx context.Context, node config.Node, scope plan.Scope, hello session.Hello) *link {
 	l := &link{node: node, ready: make(chan struct{})}
 	go func() {
 		defer close(l.ready)
-		stall := e.Config.Replication.Timeouts.Stall
-		if node.Local {
-			receiver := &Receiver{Config: e.Config, Node: node.Name, Release: e.Release, State: e.State, ZFS: e.ZFS, Runner: e.Runner, Log: e.Log, Now: e.Now, Local: true}
-			l.session, l.err = DialLocal(ctx, receiver, stall, hello, node.Name)
-		} else {
-			l.session, l.err = DialSSH(ctx, e.Runner, e.ssh(node), e.Config.SSH.RemoteCommand, stall, hello, node.Name)
-		}
-		if l.err == nil {
+		if l.session, l.err = e.open(ctx, node, hello); l.err == nil {
 			l.target, l.err = l.inventory(scope)
 		}
 	}()
 	return l
 }
 
-// ssh is how another node is reached.
-func (e *Engine) ssh(node config.Node) remote.SSH {
-	return remote.Over(e.Config.SSH, node)
+// open opens a session with a standby.
+func (e *Engine) open(ctx context.Context, node config.Node, hello session.Hello) (*session.Session, error) {
+	dialer := e.Dialer
+	if node.Local {
+		dialer = session.Local{Receiver: &session.Receiver{Config: e.Config, Node: node.Name, Release: e.Release, State: e.State,
+			ZFS: e.ZFS, Runner: e.Runner, Log: e.Log, Now: e.Now, Local: true}}
+	}
+	link, err := dialer.Dial(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	return session.Open(link, node.Name, e.Config.Replication.Timeouts.Stall, hello)
 }
 
 // inventory lists the targets; their parents are looked at only when a target
@@ -102,7 +103,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope plan.Scope, sourc
 		t.sources[source[i].Name] = &source[i]
 	}
 	if limit := int(e.Config.Replication.Bandwidth); limit > 0 {
-		t.limit = rate.NewLimiter(rate.Limit(limit), min(max(limit/10, 16<<10), bufferSize))
+		t.limit = rate.NewLimiter(rate.Limit(limit), min(max(limit/10, 16<<10), session.BufferSize))
 	}
 	result.Items = t.run(ctx, todo, e.Config.Replication.Parallel)
 	for _, item := range result.Items {
@@ -111,12 +112,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope plan.Scope, sourc
 	if ctx.Err() != nil {
 		return
 	}
-	if l.session.mux.IsClosed() {
-		err := l.session.lost(errors.New("the other end closed it"))
-		// A receiver that ends a session says why as it ends.
-		if told, ok := errors.AsType[*RemoteError](l.session.Close()); ok {
-			err = told
-		}
+	if err := l.session.Ended(); err != nil {
 		fail(err)
 		return
 	}
@@ -135,7 +131,7 @@ func conflicts(items []*ItemResult) map[string]string {
 	told := map[string]string{}
 	for _, item := range items {
 		if item.Action == plan.Conflict {
-			told[item.Target] = shorten(item.Reason, maxConflict)
+			told[item.Target] = session.ShortenConflict(item.Reason)
 		}
 	}
 	return told

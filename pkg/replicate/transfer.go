@@ -1,7 +1,6 @@
 package replicate
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -12,16 +11,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/time/rate"
 
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
-
-// bufferSize is the unit in which streams are copied.
-const bufferSize = 256 << 10
 
 // bigStream is the size from which streams go one at a time when the number
 // of parallel ones was left to us: one of them fills the link by itself,
@@ -35,7 +31,7 @@ const automaticParallel = 4
 // transfer carries out a plan on one standby.
 type transfer struct {
 	*Engine
-	session  *Session
+	session  *session.Session
 	local    bool // the standby is another pool of this machine
 	progress Progress
 	limit    *rate.Limiter
@@ -84,12 +80,12 @@ func (t *transfer) run(ctx context.Context, todo plan.Plan, parallel int) []*Ite
 			}
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			started := time.Now()
+			started := t.Now()
 			if err := t.item(ctx, result); err != nil {
 				result.err, result.Error = err, err.Error()
 				result.Hint = cmp.Or(result.Hint, exit.Hint(err))
 			}
-			result.Seconds = time.Since(started).Seconds()
+			result.Seconds = t.Now().Sub(started).Seconds()
 			if result.Sends() || result.RenameFrom != "" || result.err != nil {
 				t.progress.Done(t.session.Node, result)
 			}
@@ -147,74 +143,46 @@ func (t *transfer) handedDown(ctx context.Context, root string) (map[string]stri
 	}
 	maps.DeleteFunc(local, func(property, _ string) bool {
 		// On this machine the place is taken.
-		return !handedDown[property] || t.local && property == "mountpoint"
+		return !plan.HandedDown(property) || t.local && property == "mountpoint"
 	})
 	return local, nil
 }
 
 // stream sends one stream and waits until it is received.
 func (t *transfer) stream(ctx context.Context, r *ItemResult, s *plan.Stream) error {
-	remote, err := t.session.mux.OpenStream()
-	if err != nil {
-		return t.session.lost(err)
-	}
-	defer remote.Close()
-	req := request{Op: opReceive, Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
-		Snapshot: zfs.SnapshotOf(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
-	if taken, found := t.sources[r.Source].WithGUID(s.ToGUID); found {
-		req.TXG = taken.CreateTXG
-	}
-	if plan.IsRoot(r.Target) && !t.local {
-		// It is to be mounted where the pool's root is, not below it.
-		req.Set = map[string]string{"mountpoint": t.sources[r.Source].Mountpoint}
-	}
-	if err := writeLine(remote, req); err != nil {
-		return t.session.lost(err)
-	}
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	idle := watchIdle(t.Config.Replication.Timeouts.Stream, func(after time.Duration) {
-		cancel(fmt.Errorf("send %s to %s: no byte has moved for %s: its deadline has passed", s.To, t.session.Node, after))
-		_ = remote.SetDeadline(time.Now())
-	})
-	defer idle.stop()
 	if t.handsOver && s.From == "" && s.Token == "" {
 		return fmt.Errorf("dataset %s: it is new since the last run: while it is handed over its properties are not its own; repeat the switchover", r.Source)
 	}
+	call := t.call(r, s)
+	upload, err := t.session.Upload(call)
+	if err != nil {
+		return err
+	}
+	defer upload.Close()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	idle := session.WatchIdle(t.Config.Replication.Timeouts.Stream, func(after time.Duration) {
+		cancel(fmt.Errorf("send %s to %s: no byte has moved for %s: its deadline has passed", s.To, t.session.Node, after))
+		upload.Interrupt()
+	})
+	defer idle.Stop()
 	// By now the properties say that this node is giving the dataset up: the ones
 	// that it has at other times are on the standby since the run before.
 	sending, err := t.ZFS.Send(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: r.Flags, Raw: r.Raw, Token: s.Token, Bare: t.handsOver})
 	if err != nil {
 		return err
 	}
-	// The reply may come in the middle, when the other end fails: then the
-	// rest of the stream must not wait for a window that never opens.
-	replied := make(chan error, 1)
-	var reply ack
-	go func() {
-		err := readLine(bufio.NewReader(remote), &reply)
-		if err == nil {
-			err = reply.err()
-		} else {
-			err = t.session.lost(fmt.Errorf("no answer about %s: %w", r.Target, err))
-		}
-		replied <- err
-		if err != nil {
-			sending.Kill()
-			_ = remote.SetWriteDeadline(time.Now())
-		}
-	}()
+	upload.Watch(sending.Kill)
 
-	copied, copyErr := t.copy(ctx, remote, idle.reader(sending), r, req.Compress)
+	copied, copyErr := t.copy(ctx, upload, idle.Reader(sending), r, call.Compress)
 	r.Bytes += copied
 	if copyErr != nil {
 		sending.Kill()
 	}
 	sendErr := sending.Finish()
-	remote.Close() // the end of the stream for the other side
-	replyErr := <-replied
-	r.Warning = cmp.Or(reply.Warning, r.Warning)
+	warning, replyErr := upload.Finish()
+	r.Warning = cmp.Or(warning, r.Warning)
 	r.Partial = copied > 0 && (replyErr != nil || sendErr != nil)
 
 	switch {
@@ -232,6 +200,21 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *plan.Stream) er
 	return nil
 }
 
+// call announces a stream to the standby.
+func (t *transfer) call(r *ItemResult, s *plan.Stream) session.Receive {
+	source := t.sources[r.Source]
+	call := session.Receive{Dataset: r.Target, Type: r.Type, Origin: s.Origin, Flags: r.Flags,
+		Snapshot: zfs.SnapshotOf(s.To), GUID: s.ToGUID, Compress: t.compression(r)}
+	if taken, found := source.WithGUID(s.ToGUID); found {
+		call.TXG = taken.CreateTXG
+	}
+	if plan.IsRoot(r.Target) && !t.local {
+		// It is to be mounted where the pool's root is, not below it.
+		call.Set = map[string]string{"mountpoint": source.Mountpoint}
+	}
+	return call
+}
+
 // copy moves the stream's bytes and counts them, as zfs makes them. The limit
 // is for what goes over the wire.
 func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *ItemResult, compress string) (int64, error) {
@@ -240,14 +223,14 @@ func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *It
 		to = &limitedWriter{Writer: to, ctx: ctx, limit: t.limit}
 	}
 	if compress == "" {
-		_, err := io.CopyBuffer(onlyWriter{to}, counted, make([]byte, bufferSize))
+		_, err := session.Copy(to, counted)
 		return counted.n, err
 	}
-	encoder, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	encoder, err := session.Compressor(to)
 	if err != nil {
 		return 0, fmt.Errorf("compress the stream: %w", err)
 	}
-	_, err = io.CopyBuffer(onlyWriter{encoder}, counted, make([]byte, bufferSize))
+	_, err = session.Copy(encoder, counted)
 	if closeErr := encoder.Close(); err == nil {
 		err = closeErr
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/cli"
 	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/rejoin"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -35,9 +37,23 @@ func newEngine(ctx context.Context, p *cli.Process, flags map[string]*pflag.Flag
 	if err != nil {
 		return nil, err
 	}
-	runner := run.New(p.Log)
+	programs := run.New(p.Log)
 	return &replicate.Engine{
 		Config: cfg, Self: self, Release: cli.Version(), State: dir,
-		ZFS: zfs.New(runner, cfg.Replication.Timeouts.ZFS), Runner: runner, Log: p.Log, Now: p.Now,
+		ZFS: zfs.New(programs, cfg.Replication.Timeouts.ZFS), Runner: programs, Log: p.Log, Now: p.Now,
+		Dialer: session.SSH{Programs: programs, Config: cfg.SSH},
+	}, nil
+}
+
+// newNode loads the config for a rejoin, or for its preserved copies.
+func newNode(ctx context.Context, p *cli.Process) (*rejoin.Node, error) {
+	cfg, self, dir, err := p.LoadNode(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	programs := run.New(p.Log)
+	return &rejoin.Node{
+		Config: cfg, Self: self, State: dir,
+		ZFS: zfs.New(programs, cfg.Replication.Timeouts.ZFS), Programs: programs, Log: p.Log, Now: p.Now,
 	}, nil
 }

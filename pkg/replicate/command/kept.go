@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/rejoin"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
@@ -31,11 +31,11 @@ func newKeptList(p *cli.Process) *cobra.Command {
 		Short: "List what is kept, with dates and sizes",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			engine, err := newEngine(c.Context(), p, nil)
+			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
-			kept, err := engine.Kept(c.Context())
+			kept, err := node.Kept(c.Context())
 			if err != nil {
 				return err
 			}
@@ -67,17 +67,17 @@ func newKeptShow(p *cli.Process) *cobra.Command {
 dataset that it was kept of, or a date.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
-			engine, err := newEngine(c.Context(), p, nil)
+			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
-			found, err := findKept(c, engine, names)
+			found, err := findKept(c, node, names)
 			if err != nil {
 				return err
 			}
 			for i := range found {
 				if files {
-					if err := engine.ListKeptFiles(c.Context(), &found[i]); err != nil {
+					if err := node.ListKeptFiles(c.Context(), &found[i]); err != nil {
 						return err
 					}
 				}
@@ -102,11 +102,11 @@ func newKeptDrop(p *cli.Process) *cobra.Command {
 dataset that it was kept of, or a date.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
-			engine, err := newEngine(c.Context(), p, nil)
+			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
-			found, err := findKept(c, engine, names)
+			found, err := findKept(c, node, names)
 			if err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ dataset that it was kept of, or a date.`,
 					return err
 				}
 			}
-			gone, err := engine.DropKept(c.Context(), found)
+			gone, err := node.DropKept(c.Context(), found)
 			for _, name := range gone {
 				if _, writeErr := fmt.Fprintf(p.Stdout, "dropped %s\n", name); writeErr != nil {
 					err = errors.Join(err, cli.Printed(writeErr))
@@ -125,7 +125,7 @@ dataset that it was kept of, or a date.`,
 			if err != nil {
 				return err
 			}
-			return sayRemainders(c, p, engine, found)
+			return sayRemainders(c, p, node, found)
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
@@ -135,8 +135,8 @@ dataset that it was kept of, or a date.`,
 // findKept returns what is kept under any of the names, each once.
 // sayRemainders says what goes on taking room, and how to free it: nothing of ours
 // deletes files.
-func sayRemainders(c *cobra.Command, p *cli.Process, engine *replicate.Engine, dropped []replicate.Kept) error {
-	left, err := engine.Remainders(c.Context(), dropped)
+func sayRemainders(c *cobra.Command, p *cli.Process, node *rejoin.Node, dropped []rejoin.Kept) error {
+	left, err := node.Remainders(c.Context(), dropped)
 	if err != nil {
 		return err
 	}
@@ -153,11 +153,11 @@ there, out of sight. To free that, delete it by hand:
 	return nil
 }
 
-func findKept(c *cobra.Command, engine *replicate.Engine, names []string) ([]replicate.Kept, error) {
-	var found []replicate.Kept
+func findKept(c *cobra.Command, node *rejoin.Node, names []string) ([]rejoin.Kept, error) {
+	var found []rejoin.Kept
 	seen := map[string]bool{}
 	for _, name := range names {
-		kept, err := engine.FindKept(c.Context(), name)
+		kept, err := node.FindKept(c.Context(), name)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func findKept(c *cobra.Command, engine *replicate.Engine, names []string) ([]rep
 	return found, nil
 }
 
-func writeKept(w io.Writer, all []replicate.Kept) error {
+func writeKept(w io.Writer, all []rejoin.Kept) error {
 	var b strings.Builder
 	for _, k := range all {
 		keptLines(&b, k)
@@ -180,7 +180,7 @@ func writeKept(w io.Writer, all []replicate.Kept) error {
 	return err
 }
 
-func keptLines(b *strings.Builder, k replicate.Kept) {
+func keptLines(b *strings.Builder, k rejoin.Kept) {
 	fmt.Fprintf(b, "%s\n", k.Dataset)
 	fmt.Fprintf(b, "  of         %s, kept %s\n", k.Of, k.At.Local().Format("2006-01-02 15:04:05"))
 	if k.Base != "" {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/replicate"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 )
 
 func newReceiver(p *cli.Process) *cobra.Command {
@@ -34,7 +34,7 @@ this node is a standby, and never by force.`,
 			if p.StdoutTerminal {
 				return cli.Usagef("receiver speaks to another zfs-replicate, not to a person")
 			}
-			receiver := &replicate.Receiver{
+			receiver := &session.Receiver{
 				Config: engine.Config, Node: engine.Self.Name, Release: engine.Release, State: engine.State,
 				ZFS: engine.ZFS, Runner: engine.Runner, Log: p.Log, Now: p.Now,
 			}

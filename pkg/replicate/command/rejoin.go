@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-ha/understudy/pkg/cli"
-	"github.com/understudy-ha/understudy/pkg/replicate"
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/rejoin"
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
 func newRejoin(p *cli.Process) *cobra.Command {
-	var o replicate.RejoinOptions
+	var o rejoin.Options
 	var out cli.Output
 	var yes bool
 	c := &cobra.Command{
@@ -33,16 +33,16 @@ set aside by renaming. The active node's next run sends what is missing.
 It can be killed at any moment: called again, it goes on where it was.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			engine, err := newEngine(c.Context(), p, nil)
+			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
 			if !yes {
-				o.Confirm = func(r *replicate.Rejoined) error {
+				o.Confirm = func(r *rejoin.Rejoined) error {
 					return confirm(p, "keep this, and roll back to what "+r.From+" has?", func(w io.Writer) error { return writeTails(w, r) })
 				}
 			}
-			result, err := engine.Rejoin(c.Context(), o)
+			result, err := node.Rejoin(c.Context(), o)
 			if result == nil {
 				return err
 			}
@@ -69,11 +69,11 @@ func newInventory(p *cli.Process) *cobra.Command {
 node asks this over ssh when it rejoins. It changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			engine, err := newEngine(c.Context(), p, nil)
+			node, err := newNode(c.Context(), p)
 			if err != nil {
 				return err
 			}
-			i, err := engine.Inventory(c.Context())
+			i, err := node.Inventory(c.Context())
 			if err != nil {
 				return err
 			}
@@ -106,7 +106,7 @@ func confirm(p *cli.Process, question string, show func(io.Writer) error) error 
 }
 
 // writeTails says what is only here.
-func writeTails(w io.Writer, r *replicate.Rejoined) error {
+func writeTails(w io.Writer, r *rejoin.Rejoined) error {
 	var b strings.Builder
 	for _, t := range r.Tails {
 		tailLines(&b, r, t)
@@ -121,7 +121,7 @@ func writeTails(w io.Writer, r *replicate.Rejoined) error {
 	return err
 }
 
-func tailLines(b *strings.Builder, r *replicate.Rejoined, t *replicate.Tail) {
+func tailLines(b *strings.Builder, r *rejoin.Rejoined, t *rejoin.Tail) {
 	fmt.Fprintf(b, "%s: only here: %s", t.Dataset, report.Bytes(t.Bytes))
 	if n := len(t.Snapshots); n > 0 {
 		fmt.Fprintf(b, " in %s, %s", counted(n, "snapshot"), span(t.Snapshots))
@@ -131,7 +131,7 @@ func tailLines(b *strings.Builder, r *replicate.Rejoined, t *replicate.Tail) {
 	}
 	fmt.Fprintf(b, "; only on %s: %s\n", r.From, counted(t.Theirs, "snapshot"))
 	switch t.How {
-	case replicate.KeepTail:
+	case rejoin.KeepTail:
 		fmt.Fprintf(b, "  common: @%s of %s\n", t.Common, t.CommonAt.Local().Format("2006-01-02 15:04:05"))
 	default:
 		fmt.Fprintf(b, "  %s: %s; it comes anew, in full\n", t.How, t.Reason)
@@ -155,7 +155,7 @@ func fileLines(b *strings.Builder, files []string, why string) {
 }
 
 // span is when the snapshots were taken.
-func span(snaps []replicate.Moment) string {
+func span(snaps []rejoin.Moment) string {
 	first, last := snaps[0].At.Local().Format("2006-01-02 15:04:05"), snaps[len(snaps)-1].At.Local().Format("2006-01-02 15:04:05")
 	if first == last {
 		return first
@@ -164,7 +164,7 @@ func span(snaps []replicate.Moment) string {
 }
 
 // writeRejoined says what is only here, and what became of it.
-func writeRejoined(w io.Writer, r *replicate.Rejoined, failed bool) error {
+func writeRejoined(w io.Writer, r *rejoin.Rejoined, failed bool) error {
 	if err := writeTails(w, r); err != nil {
 		return err
 	}

@@ -146,3 +146,17 @@ func Standbys(all []config.Node, only string) ([]config.Node, error) {
 	}
 	return nil, &Usage{What: "no standby is called " + only, Advice: "the standbys of this node: " + strings.Join(known, ", ")}
 }
+
+// HandedDown reports whether datasets inherit a property from a pool's root that
+// changes how they behave or how they are mounted.
+func HandedDown(property string) bool {
+	switch property {
+	case "mountpoint", "compression", "checksum", "atime", "relatime", "recordsize",
+		"xattr", "acltype", "aclinherit", "aclmode", "devices", "exec", "setuid",
+		"snapdir", "snapdev", "sync", "logbias", "primarycache", "secondarycache",
+		"copies", "redundant_metadata", "dnodesize", "volmode", "overlay",
+		"special_small_blocks":
+		return true
+	}
+	return false
+}

@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func dateOf(kept string) string {
 
 // placeTails finds where each tail goes: into what a rejoin that was ended has
 // begun, or into new datasets below a date. It sees that there is room.
-func (e *Engine) placeTails(ctx context.Context, r *Rejoined) error {
+func (n *Node) placeTails(ctx context.Context, r *Rejoined) error {
 	if len(r.Tails) == 0 {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (e *Engine) placeTails(ctx context.Context, r *Rejoined) error {
 		pools = append(pools, zfs.PoolOf(t.Dataset))
 	}
 	slices.Sort(pools)
-	kept, err := e.listKept(ctx, slices.Compact(pools))
+	kept, err := n.listKept(ctx, slices.Compact(pools))
 	if err != nil {
 		return err
 	}
@@ -51,12 +51,12 @@ func (e *Engine) placeTails(ctx context.Context, r *Rejoined) error {
 		}
 	}
 	if date == "" {
-		date = e.Now().UTC().Format(plan.TimeFormat)
+		date = n.Now().UTC().Format(plan.TimeFormat)
 	}
 	for _, t := range r.Tails {
-		t.Kept = freePlace(t, date, kept, e.Now())
+		t.Kept = freePlace(t, date, kept, n.Now())
 	}
-	return e.room(ctx, r)
+	return n.room(ctx, r)
 }
 
 // begun is the kept dataset in which a rejoin that was ended has put this tail,
@@ -122,11 +122,11 @@ func (s *SpaceError) Hint() string {
 const slack = 1 << 20
 
 // room sees that the pools have room for all tails.
-func (e *Engine) room(ctx context.Context, r *Rejoined) error {
+func (n *Node) room(ctx context.Context, r *Rejoined) error {
 	needed := map[string]int64{}
 	for _, t := range r.Tails {
 		if t.How == KeepTail {
-			size, err := e.keepSize(ctx, t)
+			size, err := n.keepSize(ctx, t)
 			if err != nil {
 				return err
 			}
@@ -138,26 +138,26 @@ func (e *Engine) room(ctx context.Context, r *Rejoined) error {
 	for pool := range needed {
 		roots = append(roots, zfs.Root{Name: pool})
 	}
-	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	listed, err := n.ZFS.DatasetsBare(ctx, roots)
 	if err != nil {
 		return err
 	}
 	for _, pool := range listed {
-		if n := needed[pool.Name]; n > pool.Available {
-			return &SpaceError{Pool: pool.Name, Needed: n, Available: pool.Available}
+		if bytes := needed[pool.Name]; bytes > pool.Available {
+			return &SpaceError{Pool: pool.Name, Needed: bytes, Available: pool.Available}
 		}
 	}
 	return nil
 }
 
 // keepSize is how many bytes of the tail are still to be copied.
-func (e *Engine) keepSize(ctx context.Context, t *Tail) (int64, error) {
+func (n *Node) keepSize(ctx context.Context, t *Tail) (int64, error) {
 	if len(t.newer) == 0 || t.Unsaved > 0 && t.dataset.Written > 0 {
 		return t.Bytes, nil
 	}
 	var total int64
 	for _, s := range t.sends() {
-		size, err := e.ZFS.Estimate(ctx, s)
+		size, err := n.ZFS.Estimate(ctx, s)
 		if err != nil {
 			return 0, fmt.Errorf("estimate the size of %s: %w", s.To, err)
 		}

@@ -1,4 +1,4 @@
-package replicate
+package session
 
 import (
 	"encoding/binary"

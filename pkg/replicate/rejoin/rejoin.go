@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -7,12 +7,13 @@ import (
 	"slices"
 
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// RejoinOptions say how this node is to become a standby again.
-type RejoinOptions struct {
+// Options say how this node is to become a standby again.
+type Options struct {
 	From   string // the active node; "" is the one that says so
 	DryRun bool   // look only
 	Files  bool   // list the files that differ
@@ -24,29 +25,29 @@ type RejoinOptions struct {
 // what is only here is kept in datasets of its own, and only then rolled back to
 // the common snapshots. It can be killed at any point and called again. The
 // result is returned with the error too, as far as it got.
-func (e *Engine) Rejoin(ctx context.Context, o RejoinOptions) (*Rejoined, error) {
-	if len(e.Config.Replication.Datasets) == 0 {
+func (n *Node) Rejoin(ctx context.Context, o Options) (*Rejoined, error) {
+	if len(n.Config.Replication.Datasets) == 0 {
 		return nil, &plan.Usage{What: "no datasets are replicated", Advice: "list them under replication.datasets in the config"}
 	}
-	if err := e.mayRejoin(); err != nil {
+	if err := n.mayRejoin(); err != nil {
 		return nil, err
 	}
-	from, err := e.active(ctx, o.From)
+	from, err := n.active(ctx, o.From)
 	if err != nil {
 		return nil, err
 	}
-	r, err := e.survey(ctx, from)
+	r, err := n.survey(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	r.DryRun = o.DryRun
-	if err := e.mayBeWritable(r); err != nil {
+	if err := n.mayBeWritable(r); err != nil {
 		return r, err
 	}
 	if o.Files {
-		e.listFiles(ctx, r)
+		n.listFiles(ctx, r)
 	}
-	if err := e.placeTails(ctx, r); err != nil || o.DryRun || len(r.Tails) == 0 && len(r.writable) == 0 {
+	if err := n.placeTails(ctx, r); err != nil || o.DryRun || len(r.Tails) == 0 && len(r.writable) == 0 {
 		return r, err
 	}
 	if o.Confirm != nil {
@@ -54,41 +55,40 @@ func (e *Engine) Rejoin(ctx context.Context, o RejoinOptions) (*Rejoined, error)
 			return r, err
 		}
 	}
-	return e.rejoinLocked(ctx, from.Node, r)
+	return n.rejoinLocked(ctx, from.Node, r)
 }
 
 // rejoinLocked does it, alone: neither a run from here, nor a session from
 // elsewhere, nor a promotion may be under way.
-func (e *Engine) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (*Rejoined, error) {
-	lock, err := e.State.Lock(lockName)
+func (n *Node) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (*Rejoined, error) {
+	lock, err := n.State.Lock(session.SenderLock)
 	if err != nil {
 		return asked, err
 	}
 	defer lock.Unlock()
-	receiver := &Receiver{Config: e.Config, Node: e.Self.Name, State: e.State}
-	session, err := receiver.waitForLock(ctx)
+	receiving, err := session.WaitForLock(ctx, n.State, n.Self.Name, n.Config.Replication.Timeouts.Stall)
 	if err != nil {
 		return asked, err
 	}
-	defer session.Unlock()
+	defer receiving.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := e.mayRejoin(); err != nil {
+	if err := n.mayRejoin(); err != nil {
 		return asked, err
 	}
-	go e.watchRole(ctx, cancel)
+	go n.watchRole(ctx, cancel)
 
 	// What was shown may be old by now: what the active node has sent meanwhile would
 	// look like something that it lacks.
-	from, err := e.active(ctx, node)
+	from, err := n.active(ctx, node)
 	if err != nil {
 		return asked, err
 	}
-	r, err := e.survey(ctx, from)
+	r, err := n.survey(ctx, from)
 	if err != nil {
 		return asked, err
 	}
-	err = e.rejoin(ctx, r)
+	err = n.rejoin(ctx, r)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -96,53 +96,53 @@ func (e *Engine) rejoinLocked(ctx context.Context, node string, asked *Rejoined)
 }
 
 // rejoin keeps everything before it rolls anything back.
-func (e *Engine) rejoin(ctx context.Context, r *Rejoined) error {
-	if err := e.makeReadOnly(ctx, r); err != nil {
+func (n *Node) rejoin(ctx context.Context, r *Rejoined) error {
+	if err := n.makeReadOnly(ctx, r); err != nil {
 		return err
 	}
-	if err := e.saveUnsaved(ctx, r); err != nil {
+	if err := n.saveUnsaved(ctx, r); err != nil {
 		return err
 	}
-	if err := e.notHeld(ctx, r); err != nil {
+	if err := n.notHeld(ctx, r); err != nil {
 		return err
 	}
-	if err := e.placeTails(ctx, r); err != nil {
+	if err := n.placeTails(ctx, r); err != nil {
 		return err
 	}
 	for _, t := range r.Tails {
 		if t.How == KeepTail {
-			if err := e.keep(ctx, t); err != nil {
+			if err := n.keep(ctx, t); err != nil {
 				return fmt.Errorf("keep what is only here of %s (nothing has been rolled back): %w", t.Dataset, err)
 			}
 		}
 	}
 	for _, t := range r.Tails {
-		if err := e.giveUp(ctx, t); err != nil {
+		if err := n.giveUp(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.Dataset, err)
 		}
 		t.Done = true
-		e.Log.Info().Str("dataset", t.Dataset).Str("kept", t.Kept).Msg("what was only here is kept")
+		n.Log.Info().Str("dataset", t.Dataset).Str("kept", t.Kept).Msg("what was only here is kept")
 	}
-	e.forgetConflicts()
+	n.forgetConflicts()
 	return nil
 }
 
 // forgetConflicts takes out of the record what the active node has told of
 // conflicts: they are over.
-func (e *Engine) forgetConflicts() {
-	record, found, err := e.State.Received()
+func (n *Node) forgetConflicts() {
+	record, found, err := n.State.Received()
 	if err == nil && found && len(record.Conflicts) > 0 {
 		record.Conflicts = nil
-		err = e.State.Write(state.ReceivedName, record)
+		err = n.State.Write(state.ReceivedName, record)
 	}
 	if err != nil {
 		// The next run tells anew.
-		e.Log.Warn().Err(err).Msg("that the conflicts are over is not recorded")
+		n.Log.Warn().Err(err).Msg("that the conflicts are over is not recorded")
 	}
 }
 
 // notHeld refuses where somebody holds a snapshot that a rollback would destroy.
-func (e *Engine) notHeld(ctx context.Context, r *Rejoined) error {
+func (n *Node) notHeld(ctx context.Context, r *Rejoined) error {
 	var names []string
 	for _, t := range r.Tails {
 		for _, snap := range t.newer {
@@ -151,7 +151,7 @@ func (e *Engine) notHeld(ctx context.Context, r *Rejoined) error {
 			}
 		}
 	}
-	held, err := e.ZFS.Held(ctx, names)
+	held, err := n.ZFS.Held(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -166,17 +166,17 @@ func (e *Engine) notHeld(ctx context.Context, r *Rejoined) error {
 
 // giveUp brings one dataset to where the active node can send to it. By now
 // what would be lost by that is in the kept dataset.
-func (e *Engine) giveUp(ctx context.Context, t *Tail) error {
+func (n *Node) giveUp(ctx context.Context, t *Tail) error {
 	switch t.How {
 	case SetAside:
-		return e.setAside(ctx, t)
+		return n.setAside(ctx, t)
 	case GiveRoots:
-		return e.giveRoot(ctx, t)
+		return n.giveRoot(ctx, t)
 	}
-	if err := e.isKept(ctx, t); err != nil {
+	if err := n.isKept(ctx, t); err != nil {
 		return err
 	}
-	if err := e.ZFS.Rollback(ctx, t.base.Full(t.Dataset)); err != nil {
+	if err := n.ZFS.Rollback(ctx, t.base.Full(t.Dataset)); err != nil {
 		return fmt.Errorf("roll back to @%s: %w", t.Common, err)
 	}
 	return nil
@@ -184,8 +184,8 @@ func (e *Engine) giveUp(ctx context.Context, t *Tail) error {
 
 // isKept looks once more, right before the rollback, whether the kept dataset
 // has all that the rollback takes away.
-func (e *Engine) isKept(ctx context.Context, t *Tail) error {
-	both, err := e.ZFS.Datasets(ctx, []zfs.Root{{Name: t.Dataset}, {Name: t.Kept}})
+func (n *Node) isKept(ctx context.Context, t *Tail) error {
+	both, err := n.ZFS.Datasets(ctx, []zfs.Root{{Name: t.Dataset}, {Name: t.Kept}})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 
 // listFiles adds the files of each tail that changed since the common snapshot.
 // That they can't be listed stops nothing.
-func (e *Engine) listFiles(ctx context.Context, r *Rejoined) {
+func (n *Node) listFiles(ctx context.Context, r *Rejoined) {
 	for _, t := range r.Tails {
 		if t.How != KeepTail {
 			t.NoFiles = "there is no common snapshot to compare with"
 			continue
 		}
 		var err error
-		if t.Files, err = e.changedFiles(ctx, t.dataset, t.base.Full(t.Dataset)); err != nil {
+		if t.Files, err = n.changedFiles(ctx, t.dataset, t.base.Full(t.Dataset)); err != nil {
 			t.NoFiles = err.Error()
 		}
 	}
@@ -27,13 +27,13 @@ func (e *Engine) listFiles(ctx context.Context, r *Rejoined) {
 // changedFiles are the files of a read-only filesystem that changed since a
 // snapshot, as "zfs diff" marks them. It is mounted while they are listed, and so
 // is what the snapshot is of: zfs asks for that.
-func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
-	both, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: zfs.DatasetOf(since)}})
+func (n *Node) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
+	both, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: zfs.DatasetOf(since)}})
 	if err != nil {
 		return nil, err
 	}
 	for i := range both {
-		unmount, err := e.mountToLook(ctx, &both[i])
+		unmount, err := n.mountToLook(ctx, &both[i])
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string)
 	if newest, any := d.Newest(); any && d.Written == 0 {
 		to = newest.Full(d.Name) // else zfs takes a snapshot to compare with
 	}
-	changes, err := e.ZFS.Diff(ctx, since, to)
+	changes, err := n.ZFS.Diff(ctx, since, to)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (e *Engine) changedFiles(ctx context.Context, d *zfs.Dataset, since string)
 
 // mountToLook mounts a read-only filesystem, if it is not, and returns how to
 // unmount it again.
-func (e *Engine) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func() error, err error) {
+func (n *Node) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func() error, err error) {
 	switch {
 	case d.Type != zfs.Filesystem:
 		return nil, errors.New("a volume has no files of its own")
@@ -72,23 +72,23 @@ func (e *Engine) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func(
 	case d.KeyStatus == "unavailable":
 		return nil, fmt.Errorf("the key of %s is not loaded: zfs load-key %s", d.Name, d.EncryptionRoot)
 	}
-	if err := e.ZFS.Mount(ctx, d.Name); err != nil {
+	if err := n.ZFS.Mount(ctx, d.Name); err != nil {
 		return nil, fmt.Errorf("mount %s to compare it: %w", d.Name, err)
 	}
-	return func() error { return e.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint) }, nil
+	return func() error { return n.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint) }, nil
 }
 
 // ListKeptFiles adds the files that a kept tail changed.
-func (e *Engine) ListKeptFiles(ctx context.Context, k *Kept) error {
+func (n *Node) ListKeptFiles(ctx context.Context, k *Kept) error {
 	if k.Base == "" {
 		k.NoFiles = "it is a whole history: there is nothing to compare with"
 		return nil
 	}
-	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: k.Dataset}})
+	listed, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: k.Dataset}})
 	if err != nil || len(listed) != 1 {
 		return errors.Join(err, fmt.Errorf("look at %s: it is gone", k.Dataset))
 	}
-	if k.Files, err = e.changedFiles(ctx, &listed[0], k.Base); err != nil {
+	if k.Files, err = n.changedFiles(ctx, &listed[0], k.Base); err != nil {
 		k.NoFiles = err.Error()
 	}
 	return nil

@@ -1,4 +1,4 @@
-package replicate
+package session
 
 import (
 	"bufio"
@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/understudy-ha/understudy/pkg/config"
-	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/state"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -250,30 +249,11 @@ func TestReceiverNoticesPromotion(t *testing.T) {
 	}
 }
 
-func TestMayRun(t *testing.T) {
-	for _, c := range []struct {
-		role state.RoleFile
-		want string
-	}{
-		{state.RoleFile{Role: state.RoleActive, Term: 3, NewestTerm: 3}, ""},
-		{state.RoleFile{Role: state.RoleActive, Term: 3, NewestTerm: 4}, "term 4 has been seen"},
-		{state.RoleFile{Role: state.RoleStandby}, "a is standby, not active"},
-		{state.RoleFile{Role: state.RolePromoting}, "not active"},
-		{state.RoleFile{}, "no role yet"},
-	} {
-		err := mayRun(c.role, "a")
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || exit.Code(err) != 76) {
-			t.Errorf("%+v: %v, want %q", c.role, err, c.want)
-		}
-	}
-}
-
-func FuzzReadLine(f *testing.F) {
+func FuzzReadCall(f *testing.F) {
 	f.Add([]byte(helloLine + "\n"))
 	f.Add([]byte("{}\n{}"))
 	f.Add([]byte(`{"op":"receive","guid":"18446744073709551615"}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var req request
-		_ = readLine(bufio.NewReaderSize(strings.NewReader(string(data)), 16), &req)
+		_, _ = readCall(bufio.NewReaderSize(strings.NewReader(string(data)), 16))
 	})
 }

@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -18,18 +19,18 @@ type keptDataset struct {
 }
 
 // listKept lists what is kept in the pools.
-func (e *Engine) listKept(ctx context.Context, pools []string) ([]keptDataset, error) {
+func (n *Node) listKept(ctx context.Context, pools []string) ([]keptDataset, error) {
 	var roots []zfs.Root
 	var names []string
 	for _, pool := range pools {
 		roots = append(roots, zfs.Root{Name: zfs.KeptRoot(pool), Recursive: true})
 		names = append(names, zfs.KeptRoot(pool))
 	}
-	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	listed, err := n.ZFS.DatasetsBare(ctx, roots)
 	if err != nil || len(listed) == 0 {
 		return nil, err
 	}
-	properties, err := e.ZFS.Properties(ctx, names, zfs.KeptProperty)
+	properties, err := n.ZFS.Properties(ctx, names, zfs.KeptProperty)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +62,8 @@ type Kept struct {
 }
 
 // Kept lists what is kept on this node, by name.
-func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
-	all, err := e.listKept(ctx, e.pools())
+func (n *Node) Kept(ctx context.Context) ([]Kept, error) {
+	all, err := n.listKept(ctx, n.pools())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
 		}
 		kept = append(kept, k)
 	}
-	made, err := e.ZFS.Created(ctx, snaps)
+	made, err := n.ZFS.Created(ctx, snaps)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +103,9 @@ func (e *Engine) Kept(ctx context.Context) ([]Kept, error) {
 }
 
 // pools are those in which this node may hold replicated datasets.
-func (e *Engine) pools() []string {
+func (n *Node) pools() []string {
 	var pools []string
-	for _, d := range e.Config.Replication.Datasets {
+	for _, d := range n.Config.Replication.Datasets {
 		pools = append(pools, zfs.PoolOf(d.Name), zfs.PoolOf(d.TargetName()))
 	}
 	slices.Sort(pools)
@@ -113,8 +114,8 @@ func (e *Engine) pools() []string {
 
 // FindKept returns what is kept under a name: that of a kept dataset, of what
 // it was kept of, or a date. All of a date, or of a dataset, may be several.
-func (e *Engine) FindKept(ctx context.Context, name string) ([]Kept, error) {
-	all, err := e.Kept(ctx)
+func (n *Node) FindKept(ctx context.Context, name string) ([]Kept, error) {
+	all, err := n.Kept(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -132,29 +133,29 @@ func (e *Engine) FindKept(ctx context.Context, name string) ([]Kept, error) {
 
 // DropKept destroys what is kept, for ever. What only held it goes too. It
 // returns what is gone, also when there is an error.
-func (e *Engine) DropKept(ctx context.Context, drop []Kept) (gone []string, err error) {
-	lock, err := e.State.Lock(lockName)
+func (n *Node) DropKept(ctx context.Context, drop []Kept) (gone []string, err error) {
+	lock, err := n.State.Lock(session.SenderLock)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Unlock()
 	drop = slices.SortedFunc(slices.Values(drop), func(a, b Kept) int { return strings.Compare(a.Dataset, b.Dataset) })
-	if err := e.asShown(ctx, drop); err != nil {
+	if err := n.asShown(ctx, drop); err != nil {
 		return nil, err
 	}
 	for _, k := range slices.Backward(drop) { // those below first
-		if err := e.dropOne(ctx, k); err != nil {
+		if err := n.dropOne(ctx, k); err != nil {
 			return gone, fmt.Errorf("drop %s: %w", k.Dataset, err)
 		}
 		gone = append(gone, k.Dataset)
 	}
-	return gone, e.tidyKept(ctx)
+	return gone, n.tidyKept(ctx)
 }
 
 // asShown refuses to drop what has changed since a person was shown it, and what
 // would take something along that is kept for itself and was not named.
-func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
-	now, err := e.Kept(ctx)
+func (n *Node) asShown(ctx context.Context, drop []Kept) error {
+	now, err := n.Kept(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,9 +182,9 @@ func (e *Engine) asShown(ctx context.Context, drop []Kept) error {
 // dropOne destroys one. The snapshots of a pool's root go back to it first, since
 // the root is a clone of them, and are destroyed there. It may be called again when it
 // was killed in between: the root, which only holds others, then has them already.
-func (e *Engine) dropOne(ctx context.Context, k Kept) error {
+func (n *Node) dropOne(ctx context.Context, k Kept) error {
 	pool := zfs.PoolOf(k.Dataset)
-	root, kept, err := e.rootAnd(ctx, k.Dataset)
+	root, kept, err := n.rootAnd(ctx, k.Dataset)
 	if err != nil {
 		return err
 	}
@@ -192,16 +193,16 @@ func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 	case root == nil || kept == nil:
 	case zfs.DatasetOf(root.Origin) == k.Dataset:
 		last = zfs.SnapshotOf(root.Origin)
-		if err := e.ZFS.PromoteRoot(ctx, pool); err != nil {
+		if err := n.ZFS.PromoteRoot(ctx, pool); err != nil {
 			return err
 		}
 	case root.Container && zfs.DatasetOf(kept.Origin) == pool:
 		last = zfs.SnapshotOf(kept.Origin)
 	}
-	if err := e.ZFS.DestroyKept(ctx, k.Dataset); err != nil || last == "" {
+	if err := n.ZFS.DestroyKept(ctx, k.Dataset); err != nil || last == "" {
 		return err
 	}
-	if root, _, err = e.rootAnd(ctx, k.Dataset); err != nil || root == nil {
+	if root, _, err = n.rootAnd(ctx, k.Dataset); err != nil || root == nil {
 		return err
 	}
 	end, _ := root.Find(func(s zfs.Snap) bool { return s.Name == last })
@@ -212,12 +213,12 @@ func (e *Engine) dropOne(ctx context.Context, k Kept) error {
 			names = append(names, snap.Name)
 		}
 	}
-	return e.ZFS.DestroySnapshots(ctx, pool, names)
+	return n.ZFS.DestroySnapshots(ctx, pool, names)
 }
 
 // rootAnd lists a kept dataset, and its pool's root.
-func (e *Engine) rootAnd(ctx context.Context, name string) (root, kept *zfs.Dataset, err error) {
-	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: zfs.PoolOf(name)}, {Name: name}})
+func (n *Node) rootAnd(ctx context.Context, name string) (root, kept *zfs.Dataset, err error) {
+	listed, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: zfs.PoolOf(name)}, {Name: name}})
 	for i := range listed {
 		if listed[i].Name == name {
 			kept = &listed[i]
@@ -239,7 +240,7 @@ const emptyRoot = 256 << 10
 
 // Remainders tells of the pools whose roots were among what was dropped: a root
 // can't be destroyed, so what lay in it stays and takes room until it is deleted.
-func (e *Engine) Remainders(ctx context.Context, dropped []Kept) ([]Remainder, error) {
+func (n *Node) Remainders(ctx context.Context, dropped []Kept) ([]Remainder, error) {
 	var roots []zfs.Root
 	for _, k := range dropped {
 		if zfs.Parent(k.Of) == "" {
@@ -249,7 +250,7 @@ func (e *Engine) Remainders(ctx context.Context, dropped []Kept) ([]Remainder, e
 	if len(roots) == 0 {
 		return nil, nil
 	}
-	listed, err := e.ZFS.DatasetsBare(ctx, roots)
+	listed, err := n.ZFS.DatasetsBare(ctx, roots)
 	if err != nil {
 		return nil, err
 	}
@@ -263,8 +264,8 @@ func (e *Engine) Remainders(ctx context.Context, dropped []Kept) ([]Remainder, e
 }
 
 // tidyKept removes what holds nothing any more, what is below first.
-func (e *Engine) tidyKept(ctx context.Context) error {
-	all, err := e.listKept(ctx, e.pools())
+func (n *Node) tidyKept(ctx context.Context) error {
+	all, err := n.listKept(ctx, n.pools())
 	if err != nil {
 		return err
 	}
@@ -283,7 +284,7 @@ func (e *Engine) tidyKept(ctx context.Context) error {
 		if holds || within {
 			continue
 		}
-		if err := e.ZFS.RemoveFolder(ctx, d.Name); err != nil {
+		if err := n.ZFS.RemoveFolder(ctx, d.Name); err != nil {
 			return fmt.Errorf("remove %s, which holds nothing any more: %w", d.Name, err)
 		}
 		there[d.Name] = false

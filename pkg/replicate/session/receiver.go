@@ -1,4 +1,4 @@
-package replicate
+package session
 
 import (
 	"bufio"
@@ -47,7 +47,7 @@ type serving struct {
 	*Receiver
 	scope  plan.Scope
 	mux    *yamux.Session
-	sender atomic.Pointer[request] // its hello, once accepted
+	sender atomic.Pointer[Hello] // its hello, once accepted
 
 	mu        sync.Mutex
 	inventory []zfs.Dataset // as last listed
@@ -114,24 +114,6 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	return err
 }
 
-// waitForLock keeps sessions that change something apart. Another one is waited
-// for as long as it takes to notice that its link is dead.
-func (r *Receiver) waitForLock(ctx context.Context) (*state.Lock, error) {
-	deadline := time.Now().Add(r.Config.Replication.Timeouts.Stall + 5*time.Second)
-	for {
-		lock, err := r.State.Lock("receiver-" + r.Node)
-		var held *state.LockedError
-		if !errors.As(err, &held) || time.Now().After(deadline) {
-			return lock, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
 // end ends the session from this side.
 func (s *serving) end(err error) {
 	s.mu.Lock()
@@ -162,7 +144,7 @@ func (s *serving) watch() {
 }
 
 // gate is the role check.
-func (s *serving) gate(sender request) error {
+func (s *serving) gate(sender Hello) error {
 	if s.Local || !s.Config.Replication.RequireRole {
 		return nil
 	}
@@ -177,48 +159,62 @@ func (s *serving) gate(sender request) error {
 // dataset goes into the reply instead.
 func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 	reader := bufio.NewReaderSize(stream, 64<<10)
-	var req request
-	if err := readLine(reader, &req); err != nil {
-		if errors.Is(err, io.EOF) || s.mux.IsClosed() {
-			return nil
-		}
-		return fmt.Errorf("bad message from the sender: %w", err)
+	c, err := readCall(reader)
+	switch {
+	case errors.Is(err, io.EOF), err != nil && s.mux.IsClosed():
+		return nil
+	case err != nil:
+		return badMessage("%w", err)
 	}
 	sender := s.sender.Load()
+	hello, isHello := c.(*Hello)
 	switch {
-	case sender == nil && req.Op == opHello:
-		return s.hello(ctx, stream, req)
+	case sender == nil && isHello:
+		return s.hello(ctx, stream, *hello)
 	case sender == nil:
-		return fmt.Errorf("bad message from the sender: %q before hello", shorten(req.Op, 20))
-	case sender.DryRun && !req.harmless():
-		return fmt.Errorf("bad message from the sender: %q in a dry run", shorten(req.Op, 20))
-	}
-	answer := func(err error) error {
-		return s.reply(stream, ack{Failure: failure(s.Node, err)})
+		return badMessage("%q before hello", c.op())
+	case isHello:
+		return badMessage("a second hello")
+	case sender.DryRun && !c.readOnly():
+		return badMessage("%q in a dry run", c.op())
 	}
 	if err := s.gate(*sender); err != nil {
-		return answer(err)
+		return s.acknowledge(stream, err)
 	}
-	switch req.Op {
-	case opInventory:
-		return s.list(ctx, stream, req)
-	case opReceive:
-		warning, err := s.receive(ctx, reader, req)
+	return s.answer(ctx, stream, reader, c)
+}
+
+func badMessage(format string, args ...any) error {
+	return fmt.Errorf("bad message from the sender: "+format, args...)
+}
+
+// answer carries out a call that may be made. reader reads the rest of the stream.
+func (s *serving) answer(ctx context.Context, stream io.Writer, reader io.Reader, c call) error {
+	switch c := c.(type) {
+	case *inventoryCall:
+		return s.list(ctx, stream, c)
+	case *Receive:
+		warning, err := s.receive(ctx, reader, c)
 		return s.reply(stream, ack{Failure: failure(s.Node, err), Warning: warning})
-	case opRename:
-		return answer(s.rename(ctx, req))
-	case opAbort:
-		return answer(s.abort(ctx, req))
-	case opContain:
-		return answer(s.contain(ctx, req))
-	case opPrune:
-		pruned, err := s.prune(ctx, req)
+	case *renameCall:
+		return s.acknowledge(stream, s.rename(ctx, c))
+	case *abortCall:
+		return s.acknowledge(stream, s.abort(ctx, c))
+	case *containCall:
+		return s.acknowledge(stream, s.contain(ctx, c))
+	case *pruneCall:
+		pruned, err := s.prune(ctx, c)
 		return s.reply(stream, pruneReply{ack{Failure: failure(s.Node, err)}, pruned})
-	case opBye:
-		s.complete(req)
+	case *byeCall:
+		s.complete(c)
 		return s.reply(stream, byeReply{Processes: s.Runner.Counts()})
 	}
-	return fmt.Errorf("bad message from the sender: unknown call %q", shorten(req.Op, 20))
+	return badMessage("unexpected call %q", c.op())
+}
+
+// acknowledge replies with a failure, or with none.
+func (s *serving) acknowledge(stream io.Writer, err error) error {
+	return s.reply(stream, ack{Failure: failure(s.Node, err)})
 }
 
 // reply sends a line; that the sender is gone by now is no error.
@@ -229,24 +225,24 @@ func (s *serving) reply(stream io.Writer, message any) error {
 	return nil
 }
 
-func (s *serving) hello(ctx context.Context, stream io.Writer, req request) error {
+func (s *serving) hello(ctx context.Context, stream io.Writer, sender Hello) error {
 	reply := helloReply{Version: protocolVersion, Release: s.Release, Node: s.Node, Time: s.Now().UTC()}
-	err := s.gate(req)
+	err := s.gate(sender)
 	if role, roleErr := s.State.Role(); roleErr == nil {
 		reply.Role, reply.Term = role.Role, role.NewestTerm
 	}
-	if req.Version != protocolVersion {
-		err = &VersionError{Node: s.Node, Theirs: fmt.Sprint(req.Version)}
+	if sender.Version != protocolVersion {
+		err = &VersionError{Node: s.Node, Theirs: fmt.Sprint(sender.Version)}
 	}
-	if err == nil && !req.DryRun {
+	if err == nil && !sender.DryRun {
 		var lock *state.Lock
-		lock, err = s.waitForLock(ctx)
+		lock, err = WaitForLock(ctx, s.State, s.Node, s.Config.Replication.Timeouts.Stall)
 		s.mu.Lock()
 		s.lock = lock
 		s.mu.Unlock()
 	}
 	if err == nil {
-		s.sender.Store(&req)
+		s.sender.Store(&sender)
 	}
 	reply.Failure = failure(s.Node, err)
 	return s.reply(stream, reply)

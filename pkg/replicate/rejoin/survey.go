@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -72,16 +72,16 @@ type Rejoined struct {
 
 // survey compares what is here with what the active node has, as its next run
 // would.
-func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error) {
-	here, err := e.held(ctx)
+func (n *Node) survey(ctx context.Context, from *Inventory) (*Rejoined, error) {
+	here, err := n.held(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := plan.Compare(e.Config.Replication.Datasets, e.hasLocal(), from.datasets(), here, e.touched(ctx, here))
+	c, err := plan.Compare(n.Config.Replication.Datasets, n.hasLocal(), from.datasets(), here, n.touched(ctx, here))
 	if err != nil {
 		return nil, err
 	}
-	r := &Rejoined{Node: e.Self.Name, From: from.Node, At: e.Now().UTC(), Tails: []*Tail{}}
+	r := &Rejoined{Node: n.Self.Name, From: from.Node, At: n.Now().UTC(), Tails: []*Tail{}}
 	s := surveyor{result: r, plan: c.Plan, here: map[string]*zfs.Dataset{}, there: map[string]*zfs.Dataset{}}
 	for i := range here {
 		s.here[here[i].Name] = &here[i]
@@ -97,7 +97,7 @@ func (e *Engine) survey(ctx context.Context, from *Inventory) (*Rejoined, error)
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
-	return r, e.measure(ctx, r)
+	return r, n.measure(ctx, r)
 }
 
 // surveyor sorts a plan's items by what is to be done about them here.
@@ -264,7 +264,7 @@ func (s *surveyor) refusal() error {
 }
 
 // measure adds sizes and times.
-func (e *Engine) measure(ctx context.Context, r *Rejoined) error {
+func (n *Node) measure(ctx context.Context, r *Rejoined) error {
 	since := map[string]string{}
 	var named []string
 	for _, t := range r.Tails {
@@ -280,11 +280,11 @@ func (e *Engine) measure(ctx context.Context, r *Rejoined) error {
 			named = append(named, snap.Full(t.Dataset))
 		}
 	}
-	written, err := e.ZFS.WrittenSince(ctx, since)
+	written, err := n.ZFS.WrittenSince(ctx, since)
 	if err != nil {
 		return err
 	}
-	made, err := e.ZFS.Created(ctx, named)
+	made, err := n.ZFS.Created(ctx, named)
 	if err != nil {
 		return err
 	}

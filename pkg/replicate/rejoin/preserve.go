@@ -1,16 +1,16 @@
-package replicate
+package rejoin
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
+	"github.com/understudy-ha/understudy/pkg/replicate/session"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
@@ -37,8 +37,8 @@ func (t *Tail) sends() []zfs.Send {
 }
 
 // keep copies a tail into its kept dataset, as far as it is not there.
-func (e *Engine) keep(ctx context.Context, t *Tail) error {
-	if err := e.folders(ctx, t.Kept); err != nil {
+func (n *Node) keep(ctx context.Context, t *Tail) error {
+	if err := n.folders(ctx, t.Kept); err != nil {
 		return err
 	}
 	for _, send := range t.sends() {
@@ -46,7 +46,7 @@ func (e *Engine) keep(ctx context.Context, t *Tail) error {
 		if t.partly == nil && !send.All {
 			k.Origin = send.From
 		}
-		if err := e.copyStream(ctx, send, k); err != nil {
+		if err := n.copyStream(ctx, send, k); err != nil {
 			return err
 		}
 	}
@@ -54,23 +54,23 @@ func (e *Engine) keep(ctx context.Context, t *Tail) error {
 }
 
 // copyStream feeds a stream of this machine's own into a kept dataset.
-func (e *Engine) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error {
+func (n *Node) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := watchIdle(e.Config.Replication.Timeouts.Stream, func(after time.Duration) {
+	idle := session.WatchIdle(n.Config.Replication.Timeouts.Stream, func(after time.Duration) {
 		cancel(fmt.Errorf("keep %s: no byte has moved for %s: its deadline has passed", send.To, after))
 	})
-	defer idle.stop()
-	into, err := e.ZFS.Keep(ctx, k)
+	defer idle.Stop()
+	into, err := n.ZFS.Keep(ctx, k)
 	if err != nil {
 		return err
 	}
-	from, err := e.ZFS.Send(ctx, send)
+	from, err := n.ZFS.Send(ctx, send)
 	if err != nil {
 		into.Kill()
 		return errors.Join(err, into.Finish())
 	}
-	_, copyErr := io.CopyBuffer(onlyWriter{into}, idle.reader(from), make([]byte, bufferSize))
+	_, copyErr := session.Copy(into, idle.Reader(from))
 	if copyErr != nil {
 		from.Kill()
 	}
@@ -94,10 +94,10 @@ func (e *Engine) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) erro
 }
 
 // folders makes what lies above a kept dataset.
-func (e *Engine) folders(ctx context.Context, kept string) error {
+func (n *Node) folders(ctx context.Context, kept string) error {
 	pool := zfs.PoolOf(kept)
 	root := zfs.KeptRoot(pool)
-	listed, err := e.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}, {Name: root, Recursive: true}})
+	listed, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}, {Name: root, Recursive: true}})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (e *Engine) folders(ctx context.Context, kept string) error {
 		}
 		// Beside the pool's root, not in it: that may be read-only, or not mounted.
 		set := map[string]string{"mountpoint": path.Join(beside, zfs.KeptName, pool)}
-		if err := e.ZFS.CreateFolder(ctx, root, keyless(set, there[pool])); err != nil {
+		if err := n.ZFS.CreateFolder(ctx, root, keyless(set, there[pool])); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (e *Engine) folders(ctx context.Context, kept string) error {
 	for i := range rest {
 		name := root + "/" + strings.Join(rest[:i+1], "/")
 		if there[name] == nil {
-			if err := e.ZFS.CreateFolder(ctx, name, keyless(map[string]string{}, there[zfs.Parent(name)])); err != nil {
+			if err := n.ZFS.CreateFolder(ctx, name, keyless(map[string]string{}, there[zfs.Parent(name)])); err != nil {
 				return err
 			}
 		}
@@ -138,17 +138,17 @@ func keyless(set map[string]string, above *zfs.Dataset) map[string]string {
 }
 
 // setAside renames a dataset, with all below it, to where it is kept.
-func (e *Engine) setAside(ctx context.Context, t *Tail) error {
-	if err := e.folders(ctx, t.Kept); err != nil {
+func (n *Node) setAside(ctx context.Context, t *Tail) error {
+	if err := n.folders(ctx, t.Kept); err != nil {
 		return err
 	}
-	if err := e.ZFS.Set(ctx, map[string]string{zfs.KeptProperty: t.Dataset}, t.Dataset); err != nil {
+	if err := n.ZFS.Set(ctx, map[string]string{zfs.KeptProperty: t.Dataset}, t.Dataset); err != nil {
 		return fmt.Errorf("mark it as kept: %w", err)
 	}
-	if err := e.settle(ctx, t.Dataset); err != nil {
+	if err := n.settle(ctx, t.Dataset); err != nil {
 		return err
 	}
-	if err := e.ZFS.Rename(ctx, t.Type, t.Dataset, t.Kept); err != nil {
+	if err := n.ZFS.Rename(ctx, t.Type, t.Dataset, t.Kept); err != nil {
 		return fmt.Errorf("set it aside as %s: %w", t.Kept, err)
 	}
 	return nil
@@ -156,8 +156,8 @@ func (e *Engine) setAside(ctx context.Context, t *Tail) error {
 
 // settle sees to it that what is set aside is neither written to nor mounted
 // where it was before.
-func (e *Engine) settle(ctx context.Context, root string) error {
-	found, err := e.ZFS.Properties(ctx, []string{root}, "type", "mountpoint")
+func (n *Node) settle(ctx context.Context, root string) error {
+	found, err := n.ZFS.Properties(ctx, []string{root}, "type", "mountpoint")
 	if err != nil {
 		return err
 	}
@@ -173,27 +173,27 @@ func (e *Engine) settle(ctx context.Context, root string) error {
 		}
 	}
 	return errors.Join(
-		e.ZFS.Set(ctx, map[string]string{"readonly": "on"}, all...),
-		e.ZFS.Set(ctx, map[string]string{"canmount": "noauto"}, filesystems...),
-		e.ZFS.Inherit(ctx, "mountpoint", elsewhere...))
+		n.ZFS.Set(ctx, map[string]string{"readonly": "on"}, all...),
+		n.ZFS.Set(ctx, map[string]string{"canmount": "noauto"}, filesystems...),
+		n.ZFS.Inherit(ctx, "mountpoint", elsewhere...))
 }
 
 // giveRoot gives a pool root's snapshots to a clone of its newest one: nothing
 // can be received into a root, and it can't be renamed. What it holds stays
 // there too, out of sight, and takes no more room for it. The root becomes a
 // container, below which its content comes anew.
-func (e *Engine) giveRoot(ctx context.Context, t *Tail) error {
-	if err := e.folders(ctx, t.Kept); err != nil {
+func (n *Node) giveRoot(ctx context.Context, t *Tail) error {
+	if err := n.folders(ctx, t.Kept); err != nil {
 		return err
 	}
 	if len(t.newer) == 0 {
 		return errors.New("it has no snapshot")
 	}
-	if err := e.ZFS.SetProperty(t.Dataset, "canmount", "off"); err != nil {
+	if err := n.ZFS.SetProperty(t.Dataset, "canmount", "off"); err != nil {
 		return err
 	}
-	if err := e.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept); err != nil {
+	if err := n.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept); err != nil {
 		return fmt.Errorf("give its snapshots to %s: %w", t.Kept, err)
 	}
-	return e.ZFS.SetProperty(t.Dataset, zfs.ContainerProperty, t.Dataset)
+	return n.ZFS.SetProperty(t.Dataset, zfs.ContainerProperty, t.Dataset)
 }

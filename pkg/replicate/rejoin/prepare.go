@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"context"
@@ -12,23 +12,26 @@ import (
 )
 
 // mayRejoin refuses on a node that is, or is about to be, the active one.
-func (e *Engine) mayRejoin() error {
-	role, err := e.State.Role()
+func (n *Node) mayRejoin() error {
+	role, err := n.State.Role()
 	if err != nil {
 		return err
 	}
 	switch {
-	case role.Role == state.RoleStandby, role.Role == state.RoleFault, role.Role == state.RoleUnknown && !e.Config.Replication.RequireRole:
+	case role.Role == state.RoleStandby, role.Role == state.RoleFault, role.Role == state.RoleUnknown && !n.Config.Replication.RequireRole:
 		return nil
 	case role.Role == state.RoleUnknown:
-		return &plan.Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", e.Self.Name), Advice: "run: failover-notify join"}
+		return &plan.Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", n.Self.Name), Advice: "run: failover-notify join"}
 	}
-	return &plan.Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", e.Self.Name, role.Role),
+	return &plan.Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", n.Self.Name, role.Role),
 		Advice: "hand over first: failover-notify switchover, or failover-notify resolve --keep NODE where both were active"}
 }
 
+// roleWatch is how often a rejoin looks at this node's role.
+const roleWatch = 250 * time.Millisecond
+
 // watchRole ends a rejoin when this node is about to become active.
-func (e *Engine) watchRole(ctx context.Context, cancel context.CancelCauseFunc) {
+func (n *Node) watchRole(ctx context.Context, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(roleWatch)
 	defer ticker.Stop()
 	for {
@@ -36,7 +39,7 @@ func (e *Engine) watchRole(ctx context.Context, cancel context.CancelCauseFunc) 
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := e.mayRejoin(); err != nil {
+			if err := n.mayRejoin(); err != nil {
 				cancel(err)
 				return
 			}
@@ -46,8 +49,8 @@ func (e *Engine) watchRole(ctx context.Context, cancel context.CancelCauseFunc) 
 
 // mayBeWritable refuses where roles are required and a dataset is writable all
 // the same: something may still write to it.
-func (e *Engine) mayBeWritable(r *Rejoined) error {
-	if len(r.writable) == 0 || !e.Config.Replication.RequireRole {
+func (n *Node) mayBeWritable(r *Rejoined) error {
+	if len(r.writable) == 0 || !n.Config.Replication.RequireRole {
 		return nil
 	}
 	return &plan.Refusal{What: fmt.Sprintf("%s is writable here, though this node is not active", r.writable[0].Name),
@@ -58,7 +61,7 @@ func (e *Engine) mayBeWritable(r *Rejoined) error {
 // be nothing, and returns the guids of those that were written to all the same. One
 // that can't be looked into, as a volume that somebody reads, counts as one of them:
 // then it is kept for nothing, at worst.
-func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]bool {
+func (n *Node) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]bool {
 	touched := map[zfs.GUID]bool{}
 	for i := range here {
 		d := &here[i]
@@ -66,15 +69,15 @@ func (e *Engine) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]b
 		if !any || d.Written == 0 || d.Written > zfs.LogReset || !d.ReadOnly || d.Mounted {
 			continue
 		}
-		is, err := e.ZFS.Touched(ctx, d.Name, newest.Full(d.Name))
+		is, err := n.ZFS.Touched(ctx, d.Name, newest.Full(d.Name))
 		touched[d.GUID] = is || err != nil
 	}
 	return touched
 }
 
 // makeReadOnly is for nodes without roles, on which nothing else has done it.
-func (e *Engine) makeReadOnly(ctx context.Context, r *Rejoined) error {
-	if err := e.mayBeWritable(r); err != nil {
+func (n *Node) makeReadOnly(ctx context.Context, r *Rejoined) error {
+	if err := n.mayBeWritable(r); err != nil {
 		return err
 	}
 	for _, d := range r.writable {
@@ -82,7 +85,7 @@ func (e *Engine) makeReadOnly(ctx context.Context, r *Rejoined) error {
 		if d.Type == zfs.Filesystem && zfs.Parent(d.Name) != "" {
 			set["canmount"] = "noauto"
 		}
-		if err := e.ZFS.Set(ctx, set, d.Name); err != nil {
+		if err := n.ZFS.Set(ctx, set, d.Name); err != nil {
 			return fmt.Errorf("make %s read-only: %w", d.Name, err)
 		}
 	}
@@ -91,32 +94,32 @@ func (e *Engine) makeReadOnly(ctx context.Context, r *Rejoined) error {
 
 // saveUnsaved takes snapshots of what no snapshot holds yet, those of one pool
 // at one moment, and drops streams that broke off: they are in the way.
-func (e *Engine) saveUnsaved(ctx context.Context, r *Rejoined) error {
+func (n *Node) saveUnsaved(ctx context.Context, r *Rejoined) error {
 	pools := map[string][]*Tail{}
 	for _, t := range r.Tails {
 		pools[zfs.PoolOf(t.Dataset)] = append(pools[zfs.PoolOf(t.Dataset)], t)
 	}
 	for pool, tails := range pools {
-		if err := e.ZFS.SyncPool(ctx, pool); err != nil {
+		if err := n.ZFS.SyncPool(ctx, pool); err != nil {
 			return fmt.Errorf("write out pool %s: %w", pool, err)
 		}
-		if err := e.saveTails(ctx, tails); err != nil {
+		if err := n.saveTails(ctx, tails); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Engine) saveTails(ctx context.Context, tails []*Tail) error {
+func (n *Node) saveTails(ctx context.Context, tails []*Tail) error {
 	for _, t := range tails {
 		if t.dataset.ResumeToken == "" {
 			continue
 		}
-		if err := e.ZFS.AbortReceive(ctx, t.Dataset); err != nil {
+		if err := n.ZFS.AbortReceive(ctx, t.Dataset); err != nil {
 			return fmt.Errorf("drop the partial receive of %s: %w", t.Dataset, err)
 		}
 	}
-	listed, err := e.relist(ctx, tails)
+	listed, err := n.relist(ctx, tails)
 	if err != nil {
 		return err
 	}
@@ -127,14 +130,14 @@ func (e *Engine) saveTails(ctx context.Context, tails []*Tail) error {
 		}
 	}
 	if len(names) > 0 {
-		name := e.freeTailName(listed)
+		name := n.freeTailName(listed)
 		for i := range names {
 			names[i] += "@" + name
 		}
-		if err := e.ZFS.Snapshot(ctx, names...); err != nil {
+		if err := n.ZFS.Snapshot(ctx, names...); err != nil {
 			return fmt.Errorf("take a snapshot of what was written: %w", err)
 		}
-		if listed, err = e.relist(ctx, tails); err != nil {
+		if listed, err = n.relist(ctx, tails); err != nil {
 			return err
 		}
 	}
@@ -155,12 +158,12 @@ func (t *Tail) adopt(d *zfs.Dataset) {
 }
 
 // relist lists the tails' datasets anew, in their order.
-func (e *Engine) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, error) {
+func (n *Node) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, error) {
 	var roots []zfs.Root
 	for _, t := range tails {
 		roots = append(roots, zfs.Root{Name: t.Dataset})
 	}
-	all, err := e.ZFS.Datasets(ctx, roots)
+	all, err := n.ZFS.Datasets(ctx, roots)
 	if err != nil {
 		return nil, err
 	}
@@ -178,8 +181,8 @@ func (e *Engine) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, erro
 // tailPrefix begins the names of snapshots that hold what none held before.
 const tailPrefix = "understudy-tail"
 
-func (e *Engine) freeTailName(datasets []zfs.Dataset) string {
-	for at := e.Now(); ; at = at.Add(time.Second) {
+func (n *Node) freeTailName(datasets []zfs.Dataset) string {
+	for at := n.Now(); ; at = at.Add(time.Second) {
 		name := plan.SnapshotName(tailPrefix, at)
 		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
 			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })

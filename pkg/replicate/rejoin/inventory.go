@@ -1,4 +1,4 @@
-package replicate
+package rejoin
 
 import (
 	"bytes"
@@ -47,16 +47,16 @@ func (i *Inventory) datasets() []zfs.Dataset {
 }
 
 // Inventory lists what this node holds. It changes nothing.
-func (e *Engine) Inventory(ctx context.Context) (*Inventory, error) {
-	role, err := e.State.Role()
+func (n *Node) Inventory(ctx context.Context) (*Inventory, error) {
+	role, err := n.State.Role()
 	if err != nil {
 		return nil, err
 	}
-	datasets, err := e.held(ctx)
+	datasets, err := n.held(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := &Inventory{Format: inventoryFormat, Node: e.Self.Name, Role: role.Role, Term: role.Term, NewestTerm: role.NewestTerm}
+	i := &Inventory{Format: inventoryFormat, Node: n.Self.Name, Role: role.Role, Term: role.Term, NewestTerm: role.NewestTerm}
 	for _, d := range datasets {
 		i.Datasets = append(i.Datasets, Holding{Dataset: d, Snaps: d.Snapshots})
 	}
@@ -65,23 +65,18 @@ func (e *Engine) Inventory(ctx context.Context) (*Inventory, error) {
 
 // held lists what this node holds of the entries of the config, under whichever
 // name, without what is kept.
-func (e *Engine) held(ctx context.Context) ([]zfs.Dataset, error) {
-	datasets, err := e.ZFS.Datasets(ctx, plan.Roots(e.Config.Replication.Datasets, e.hasLocal()))
+func (n *Node) held(ctx context.Context) ([]zfs.Dataset, error) {
+	datasets, err := n.ZFS.Datasets(ctx, plan.Roots(n.Config.Replication.Datasets, n.hasLocal()))
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(datasets, func(d zfs.Dataset) bool { return zfs.IsKept(d.Name) }), nil
 }
 
-// hasLocal says whether one of the standbys is another pool of this machine.
-func (e *Engine) hasLocal() bool {
-	return slices.ContainsFunc(e.Config.Nodes, func(n config.Node) bool { return n.Local })
-}
-
 // ask asks another node for its inventory.
-func (e *Engine) ask(ctx context.Context, node config.Node) (*Inventory, error) {
-	command, peers := e.Config.SSH.RemoteCommand, remote.Peers{Programs: e.Runner, SSH: e.Config.SSH}
-	timeout := e.Config.SSH.ConnectTimeout + 2*e.Config.Replication.Timeouts.ZFS
+func (n *Node) ask(ctx context.Context, node config.Node) (*Inventory, error) {
+	command, peers := n.Config.SSH.RemoteCommand, remote.Peers{Programs: n.Programs, SSH: n.Config.SSH}
+	timeout := n.Config.SSH.ConnectTimeout + 2*n.Config.Replication.Timeouts.ZFS
 	output, err := peers.Output(ctx, node, timeout, command, "inventory", "-o", "json")
 	if said, ok := errors.AsType[*remote.Error](err); ok {
 		said.Node = node.Name
@@ -120,8 +115,8 @@ func (e *StrangeAnswer) Hint() string {
 // active asks the other nodes which of them is active, and what it holds. from
 // names one of them; without it exactly one must be active. Where no roles are
 // required, the one that is named, or the only other one, is taken for it.
-func (e *Engine) active(ctx context.Context, from string) (*Inventory, error) {
-	nodes, err := e.standbys(from)
+func (n *Node) active(ctx context.Context, from string) (*Inventory, error) {
+	nodes, err := plan.Standbys(n.Config.Standbys(n.Self), from)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +124,7 @@ func (e *Engine) active(ctx context.Context, from string) (*Inventory, error) {
 	answers, errs := make([]*Inventory, len(nodes)), make([]error, len(nodes))
 	var asked sync.WaitGroup
 	for i, node := range nodes {
-		asked.Go(func() { answers[i], errs[i] = e.ask(ctx, node) })
+		asked.Go(func() { answers[i], errs[i] = n.ask(ctx, node) })
 	}
 	asked.Wait()
 	var found []*Inventory
@@ -138,7 +133,7 @@ func (e *Engine) active(ctx context.Context, from string) (*Inventory, error) {
 		if answer == nil {
 			continue
 		}
-		if answer.Role == state.RoleActive || !e.Config.Replication.RequireRole && len(nodes) == 1 {
+		if answer.Role == state.RoleActive || !n.Config.Replication.RequireRole && len(nodes) == 1 {
 			found = append(found, answer)
 		}
 		others = append(others, fmt.Sprintf("%s is %s", answer.Node, answer.Role))
