@@ -26,7 +26,7 @@ func sshTroubles(t *testing.T, d *drill) {
 		{"host key changed", func(t *testing.T) {
 			d.instead(t, d.A, "/etc/understudy/known_hosts", d.shell(t, d.A, `echo "10.77.0.12 $(cut -d' ' -f1-2 /etc/understudy/id_ed25519.pub)"`))
 		}, nil, 1,
-			`ssh to 10.77.0.12: its host key is not the one in /etc/understudy/known_hosts`, `if the other node was installed anew, remove its old key with 'ssh-keygen -R 10.77.0.12 -f /etc/understudy/known_hosts' .*`},
+			`ssh to 10.77.0.12: its host key is not the one in /etc/understudy/known_hosts`, `if the other node was reinstalled, remove its old key with 'ssh-keygen -R 10.77.0.12 -f /etc/understudy/known_hosts' .*`},
 		{"host key unknown", func(t *testing.T) { d.instead(t, d.A, "/etc/understudy/known_hosts", "# nobody") }, nil, 1,
 			`ssh to 10.77.0.12: its host key is not known`, `compare it on that node's console, then add it to /etc/understudy/known_hosts .*`},
 		{"key not accepted", func(t *testing.T) {

@@ -45,7 +45,7 @@ func idle(t *testing.T, a, b lab.Node) {
 	saysWith(t, a, strict, 0, "3 datasets in sync")
 	must(t, a, "echo more > /srv/busy/file; zpool sync tank")
 	for _, n := range []lab.Node{a, b} {
-		saysWith(t, n, strict, 1, "LAG WARNING - b: 1 of 3 datasets needs a look: tank/data/busy")
+		saysWith(t, n, strict, 1, "LAG WARNING - b: 1 of 3 datasets needs attention: tank/data/busy")
 		if out, _ := shell(t, n, "/usr/sbin/lag-check -o text"); !lineWith(out, "tank/data/idle", "in sync") || !lineWith(out, "tank/data/busy", "behind") {
 			t.Errorf("on %s:\n%s", n.Name(), out)
 		}
@@ -120,7 +120,7 @@ func down(t *testing.T, a, b lab.Node) {
 func missingDataset(t *testing.T, a, b lab.Node) {
 	must(t, b, "zfs destroy -r tank/data/idle")
 	for _, n := range []lab.Node{a, b} {
-		saysWith(t, n, strict, 2, "LAG CRITICAL - b: 1 of 3 datasets needs a look: tank/data/idle missing")
+		saysWith(t, n, strict, 2, "LAG CRITICAL - b: 1 of 3 datasets needs attention: tank/data/idle missing")
 	}
 	must(t, a, "zfs-replicate run")
 	says(t, b, 0, "3 datasets in sync")
@@ -196,7 +196,7 @@ func TestLagOfManySnapshots(t *testing.T) {
 	a, b := newPair(t, patient)
 	fill(t, a, b)
 	for _, n := range []lab.Node{a, b} {
-		says(t, n, 2, "LAG CRITICAL - b: 100 of 100 datasets need a look", "unknown history")
+		says(t, n, 2, "LAG CRITICAL - b: 100 of 100 datasets need attention", "unknown history")
 		if out, _ := shell(t, n, "zfs list -H -o name -t snapshot -r tank/data | wc -l"); strings.TrimSpace(out) != "10000" {
 			t.Errorf("%s snapshots on %s", strings.TrimSpace(out), n.Name())
 		}

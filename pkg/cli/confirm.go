@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Confirm shows a person what it is about, and asks whether to go on. Where
+// Confirm shows the operator the consequences, and asks whether to continue. Where
 // nobody is there to be asked it is a *UsageError: --yes was to be given.
 func (p *Process) Confirm(question string, show func(io.Writer) error) (bool, error) {
 	in, ok := p.Stdin.(*os.File)

@@ -10,5 +10,5 @@
 // "hint: …" for each hint. An error chooses its exit code with a method
 // ExitCode() int and its advice with a method Hint() string, found anywhere
 // in the tree of wrapped and joined errors; a package that returns such
-// errors need not import this one.
+// errors need not import package cli.
 package cli

@@ -23,7 +23,7 @@ const journalSocket = "/run/systemd/journal/socket"
 // machine without one, to the end of file. For all others it does nothing. A log
 // that can't be kept is lost: there is nobody to tell.
 //
-// The file is opened anew by each process, so that it can be rotated.
+// Each process opens the file, so that it can be rotated.
 func (p *Process) KeepLog(file string) {
 	if !p.Unattended || p.kept {
 		return

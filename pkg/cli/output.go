@@ -13,7 +13,7 @@ type Output struct {
 	flag   *pflag.Flag
 }
 
-// AddTo adds the flag to c, and sees to it that what it is given is checked
+// AddTo adds the flag to c, and ensures that its value is checked
 // before c runs.
 func (o *Output) AddTo(c *cobra.Command) {
 	c.Flags().StringVarP(&o.format, "output", "o", "text", "output `format`: text, or json (bytes and seconds)")

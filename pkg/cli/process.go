@@ -42,7 +42,7 @@ type Process struct {
 	// Now is the current time.
 	Now func() time.Time
 
-	// StdoutTerminal and StderrTerminal say whether a person is looking.
+	// StdoutTerminal and StderrTerminal report whether a terminal shows the output.
 	StdoutTerminal, StderrTerminal bool
 
 	// Unattended says that stderr leads nowhere: see KeepLog.

@@ -31,7 +31,7 @@ func (e *PatternError) Hint() string {
 	if e.Err != nil {
 		return "see that services.directory is right, and that what it lies on is mounted"
 	}
-	return "mend or remove the pattern under services.projects; a pattern names Compose files, such as apps/*/compose.yaml"
+	return "fix or remove the pattern under services.projects; a pattern names Compose files, such as apps/*/compose.yaml"
 }
 
 // ExitCode is that of a wrong configuration.

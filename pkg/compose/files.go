@@ -41,7 +41,7 @@ func filesOf(file string, env map[string]string) (files []string, warning string
 	return files, ""
 }
 
-// firstOf returns the first of the names that is there.
+// firstOf returns the first of the names that exists.
 func firstOf(dir string, names []string) string {
 	for _, name := range names {
 		file := filepath.Join(dir, name)

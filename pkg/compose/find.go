@@ -117,7 +117,7 @@ func newCandidate(file string) candidate {
 	c := candidate{Project: Project{Name: loader.NormalizeProjectName(filepath.Base(dir)), Directory: dir, Files: []string{file}}}
 	var err error
 	if c.env, err = environment(dir); err != nil {
-		c.Err = &LoadError{File: file, Err: err, hint: "mend the file " + filepath.Join(dir, ".env")}
+		c.Err = &LoadError{File: file, Err: err, hint: "fix the file " + filepath.Join(dir, ".env")}
 		return c
 	}
 	files, warning := filesOf(file, c.env)

@@ -66,7 +66,7 @@ func (m *Manager) knows(id string) bool {
 }
 
 // Networks makes the networks that are missing: those of services.networks and
-// the external ones of projects. It goes on after a failure.
+// the external ones of projects. A failure does not stop the others.
 func (m *Manager) Networks(ctx context.Context, projects []Project) error {
 	names := slices.Clone(m.cfg.Networks)
 	for _, p := range projects {

@@ -9,7 +9,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/docker"
 )
 
-// pollServing is how often a project that starts is looked at.
+// pollServing is how often a starting project is checked.
 const pollServing = 100 * time.Millisecond
 
 // Serving waits until each service of the project has a container, and each

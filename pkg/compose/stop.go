@@ -15,7 +15,7 @@ const (
 	// stopMargin is what stopping may take beyond the containers' grace, with a
 	// busy engine and all that has to be killed.
 	stopMargin = 25 * time.Second
-	// lookAgain is how long after none was seen to run it is looked again: a
+	// lookAgain is the wait before the second check that none runs: a
 	// start that was cancelled may still bring a container.
 	lookAgain = 200 * time.Millisecond
 	// settle is how long the engine's list may lag behind what it has just
@@ -74,7 +74,7 @@ func (m *Manager) Stop(ctx context.Context, projects []Project, grace time.Durat
 }
 
 // starting returns those of our containers that ran only after the engine's
-// list was made. The engine goes on with a start whose caller is gone, and its
+// list was made. The engine continues a start whose caller is gone, and its
 // list shows the container as it was before; asked for the container itself, it
 // answers once the start is over.
 func (m *Manager) starting(ctx context.Context, projects []Project) ([]docker.Container, error) {

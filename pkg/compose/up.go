@@ -53,7 +53,7 @@ func (m *Manager) Up(ctx context.Context, p Project) error {
 var half = regexp.MustCompile(`^[0-9a-f]{12}_`)
 
 // clear removes the containers that a docker compose which was killed has made
-// and never started: it would not go on with them, and could not make them again.
+// and never started: it would neither continue with them nor be able to make them again.
 // It reports whether there were any.
 func (m *Manager) clear(ctx context.Context, p Project) bool {
 	containers, err := m.containers(ctx, []Project{p})
@@ -116,7 +116,7 @@ func (m *Manager) up(ctx context.Context, p Project, pull string) error {
 	}
 	failed := &UpError{Project: p.Name, Text: err.Error(), Err: err}
 	if cause := context.Cause(ctx); cause != nil {
-		failed.Text = "given up: " + cause.Error()
+		failed.Text = "stopped: " + cause.Error()
 		if ended, ok := errors.AsType[*run.Error](err); ok {
 			if said := reason(ended.Stderr); said != "" {
 				failed.Text += " (" + said + ")"

@@ -112,7 +112,7 @@ func TestUpWithoutImage(t *testing.T) {
 	}
 }
 
-// A docker compose that was killed while it made a container anew has left one
+// A docker compose that was killed while it made a container again has left one
 // that was never started, and fails on it ever after.
 func TestUpClearsWhatAnEndedStartHasLeft(t *testing.T) {
 	m, e := newManager(t, map[string]*box{

@@ -201,7 +201,7 @@ type Probe struct {
 	// without progress.
 	Grace time.Duration `yaml:"grace" default:"60s"`
 	// How long a node stays out after it was in fault, so that a service that
-	// fails again and again does not move the address to and fro.
+	// fails again and again does not move the address back and forth.
 	HoldDown time.Duration `yaml:"hold_down" default:"1m"`
 }
 
@@ -224,13 +224,13 @@ type Witness struct {
 type Failover struct {
 	// How long the other node may take to say what it is.
 	PeerTimeout time.Duration `yaml:"peer_timeout" default:"5s"`
-	// How long to wait for the other node to stop its services and give its
+	// How long to wait for the other node to stop its services and release its
 	// data up, before taking over is refused.
 	PeerStop time.Duration `yaml:"peer_stop" default:"60s"`
 	// How long a node that was not active last waits at boot for the one that
 	// was, before it may hold the address itself.
 	JoinWait time.Duration `yaml:"join_wait" default:"5m"`
-	// How long making one dataset writable, or giving it up, may take.
+	// How long making one dataset writable, or read-only again, may take.
 	DatasetTimeout time.Duration `yaml:"dataset_timeout" default:"30s"`
 	// Path of failover-notify on the other node.
 	RemoteCommand string `yaml:"remote_command" default:"failover-notify"`
@@ -276,7 +276,7 @@ type Images struct {
 	// How many superseded versions of each image to keep. Only those that
 	// image-sync has brought are ever removed.
 	Keep int `yaml:"keep" default:"1"`
-	// How long a layer may stand still before its image is given up.
+	// How long a layer may stand still before its image is abandoned.
 	Stall time.Duration `yaml:"stall" default:"1m"`
 	// The branch that the checkout in services.directory follows. Empty: the
 	// one that is checked out.

@@ -3,10 +3,10 @@
 // and every check that needs nothing but the configuration itself. It is the
 // only importer of viper.
 //
-// It is strict, since a mistyped key that is ignored costs data later: an
+// It is strict, since a mistyped key that is ignored costs data later. An
 // unknown key, a key given twice, a duration without a unit or a dataset name
-// that ZFS would refuse is an error with file and line, and all errors are
-// reported at once.
+// that ZFS refuses is an error with file and line. All errors are reported at
+// once.
 //
 // It must not know what the values are used for, and it looks at nothing of
 // the machine but the configuration file and, to find out which node this is,

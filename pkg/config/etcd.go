@@ -15,10 +15,10 @@ type Etcd struct {
 	// machines of which one may fail. Empty: no lease is needed.
 	Endpoints []string `yaml:"endpoints"`
 	// How long the lease lasts when it is not renewed: another node takes over
-	// from one that was lost without a word after at most this long.
+	// from one that was lost without notice after at most this long.
 	TTL time.Duration `yaml:"ttl" default:"15s"`
-	// How long before the lease ends a node that can't renew it begins to give
-	// up. All must have stopped by its end: containers get what this leaves of
+	// How long before the lease ends a node that can't renew it begins to step
+	// down. All must have stopped by its end: containers get what this leaves of
 	// services.stop_timeout, 4s being kept for killing and for the datasets.
 	Margin time.Duration `yaml:"margin" default:"5s"`
 	// How long etcd may take to answer one request.
@@ -50,7 +50,7 @@ const (
 )
 
 // RenewEvery is how often the lease is renewed: several attempts may fail
-// before it is given up.
+// before it is abandoned.
 func (e Etcd) RenewEvery() time.Duration { return max((e.TTL-e.Margin)/5, 200*time.Millisecond) }
 
 func (k checker) etcd() {

@@ -179,7 +179,7 @@ func (k key) setDefaults(v reflect.Value) {
 }
 
 // inherit gives a key that inherits, and is not given, what the other key has,
-// wherever that came from; the other one stands before it in Config.
+// wherever that came from; the other key stands before it in Config.
 func (k key) inherit(v reflect.Value, given sources) {
 	k.walk(func(one key) {
 		if one.inherits == "" || !one.scalar() {

@@ -32,15 +32,15 @@ type LagDataset struct {
 	Critical time.Duration `yaml:"critical" default:"0s"`
 }
 
-// Notify says who is told of role changes and failures, and how often.
+// Notify says who is notified of role changes and failures, and how often.
 type Notify struct {
 	// File with one notification URL a line; they hold secrets, so they are
-	// not part of this file. Empty: nobody is told.
+	// not part of this file. Empty: nobody is notified.
 	URLsFile string `yaml:"urls_file"`
-	// How often people are reminded of a problem that lasts.
+	// How often a lasting problem is notified again.
 	Repeat time.Duration `yaml:"repeat" default:"24h"`
 	// How long a problem that may pass by itself, such as a link that is down,
-	// must last before people are told, and be gone before they are told that.
+	// must last before a notification, and be gone before a recovery is reported.
 	Settle time.Duration `yaml:"settle" default:"5m"`
 	// How long one channel may take for one message.
 	Timeout time.Duration `yaml:"timeout" default:"10s"`

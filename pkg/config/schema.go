@@ -17,7 +17,7 @@ type key struct {
 	// def is the default as text; hasDefault tells "" from none.
 	def        string
 	hasDefault bool
-	// inherits is the path of the key whose value this one takes when it is
+	// inherits is the path of the key whose value this key takes when it is
 	// not given.
 	inherits string
 	index    int   // of the field in its struct

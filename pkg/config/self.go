@@ -81,7 +81,7 @@ func (c *Config) Self(ctx context.Context, local func() ([]netip.Addr, error)) (
 		addresses, err := resolve(ctx, n.Address)
 		if err != nil {
 			// Another node's name may well be unknown here; it matters only
-			// when no other node turns out to be this one.
+			// when no other node turns out to be this machine.
 			lookupErr = err
 		}
 		if isOwn(addresses, own) {

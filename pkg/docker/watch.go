@@ -16,7 +16,7 @@ type watch struct {
 
 	mu     sync.Mutex
 	moved  time.Time            // when anything moved last
-	local  bool                 // what goes on is the engine's own work
+	local  bool                 // the engine itself is at work
 	layers map[string]time.Time // those that come from the network, by when they moved last
 	bytes  map[string]int64
 	read   int64

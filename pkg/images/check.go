@@ -38,7 +38,7 @@ func (f *fetcher) check(ctx context.Context, w *want, item *Item) error {
 }
 
 // otherName reports whether both came from a registry as one version under a name
-// other than this one.
+// other than this node.
 func (f *fetcher) otherName(here docker.Image, w *want) bool {
 	origin, known := w.origin()
 	return known && here.Digest(origin.Repository) == origin.Digest

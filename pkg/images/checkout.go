@@ -197,7 +197,7 @@ func fetch(ctx context.Context, g *git, timeout time.Duration, remote, branch, t
 	return nil
 }
 
-// forward goes on to what was fetched, if that is the same history.
+// forward moves to the fetched commit, if that is the same history.
 func (c *Checkout) forward(ctx context.Context, g *git, tracking, known string, verify bool) error {
 	newest, err := g.local(ctx, "rev-parse", "--verify", tracking+"^{commit}")
 	if err != nil {
@@ -205,7 +205,7 @@ func (c *Checkout) forward(ctx context.Context, g *git, tracking, known string, 
 	}
 	contained, err := g.yes(ctx, "merge-base", "--is-ancestor", newest, "HEAD")
 	if err != nil || contained {
-		return err // here is all that is there, and maybe more
+		return err // the checkout has every fetched commit, and maybe more
 	}
 	ahead, err := g.yes(ctx, "merge-base", "--is-ancestor", "HEAD", newest)
 	if err != nil {

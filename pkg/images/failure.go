@@ -18,13 +18,13 @@ const (
 	permanent kind = iota // asking again does not help
 	limited               // the registry has had enough of us
 	down                  // the registry fails, or can't be reached
-	corrupt               // what came is not what was asked for
+	corrupt               // the answer is not the requested image
 	full                  // the disk is
 	noEngine              // nothing helps
 )
 
 // says are the kinds by the words of engines and registries, in the order in
-// which they are looked for. The engine passes a registry's answer on as text.
+// which they are tried. The engine passes a registry's answer on as text.
 var says = []struct {
 	words *regexp.Regexp
 	kind  kind

@@ -158,7 +158,7 @@ func (f *fetcher) ask(ctx context.Context, w *want, here docker.Image, item *Ite
 func (f *fetcher) missing(w *want) error {
 	if w.built {
 		return &MissingError{Ref: w.ref, What: "is built by its project and is not here",
-			Advice: "build it on the active node ('docker compose build'): a standby copies what is there"}
+			Advice: "build it on the active node ('docker compose build'): a standby copies it from there"}
 	}
 	return &MissingError{Ref: w.ref, What: "is not here, and the active node fetches nothing by itself",
 		Advice: "fetch it with 'image-sync --update', or start its project"}

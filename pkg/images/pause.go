@@ -13,7 +13,7 @@ const (
 	firstPause  = time.Second
 	longestWait = 2 * time.Minute
 	attempts    = 5
-	// With the active node at hand there is another way.
+	// With an active node there is another way.
 	longestWaitWithPeer = 15 * time.Second
 	attemptsWithPeer    = 3
 )
@@ -23,7 +23,7 @@ const (
 type pauses struct {
 	mu    sync.Mutex
 	until map[string]time.Time
-	given map[string]error // registries that were given up in this run, and why
+	given map[string]error // registries that are no longer asked in this run, and why
 }
 
 // set has all wait until then before they ask a registry.
@@ -55,7 +55,7 @@ func (p *pauses) giveUp(host string, why error) {
 	p.given[host] = why
 }
 
-// givenUp is why a registry was given up; nil when it was not.
+// givenUp returns why a registry is no longer asked; nil while it is.
 func (p *pauses) givenUp(host string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -89,7 +89,7 @@ func (n *Node) others() []config.Node {
 	return list
 }
 
-// source is the node whose images this one follows.
+// source is the node whose images this node follows.
 type source struct {
 	node     config.Node
 	manifest Manifest

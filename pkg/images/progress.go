@@ -3,7 +3,7 @@ package images
 // Progress is told how a run gets on. Its methods are called by several
 // goroutines at the same time.
 type Progress interface {
-	// Planned tells how many images are looked at.
+	// Planned tells how many images are checked.
 	Planned(images int)
 	// Start says that an image is fetched now, of about so many bytes; 0 is
 	// unknown.

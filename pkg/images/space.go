@@ -49,7 +49,7 @@ func (e *SpaceError) Hint() string {
 	return "make room: 'docker system df' shows what takes it; image-sync removes its own superseded images only"
 }
 
-// take sets bytes aside, and returns what gives them back. A folder that can't
+// take reserves bytes, and returns the function that releases them. A folder that can't
 // be looked at is no reason to fetch nothing.
 func (s *space) take(ref string, need int64) (done func(), err error) {
 	s.mu.Lock()

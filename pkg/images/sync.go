@@ -161,7 +161,7 @@ func (n *Node) choose(ctx context.Context, o Options, r *Result) error {
 	if o.Update {
 		if r.source != nil {
 			return &Refusal{What: fmt.Sprintf("%s follows %s: an update here would be an upgrade at the next takeover", n.Self.Name, r.Active),
-				Advice: "run 'image-sync --update' on the active node, start its projects anew, and then 'image-sync' here"}
+				Advice: "run 'image-sync --update' on the active node, restart its projects, and then 'image-sync' here"}
 		}
 		r.policy = update
 	}

@@ -17,7 +17,7 @@ import (
 const addressTimeout = 5 * time.Second
 
 // Holds reports whether the address is on this machine, whatever the length of its
-// prefix there. The interface iface is looked at first, then all others: with
+// prefix there. It checks the interface iface first, then all others: with
 // virtual MACs keepalived puts the address on an interface of its own.
 func Holds(vip netip.Prefix, iface string) (bool, error) {
 	at, err := find(vip, iface)
@@ -105,7 +105,7 @@ func (e *AddressError) Hint() string {
 	return fmt.Sprintf("remove it by hand, as root: ip address del %s dev %s", e.Address, e.Interface)
 }
 
-// isGone reports whether what was looked at ended meanwhile.
+// isGone reports whether the process has ended meanwhile.
 func isGone(err error) bool {
 	return errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENXIO)
 }

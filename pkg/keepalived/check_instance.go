@@ -91,7 +91,7 @@ func (c *comparison) values(s statement) {
 	}
 }
 
-// refresh looks whether the address is announced again and again.
+// refresh checks whether the address is announced again and again.
 func (c *comparison) refresh(s statement) {
 	lines := named(s.block, "garp_master_refresh")
 	for _, g := range named(c.tree, "global_defs") {
@@ -105,7 +105,7 @@ func (c *comparison) refresh(s statement) {
 		have, where = last.arg(1), last.at()
 	}
 	if n, err := strconv.Atoi(have); err != nil || n < 1 || n > garpLongest {
-		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the address, clients may go on talking to the one that gave it up",
+		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the address, clients may continue to talk to the node that released it",
 			fmt.Sprintf("set garp_master_refresh %d", garpRefresh))
 	}
 }
@@ -155,7 +155,7 @@ func (c *comparison) peers(s statement) {
 	case len(missing) > 0:
 		c.add(s.at(), fmt.Sprintf("unicast_peer lacks %v", missing), deaf, "list all other nodes")
 	case len(more) > 0:
-		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is no other node", more), "what is no node of ours takes part", "list the other nodes only")
+		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is no other node", more), "a host that is none of the nodes takes part", "list the other nodes only")
 	}
 	for _, line := range named(s.block, "unicast_src_ip") {
 		if a, err := netip.ParseAddr(line.arg(1)); err != nil || c.want.source.IsValid() && a != c.want.source {

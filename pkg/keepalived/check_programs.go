@@ -23,7 +23,7 @@ func (c *comparison) hookLines(s statement) {
 			c.add(lines[0].at(), fmt.Sprintf("%s calls %q", want.keyword, strings.Join(have, " ")), "failover-notify does not learn of this change", fmt.Sprintf("write %s %s", want.keyword, quote(want.command)))
 		}
 		for _, line := range lines[1:] {
-			c.add(line.at(), want.keyword+" again", "keepalived takes the first and ignores this one", "keep one")
+			c.add(line.at(), want.keyword+" again", "keepalived takes the first and ignores this line", "keep one")
 		}
 	}
 }

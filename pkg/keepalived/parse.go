@@ -70,7 +70,7 @@ func parseFile(file string) ([]statement, *parser, error) {
 	return parseText(file, string(text))
 }
 
-// parseText reads text; what it includes is looked for beside file.
+// parseText reads text; included files are found beside file.
 func parseText(file, text string) ([]statement, *parser, error) {
 	p := &parser{}
 	p.scan(file, text, 0)

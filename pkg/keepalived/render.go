@@ -130,7 +130,7 @@ func Render(cfg *config.Config, node config.Node, password string) (string, erro
 
 // garpRefresh is how often the node with the address says so to the network, in
 // seconds. keepalived by itself says it when it takes the address and when a node
-// of lower priority wants it, but not when that one gives way first.
+// of lower priority wants it, but not when the other node steps down first.
 const garpRefresh = 5
 
 // hook is one line that makes keepalived run a program at a change.

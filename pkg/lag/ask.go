@@ -13,7 +13,7 @@ import (
 
 // Peers are the other nodes.
 type Peers interface {
-	// Ask gets a node's inventory, and how far its clock is ahead of ours.
+	// Ask gets a node's inventory, and how far its clock is ahead of this node's.
 	Ask(ctx context.Context, node config.Node) (*Inventory, time.Duration, error)
 }
 
@@ -24,10 +24,10 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s: its lag-check says inventory format %d, this one knows %d", e.Node, e.Format, format)
+	return fmt.Sprintf("%s: its lag-check says inventory format %d, this node knows %d", e.Node, e.Format, format)
 }
 
-// Hint says how to mend it.
+// Hint says how to fix it.
 func (e *VersionError) Hint() string { return "install the same release of understudy on both nodes" }
 
 // SSHPeers asks over ssh, with one connection a node.

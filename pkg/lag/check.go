@@ -98,7 +98,7 @@ func (c *Checker) Check(ctx context.Context, askOthers bool) (*Report, error) {
 	return r, nil
 }
 
-// look gets the views of all nodes, this one's first.
+// look gets the views of all nodes, this node's first.
 func (c *Checker) look(ctx context.Context, askOthers bool) ([]*view, error) {
 	own := &view{node: c.Self}
 	views := []*view{own}

@@ -13,7 +13,7 @@ import (
 type Curve struct {
 	Title     string
 	Points    []Point // oldest first, all of one standby
-	Dataset   string  // draw this one's lag instead of the largest
+	Dataset   string  // draw this dataset's lag instead of the largest
 	Failovers []Failover
 	From, To  time.Time
 	// Warning and Critical are the limits in seconds.

@@ -21,7 +21,7 @@ type Report struct {
 	Told map[string]string `json:"-"`
 }
 
-// Problem is something that needs a look.
+// Problem is something that needs attention.
 type Problem struct {
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
@@ -31,18 +31,18 @@ type Problem struct {
 // Standby is what one node has of the source's data.
 type Standby struct {
 	Node string `json:"node"`
-	// Asked says that both the source and this node were looked at. If not,
+	// Asked says that both the source and this node answered. If not,
 	// Error says why, and the figures are what was known last, at AsOf.
 	Asked bool      `json:"asked"`
 	Error string    `json:"error,omitempty"`
 	AsOf  time.Time `json:"as_of,omitzero"`
 	Level Level     `json:"level"`
 	// LagSeconds is the largest of the datasets, and ExposureBytes their sum;
-	// both are what would be lost now. BytesKnown is false when it is more.
+	// both are the exposure. BytesKnown is false when it is more.
 	LagSeconds    float64 `json:"lag_seconds"`
 	ExposureBytes int64   `json:"exposure_bytes"`
 	BytesKnown    bool    `json:"bytes_known"`
-	// ClockSeconds is how far the other node's clock is ahead of this one's.
+	// ClockSeconds is how far the other node's clock is ahead of this node's.
 	ClockSeconds float64   `json:"clock_seconds"`
 	Datasets     []Dataset `json:"datasets"`
 }
@@ -101,7 +101,7 @@ func (s Standby) Count() (all, bad int) {
 	return all, bad
 }
 
-// Worst returns the dataset that needs a look first, if there is any: the one
+// Worst returns the dataset that needs attention first, if there is any: the one
 // of the worst level, and among those the one with the largest lag.
 func (s Standby) Worst() (Dataset, bool) {
 	var worst Dataset

@@ -53,11 +53,11 @@ func both(active []*view) []Problem {
 		return nil
 	}
 	return []Problem{{Level: Critical, Text: "more than one node is active: " + strings.Join(names, ", "),
-		Hint: "both may have been written to: failover-notify status; nothing is replicated until one gives way"}}
+		Hint: "both may have been written to: failover-notify status; nothing is replicated until one steps down"}}
 }
 
 // lastActive is the source where no node that answers is active. A node that
-// does not answer is the source when what this one received from it is newer
+// does not answer is the source when the data received from it here is newer
 // than the last term under which any that answers was active.
 func (c *Checker) lastActive(views []*view, silent *view) *view {
 	var answering []*view

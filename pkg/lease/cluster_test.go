@@ -145,7 +145,7 @@ func TestCluster(t *testing.T) {
 			}
 			stop()
 			lost.Run()
-			// Its node takes it anew, and gives it back.
+			// Its node takes it again, and releases it.
 			as, e := "a", a
 			if over {
 				as, e = "b", b

@@ -2,5 +2,5 @@
 // with the node's name, which etcd removes when the lease is not renewed in time.
 //
 // It must not know what a role is, nor when a lease that can't be renewed has to
-// be given up: it says what etcd has confirmed, and since when.
+// be released: it says what etcd has confirmed, and since when.
 package lease

@@ -21,7 +21,7 @@ type Holder struct {
 	Term  uint64    `json:"term,omitempty"`
 	Boot  string    `json:"boot,omitempty"`
 	Since time.Time `json:"since,omitzero"`
-	// Stopping says that it is giving the lease up, as soon as nothing can be
+	// Stopping says that it releases the lease, as soon as nothing can be
 	// written there any more.
 	Stopping bool `json:"stopping,omitempty"`
 	// Revision is etcd's when the lease was taken.

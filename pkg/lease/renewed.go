@@ -7,7 +7,7 @@ type left struct {
 	// whole are the whole seconds that were left, and granted those of one that has
 	// just been renewed.
 	whole, granted time.Duration
-	// election counts etcd's leaders: a new one lets every lease begin anew, also
+	// election counts etcd's leaders: a new one restarts every lease, also
 	// that of a node that is off.
 	election uint64
 	// It was so at some time between the two.
@@ -18,7 +18,7 @@ type left struct {
 // leader has just made the lease longer than its holder can.
 func (l left) tells() bool { return l.whole > 0 && l.whole <= l.granted }
 
-// Renewals notices that a lease is renewed while it is looked at.
+// Renewals notices that a lease is renewed between two calls.
 type Renewals struct{ first Holder }
 
 // Seen reports whether the lease that is seen now was renewed since the first look at

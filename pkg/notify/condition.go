@@ -10,7 +10,7 @@ import (
 
 const (
 	// flapWindow and flapLimit: a condition that changes so often within so
-	// long comes and goes, and people are told that instead of each change.
+	// long comes and goes, and the operator is notified of that instead of each change.
 	flapWindow = time.Hour
 	flapLimit  = 6
 )
@@ -28,11 +28,11 @@ type condition struct {
 	Since    time.Time   `json:"since"`
 	Flips    []time.Time `json:"flips,omitempty"`
 	Flapping bool        `json:"flapping,omitempty"`
-	// RecoveredAt is when people were told last that it is in order.
+	// RecoveredAt is when a recovery was last reported.
 	RecoveredAt time.Time `json:"recovered_at,omitzero"`
 	// LastBad is the last report of a problem.
 	LastBad *reported `json:"last_bad,omitempty"`
-	// Steady is how long it must be in order before that is told.
+	// Steady is how long it must hold before a recovery is reported.
 	Steady time.Duration `json:"steady,omitempty"`
 }
 
@@ -144,7 +144,7 @@ func (c *condition) tickFlapping(now time.Time, repeat time.Duration) *Message {
 	return c.say(KindProblem, c.worst(time.Time{}), now)
 }
 
-// recovered says that all is in order again, if it was this node that had told
+// recovered reports the recovery, if it was this node that had reported
 // of the problem.
 func (c *condition) recovered(now time.Time) *Message {
 	silent := c.Silent

@@ -14,7 +14,7 @@ import (
 // spool itself.
 const watchLock = "watch"
 
-// Flush sees to it that what was put is sent: by the resident watcher, or where
+// Flush ensures that notices are sent: by the resident watcher, or where
 // none runs by a process that ends before long. What can't be sent now stays.
 func (s *Spool) Flush(ctx context.Context, runner run.Programs, dir *state.Dir, configFile string) error {
 	if s == nil || dir.Held(watchLock) || !s.Pending() {
@@ -33,7 +33,7 @@ func (s *Spool) Deliver(ctx context.Context, runner run.Programs, configFile str
 	return runner.Run(ctx, run.Command{Argv: argv, Timeout: limit, Grace: time.Second})
 }
 
-// program is one of ours: beside this one, else on PATH.
+// program returns one of our programs: beside this program, else on PATH.
 func program(name string) string {
 	self, err := os.Executable()
 	if err != nil {

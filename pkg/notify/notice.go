@@ -5,7 +5,7 @@ import "time"
 // Level is how bad something is.
 type Level string
 
-// The levels, better ones first. Gone takes a notice back without a word: the
+// The levels, better ones first. Gone withdraws a notice silently: the
 // reporter has nothing to say about it any more.
 const (
 	Gone     Level = "gone"
@@ -31,11 +31,11 @@ func (l Level) bad() bool { return l.rank() > 0 }
 
 // Notice is what a program has found.
 type Notice struct {
-	// Key names a condition, which is reported each time it is looked at, in
+	// Key names a condition, which is reported at each check, in
 	// order or not: "standby/b", "node/a". Empty: something that happened once.
 	Key string `json:"key,omitempty"`
 	// From is the program that reports. Several may report on one condition:
-	// people are told of it once.
+	// the operator is notified of it once.
 	From  string `json:"from"`
 	Level Level  `json:"level"`
 	// Time is when it was found.
@@ -48,7 +48,7 @@ type Notice struct {
 	Node string `json:"node"`
 	Role string `json:"role,omitempty"`
 	Term uint64 `json:"term,omitempty"`
-	// Wait is how long the problem must last before people are told: it may
+	// Wait is how long the problem must last before the operator is notified: it may
 	// pass by itself, or another node is likely to tell.
 	Wait time.Duration `json:"wait,omitempty"`
 	// Elsewhere is the level of which another node has told people already.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Kind is why people are told.
+// Kind is why the operator is notified.
 type Kind string
 
 // The kinds.
@@ -22,11 +22,11 @@ const (
 	KindWorse    Kind = "worse"    // it has become worse
 	KindReminder Kind = "reminder" // it still is so
 	KindFlapping Kind = "flapping" // it comes and goes
-	KindRecovery Kind = "recovery" // it is in order again
+	KindRecovery Kind = "recovery" // the condition is over
 	KindTest     Kind = "test"     // somebody tries the channels
 )
 
-// Message is what people are told.
+// Message is one notification.
 type Message struct {
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
@@ -35,7 +35,7 @@ type Message struct {
 	Since time.Time `json:"since,omitzero"`
 	// Changes is how often it came and went within the last hour.
 	Changes int `json:"changes,omitempty"`
-	// Dropped is how many older messages were given up before this one.
+	// Dropped is how many older messages were dropped before this message.
 	Dropped int `json:"dropped,omitempty"`
 	// Done are the channels that have it, by id.
 	Done []string `json:"done,omitempty"`
@@ -163,7 +163,7 @@ const maxPause = time.Hour
 func (s *Spool) tries() map[string]*try {
 	tries := map[string]*try{}
 	if load(filepath.Join(s.path, triesFile), &tries) != nil {
-		return map[string]*try{} // begun anew: they are tried
+		return map[string]*try{} // started again: they are tried
 	}
 	return tries
 }

@@ -19,7 +19,7 @@ const LockName = "notify"
 // toldFile is what the sender remembers of conditions.
 const toldFile = "told.json"
 
-// Sort decides what of the new notices, and of what was known before, people
+// Sort decides which of the new notices, and of the known conditions, become
 // are told now, and puts that into the outbox. The caller holds the lock. It
 // returns how many messages there were.
 func (s *Spool) Sort(now time.Time) (int, error) {
@@ -28,7 +28,7 @@ func (s *Spool) Sort(now time.Time) (int, error) {
 	}
 	conditions, err := s.conditions()
 	if err != nil {
-		conditions = map[string]*condition{} // begun anew: it is told again
+		conditions = map[string]*condition{} // started again: each is reported once more
 	}
 	before, err := json.Marshal(conditions)
 	if err != nil {

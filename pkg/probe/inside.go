@@ -10,7 +10,7 @@ import (
 
 // The engine brings what this machine asks of its own loopback address to a
 // container by a proxy, a process that ends with the engine when that is killed.
-// What comes from outside goes on by the kernel's rules, and so does what is
+// Packets from outside are forwarded by the kernel's rules, and so does what is
 // asked of the container's own address.
 
 // insideOf returns the address at which a container itself listens for target,

@@ -15,8 +15,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// lease looks whether an active node may still be one. It is the watcher that
-// renews the lease and gives up in time; one that is dead, or hangs, does not.
+// lease checks whether an active node may stay active. It is the watcher that
+// renews the lease and steps down in time; one that is dead, or hangs, does not.
 func (p *Probe) lease() (Verdict, string) {
 	dir, err := state.Open(p.Config.RunDir)
 	if err != nil {
@@ -60,7 +60,7 @@ func (p *Probe) hold() (Verdict, string) {
 }
 
 // holdDown keeps a node out for a while after it lost the address by a fault,
-// so that a service that fails again and again does not move it to and fro. A
+// so that a service that fails again and again does not move it back and forth. A
 // node that went into fault as a standby moves nothing, and waits for nothing.
 func (p *Probe) holdDown(role state.RoleFile) (Verdict, string) {
 	if role.Role != state.RoleFault || role.Transition == nil {

@@ -38,7 +38,7 @@ const (
 	Skipped Verdict = "not checked"
 )
 
-// Check is one thing that was looked at.
+// Check is one check with its outcome.
 type Check struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"`
@@ -296,7 +296,7 @@ func runAll(ctx context.Context, list []named) []Check {
 }
 
 // forgiveEngine makes a warning of an engine that does not answer, or refuses the
-// call, while the service itself answers: containers go on without their engine
+// call, while the service itself answers: containers continue without their engine
 // (live-restore), and moving the address would only do harm. It returns whether the
 // service answers, by the ping or inside.
 func forgiveEngine(checks []Check, answersInside bool) (answers bool) {

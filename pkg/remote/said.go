@@ -11,7 +11,7 @@ import (
 
 // Error is how one of our programs failed, in its own words.
 type Error struct {
-	Node   string // on which it ran; "" is this one
+	Node   string // on which it ran; "" is this node
 	Text   string
 	Advice string // what to do next: its hints, joined by "; "
 	Code   int    // its exit code; 0 is unknown

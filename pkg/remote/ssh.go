@@ -73,20 +73,20 @@ func (e *SSHError) Unwrap() error { return e.Cause }
 // Hint says what to do about it.
 func (e *SSHError) Hint() string { return e.hint }
 
-// sshFailures are what OpenSSH prints, in the order in which they are looked
-// for, what it means, and what helps. %[1]s is the host, %[2]s the identity
+// sshFailures are what OpenSSH prints, in the order in which they are
+// tried, what it means, and what helps. %[1]s is the host, %[2]s the identity
 // file, %[3]s the known-hosts file.
 var sshFailures = []struct{ says, what, hint string }{
 	{"REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is not the one in %[3]s",
-		"if the other node was installed anew, remove its old key with 'ssh-keygen -R %[1]s -f %[3]s' and add the new one; if it was not, somebody may be in between"},
+		"if the other node was reinstalled, remove its old key with 'ssh-keygen -R %[1]s -f %[3]s' and add the new one; if it was not, somebody may be in between"},
 	{"Host key verification failed", "its host key is not known",
 		"compare it on that node's console, then add it to %[3]s ('ssh-keyscan %[1]s')"},
 	{"Permission denied", "the key %[2]s is not accepted there",
 		"put the public half into authorized_keys of the user there, and see that the key file is readable here and that sshd allows the login"},
-	{"Could not resolve hostname", "the name has no address", "write the address under nodes: in the config, or mend /etc/hosts"},
+	{"Could not resolve hostname", "the name has no address", "write the address under nodes: in the config, or fix /etc/hosts"},
 	{"Connection refused", "connection refused", "see that sshd runs there ('systemctl status ssh') and listens on this port"},
-	{"timed out", "no answer", "see that the node is up and its network reaches this one ('ping %[1]s')"},
-	{"No route to host", "no route", "see that the node is up and its network reaches this one ('ping %[1]s')"},
+	{"timed out", "no answer", "see that the node is up and its network reaches this node ('ping %[1]s')"},
+	{"No route to host", "no route", "see that the node is up and its network reaches this node ('ping %[1]s')"},
 	{"Network is unreachable", "network unreachable", "see that this node's network is up ('ip route get %[1]s')"},
 	{"not accessible", "the identity file %[2]s can't be read", "make the key, or name the right one under ssh.identity_file"},
 	{"command not found", "%[4]s is not on PATH there", "install understudy there, or set ssh.remote_command to the program's full path"},

@@ -16,7 +16,7 @@ type Perf struct {
 }
 
 // NagiosLine is the one line that Nagios and its kin read: the service, its
-// state in capitals, what there is to say, and the figures.
+// state in capitals, the text, and the figures.
 func NagiosLine(service, state, text string, figures []Perf) string {
 	// A | would begin the figures, and a line break end the line.
 	text = strings.Join(strings.Fields(strings.ReplaceAll(text, "|", "/")), " ")

@@ -14,9 +14,9 @@ const feedBuffer = 1 << 20
 // (close it once the program was started), and what is written to output
 // arrives there.
 //
-// It is a pair of sockets and not a pipe, since a pipe that is full wakes its
-// writer for every few kilobytes that are taken out, and costs a change of
-// processes each time; a socket wakes it when three quarters are free.
+// It is a pair of sockets and not a pipe. A full pipe wakes its writer for every
+// few kilobytes that are read, at the cost of a context switch each time; a socket
+// wakes it when three quarters are free.
 func Feed() (input, output *os.File, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // killGrace is how long a program may take to die of SIGTERM, and after it
-// of SIGKILL, before it is given up as stuck in the kernel.
+// of SIGKILL, before it counts as stuck in the kernel.
 const killGrace = 5 * time.Second
 
 // Programs starts programs. In production it is a Runner; a simulated node has

@@ -24,7 +24,7 @@ type Ineligible struct {
 	Kind  string    `json:"kind"` // one of the constants below
 	Text  string    `json:"text"` // for the operator
 	Since time.Time `json:"since"`
-	// Node is the other one that it is about, where the text alone does not do.
+	// Node is the other node that it is about, where the text alone is not enough.
 	Node string `json:"node,omitempty"`
 }
 

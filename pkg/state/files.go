@@ -37,7 +37,7 @@ func (f files) Path() string { return f.path }
 
 func (f files) Load(name string) ([]byte, error) { return os.ReadFile(filepath.Join(f.path, name)) }
 
-// Save makes a folder that has gone anew: that of a boot is not made by its owner.
+// Save makes a missing folder again: the run folder of a boot has no owner to make it.
 func (f files) Save(name string, data []byte, durable bool) error {
 	err := f.save(name, data, durable)
 	if errors.Is(err, fs.ErrNotExist) && f.make() == nil {
@@ -126,7 +126,7 @@ func (l fileLock) Unlock() error {
 	if !l.flock.Locked() {
 		return nil
 	}
-	// An empty file keeps the next process that finds it locked from naming this one.
+	// An empty file keeps the next process that finds it locked from naming this process.
 	if err := os.Truncate(l.flock.Path(), 0); err != nil {
 		return errors.Join(err, l.flock.Close())
 	}

@@ -21,7 +21,7 @@ func (d *Dir) History() ([]Past, error) {
 }
 
 // AddHistory appends a transition that has ended, and drops the oldest ones. A
-// history that can't be read is started anew, and reported as unreadable: nothing
+// history that can't be read is started again, and reported as unreadable: nothing
 // depends on it.
 func (d *Dir) AddHistory(p Past) (unreadable, err error) {
 	history, unreadable := d.History()

@@ -13,7 +13,7 @@ type Lock struct {
 }
 
 // Lock takes the lock NAME without waiting. When another process (or another
-// Lock of this one) holds it, the error is a *LockedError.
+// Lock of this process) holds it, the error is a *LockedError.
 func (d *Dir) Lock(name string) (*Lock, error) {
 	file, err := fileName(name, ".lock")
 	if err != nil {

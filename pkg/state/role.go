@@ -60,7 +60,7 @@ type RoleFile struct {
 	// Boot is the kernel's id of the boot in which the role was taken: a role
 	// of an earlier boot says what the node was, not what runs now.
 	Boot string `json:"boot,omitempty"`
-	// Transition is the last one, under way or ended.
+	// Transition is the last transition, in progress or ended.
 	Transition *Transition `json:"transition,omitempty"`
 }
 
@@ -76,9 +76,9 @@ type Transition struct {
 	Started    time.Time `json:"started"`
 	// Updated is when its last step began or ended.
 	Updated time.Time `json:"updated"`
-	// Ended is zero while it is under way.
+	// Ended is zero while it is in progress.
 	Ended time.Time `json:"ended,omitzero"`
-	// Outcome is how it ended; empty while it is under way.
+	// Outcome is how it ended; empty while it is in progress.
 	Outcome Outcome `json:"outcome,omitempty"`
 	Error   string  `json:"error,omitempty"`
 	Steps   []Step  `json:"steps"`
@@ -91,7 +91,7 @@ type Step struct {
 	Object  string    `json:"object,omitempty"`
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
-	// Outcome is empty while the step is under way.
+	// Outcome is empty while the step is in progress.
 	Outcome Outcome `json:"outcome,omitempty"`
 	Error   string  `json:"error,omitempty"`
 }

@@ -63,7 +63,7 @@ func TestRoleIsNeverGuessed(t *testing.T) {
 	}
 }
 
-// A newer version's file may say more than this one knows.
+// A newer version's file may say more than this version knows.
 func TestRoleIgnoresFurtherKeys(t *testing.T) {
 	d := open(t)
 	content := `{"role":"standby","term":2,"newest_term":2,"steps":[{"name":"x"}]}`

@@ -65,7 +65,7 @@ var hints = map[Reason]string{
 }
 
 // texts are what OpenZFS 2.3 prints (lib/libzfs/libzfs_util.c,
-// libzfs_sendrecv.c), in the order in which they are looked for.
+// libzfs_sendrecv.c), in the order in which they are tried.
 var texts = []struct {
 	says   string
 	reason Reason

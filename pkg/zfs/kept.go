@@ -25,7 +25,7 @@ func KeptRoot(pool string) string { return pool + "/" + KeptName }
 // IsKept reports whether a dataset lies where tails are kept.
 func IsKept(name string) bool { return Within(name, KeptRoot(PoolOf(name))) }
 
-// CreateFolder makes a filesystem that only holds others. One that is there
+// CreateFolder makes a filesystem that only holds others. An existing filesystem
 // already is no error.
 func (z *ZFS) CreateFolder(ctx context.Context, name string, set map[string]string) error {
 	argv := []string{"zfs", "create", "-o", "canmount=off", "-o", "readonly=on"}

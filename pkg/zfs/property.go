@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// DemotedProperty is the user property in which a dataset that was given up
+// DemotedProperty is the user property in which a released dataset
 // remembers how it was before. Only a local value counts: datasets below
 // inherit it, and streams carry it along.
 const DemotedProperty = "understudy:demoted"
@@ -20,7 +20,7 @@ const DemotedProperty = "understudy:demoted"
 // is not to be taken for one though it stays read-only.
 const NoStream = "none"
 
-// Property is one property of a dataset. What there is not is "".
+// Property is one property of a dataset. A missing property is "".
 type Property struct {
 	Value    string
 	Received string // what a stream brought, whether it counts or not
@@ -138,7 +138,7 @@ func parts(names []string) func(func([]string) bool) {
 }
 
 // About narrows the error of a call on several datasets to what was said of
-// one of them. It is nil when something was said, but not of that one.
+// one of them. It is nil when something was said, but not of that dataset.
 func About(err error, dataset string) error {
 	var e *run.Error
 	if !errors.As(err, &e) || e.TimedOut || e.Stderr == "" || errors.Is(err, context.Canceled) {

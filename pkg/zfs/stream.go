@@ -93,7 +93,7 @@ func (z *ZFS) Send(ctx context.Context, s Send) (*Stream, error) {
 }
 
 // Receive says how to take a stream. It is never forced (-F), so that it can
-// only add to what is there.
+// only add to the existing snapshots.
 type Receive struct {
 	Dataset string
 	Type    Type

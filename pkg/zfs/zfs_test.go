@@ -236,7 +236,7 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// A call on several datasets goes on after one that fails; About tells which
+// A call on several datasets continues after one that fails; About tells which
 // one that was.
 func TestAbout(t *testing.T) {
 	z := fake(t, `printf "cannot set property for 'tank/a': permission denied\ncannot open 'tank/b': dataset does not exist\n" >&2; exit 255`)

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -56,7 +57,7 @@ func plainBlocks(text string, first int) []block {
 	for i, line := range append(strings.Split(text, "\n"), "") {
 		switch trimmed := strings.TrimSpace(line); {
 		case trimmed != "" && !strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "\t"):
-			if item.MatchString(line) && now.text != "" {
+			if (item.MatchString(line) || row.MatchString(line)) && now.text != "" {
 				blocks, now = append(blocks, now), block{}
 			}
 			now.add(trimmed, first+i)
@@ -69,6 +70,9 @@ func plainBlocks(text string, first int) []block {
 	}
 	return blocks
 }
+
+// row matches a row of a table in a help text: a column, then its meaning.
+var row = regexp.MustCompile(`^  \S+(?: \S+)?  +\S`)
 
 // noteBlocks returns the comments of a file whose comments begin with #: units,
 // YAML, shell.

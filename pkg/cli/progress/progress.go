@@ -1,5 +1,5 @@
 // Package progress owns how a long transfer shows itself: on a terminal one bar
-// for the whole, which names the item under way, and a line for each finished
+// for the whole, which names the item in progress, and a line for each finished
 // item; elsewhere a log line every ten seconds.
 //
 // It must not know what is transferred.
@@ -34,7 +34,7 @@ type Display struct {
 	total int64 // an estimate
 	moved int64
 	since time.Time
-	sizes map[string]int64 // of the items under way; 0 is unknown
+	sizes map[string]int64 // of the items in progress; 0 is unknown
 	got   map[string]int64
 
 	stop, ended chan struct{}

@@ -25,7 +25,7 @@ func newStatus(p *cli.Process) *cobra.Command {
 	var o statusOptions
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show what both nodes are, what runs there, and what needs a look",
+		Short: "Show what both nodes are, what runs there, and what needs attention",
 		Long: `Show what the nodes are, side by side: role, term, virtual IP, whether each
 may hold it, what runs, which datasets are writable, how old the replica is, and
 below what needs a look. The other nodes are asked over ssh; one that does not

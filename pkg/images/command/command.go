@@ -27,14 +27,14 @@ func New(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "image-sync",
 		Short: "Bring a node what its projects need to start offline",
-		Long: `Bring a node what its projects need to start offline: the checkout of their
-files is fetched and fast-forwarded, and on a standby each image becomes the one
-that the active node runs, so that a takeover is never an upgrade. An image comes
-from its registry by that node's digest; what no registry has or gives is copied
-from that node. On the active node nothing is pulled unless --update asks for it.
+		Long: `Bring a node everything its projects need to start offline. image-sync fetches
+the checkout of their files and fast-forwards it. On a standby it makes each image
+the one that the active node runs, so that a takeover is never an upgrade. It pulls
+an image from its registry by the active node's digest, or copies it from that
+node. On the active node it pulls nothing without --update.
 
 Meant for cron on every node, and for use by hand. It can be run twice and killed
-at any moment. Without a terminal it prints only what has changed.`,
+at any moment. Without a terminal it prints only changes.`,
 		Example: `  image-sync
   image-sync --dry-run
   image-sync --update        # on the active node`,

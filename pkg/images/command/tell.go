@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/notify"
 )
 
-// teller tells people, a heartbeat service and Prometheus how a run went. What
+// teller reports how a run went to the operator, a heartbeat service and Prometheus. What
 // it can't do is logged and changes nothing.
 type teller struct {
 	p         *cli.Process

@@ -20,7 +20,7 @@ const exitStatus = `  0  ok
   2  critical: a lag is over its upper limit, a replica is missing or diverged
   3  unknown: it could not be told, or the command line or config is wrong`
 
-// verdict ends the process with a level's code. What there is to say is said.
+// verdict ends the process with a level's code. Everything is printed before.
 type verdict struct{ level lag.Level }
 
 func (v *verdict) Error() string { return v.level.String() }
@@ -42,16 +42,16 @@ func New(p *cli.Process) *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "lag-check",
-		Short: "Say what would be lost if the active node died now",
-		Long: `Say how far each standby is behind: for every dataset the age of the newest
-snapshot that both nodes have, compared by guid, and what was written since. A
-dataset that nobody writes to is never behind, however old its snapshots are.
+		Short: "Show the data at risk if the active node failed now",
+		Long: `Show how far each standby is behind: for every dataset the age of the newest
+common snapshot, compared by guid, and the bytes written since. A dataset without
+writes is never behind, however old its snapshots are.
 
-It runs on either node and asks the other one over ssh. Where that does not
-answer, it says so and what was known last. The limits are lag.warning and
-lag.critical.
+It runs on any node and asks the others over ssh. If a node does not answer,
+lag-check says so and shows the last known figures. The limits are lag.warning
+and lag.critical.
 
-Each run is kept: see lag-check history.`,
+lag-check records each run: see lag-check history.`,
 		Example: `  lag-check                    one line for Nagios and its kin
   lag-check -o text            a table
   lag-check --textfile /var/lib/prometheus/node-exporter`,
@@ -73,9 +73,9 @@ Each run is kept: see lag-check history.`,
 		return &unknownError{cli.Usagef("%v", err)}
 	})
 	c.Flags().StringVarP(&o.format, "output", "o", "nagios", "output `format`: nagios, text or json (seconds and bytes)")
-	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: say what this one knows")
+	c.Flags().BoolVar(&o.local, "local", false, "ask no other node: show the last known figures")
 	c.Flags().StringVar(&o.textfile, "textfile", "", "also write metrics into this `folder` (default: metrics.textfile_dir)")
-	c.Flags().BoolVar(&o.scheduled, "scheduled", false, "for cron and timers: end with 0 whenever it could be told, and print only what nobody else is told of")
+	c.Flags().BoolVar(&o.scheduled, "scheduled", false, "for cron and timers: exit with 0 unless the check itself failed, and print only what no notification reports")
 	cli.SetExitStatus(c, exitStatus)
 	c.AddCommand(newHistory(p), cli.ConfigCommand(p))
 	cli.AddCalled(c, newInventory(p))

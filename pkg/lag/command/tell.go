@@ -15,10 +15,10 @@ import (
 )
 
 // standIn is how much longer than the source another node waits before it tells
-// of the same: by then that one has told, and says so.
+// of the same: by then the other run has reported it.
 const standIn = 3 * time.Minute
 
-// teller tells people and a heartbeat service what a check has found. What it
+// teller reports the result of a check to the operator and a heartbeat service. What it
 // can't do is logged and changes nothing.
 type teller struct {
 	p         *cli.Process
@@ -67,7 +67,7 @@ func (t *teller) notices(r *lag.Report, err error) []notify.Notice {
 		self.Title = "the lag can't be told on " + t.self.Name + ": " + err.Error()
 		return []notify.Notice{self}
 	}
-	pair := notify.Notice{Key: "pair", Level: notify.OK, Title: "the pair is in order", Wait: t.wait(r, true)}
+	pair := notify.Notice{Key: "pair", Level: notify.OK, Title: "the pair is ready", Wait: t.wait(r, true)}
 	for _, p := range r.Problems {
 		if level := levelOf(p.Level); pair.Level == notify.OK || level == notify.Critical {
 			pair.Level, pair.Title, pair.Hint = level, p.Text, p.Hint
@@ -96,7 +96,7 @@ func (t *teller) wait(r *lag.Report, asked bool) time.Duration {
 	return 2 * t.spool.Settle()
 }
 
-// standby is what there is to say of one standby.
+// standby is the notice of one standby.
 func (t *teller) standby(r *lag.Report, s lag.Standby) notify.Notice {
 	n := notify.Notice{Key: "standby/" + s.Node, Level: levelOf(s.Level), Title: StandbySummary(r, s), Wait: t.wait(r, s.Asked)}
 	n.Elsewhere = notify.Level(r.Told[n.Key])
@@ -124,7 +124,7 @@ func (t *teller) standby(r *lag.Report, s lag.Standby) notify.Notice {
 	return n
 }
 
-// levelOf is a level as people are told of it. What can't be told is a warning.
+// levelOf is a level as the operator is notified of it. An unknown level is a warning.
 func levelOf(l lag.Level) notify.Level {
 	switch l {
 	case lag.OK:

@@ -70,9 +70,9 @@ func StandbySummary(r *lag.Report, s lag.Standby) string {
 
 func verb(n int) string {
 	if n == 1 {
-		return "needs a look"
+		return "needs attention"
 	}
-	return "need a look, the first"
+	return "need attention, the first"
 }
 
 // datasetText says what one dataset is.
@@ -133,7 +133,7 @@ func standbyText(b *strings.Builder, r *lag.Report, s lag.Standby) error {
 		if s.ClockSeconds < 0 {
 			side = "behind"
 		}
-		fmt.Fprintf(b, ", its clock is %s %s this one", report.Seconds(math.Abs(s.ClockSeconds)), side)
+		fmt.Fprintf(b, ", its clock is %s %s this node's", report.Seconds(math.Abs(s.ClockSeconds)), side)
 	}
 	b.WriteString("\n")
 	if s.Error != "" {

@@ -156,7 +156,7 @@ func (s *Server) frozen() bool {
 	return true
 }
 
-// Thaw lets it go on.
+// Thaw resumes it.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(number syscall.Signal) {

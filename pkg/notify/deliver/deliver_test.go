@@ -140,7 +140,7 @@ func TestFailuresAreKeptAndSaidWithoutSecrets(t *testing.T) {
 				if o, err := d.Pass(t.Context(), spool, dir); err != nil || o[0].Sent != 1 {
 					t.Fatalf("%+v, %v", o, err)
 				}
-				// A call that was given up may still get through, which in the
+				// A call that was abandoned may still get through, which in the
 				// real program ends with its process.
 				late := slices.ContainsFunc(world.messages(), func(r received) bool {
 					return strings.Contains(r.body, "(sent late)") && strings.Contains(r.body, noon.Local().Format("2006-01-02 15:04:05"))

@@ -118,7 +118,7 @@ func record(p *cli.Process, runDir string, result probe.Result) {
 	}
 }
 
-// explain shows a person what was looked at.
+// explain shows each check with its outcome.
 func explain(w io.Writer, result probe.Result) error {
 	rows := [][]string{{"CHECK", "VERDICT", "MS", ""}}
 	for _, c := range result.Checks {

@@ -30,7 +30,7 @@ func (l *lockedBuffer) String() string {
 
 // A check that takes long enough for somebody to end it ends with 1, at once.
 func TestGuardHeedsSignals(t *testing.T) {
-	// Until guard sees to it, a signal would end the test.
+	// Until guard is in place, a signal would end the test.
 	mine := make(chan os.Signal, 1)
 	signal.Notify(mine, syscall.SIGTERM)
 	t.Cleanup(func() { signal.Stop(mine); signal.Reset(syscall.SIGPIPE) })
