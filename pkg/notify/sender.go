@@ -20,7 +20,7 @@ const LockName = "notify"
 const toldFile = "told.json"
 
 // Sort decides which of the new notices, and of the known conditions, become
-// are told now, and puts that into the outbox. The caller holds the lock. It
+// messages now, and puts those into the outbox. The caller holds the lock. It
 // returns how many messages there were.
 func (s *Spool) Sort(now time.Time) (int, error) {
 	if err := os.MkdirAll(s.path, 0o700); err != nil {
