@@ -106,7 +106,7 @@ var brokenPeers = []broken{
 		mend: func(t *testing.T, d *takeover) {
 			d.shell(t, d.standby, strings.Replace(refuse, " -I ", " -D ", 1))
 		},
-		code: 76, says: "can't be reached", hint: "see that ssh works",
+		code: 76, says: "can't be reached", hint: "check ssh",
 	}, {
 		name: "Traefik's image missing",
 		plant: func(t *testing.T, d *takeover) {
@@ -120,7 +120,7 @@ var brokenPeers = []broken{
 		name:  "keepalived dead",
 		plant: func(t *testing.T, d *takeover) { d.must(t, lab.KillService(d.ctx, d.standby, "keepalived")) },
 		mend:  func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "keepalived")) },
-		code:  76, says: "keepalived does not run", hint: "mend that first",
+		code:  76, says: "keepalived does not run", hint: "fix that first",
 	}, {
 		name: "dies in the middle of the handover",
 		plant: func(t *testing.T, d *takeover) {

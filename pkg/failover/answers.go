@@ -64,6 +64,6 @@ func (n *Node) byLease(ctx context.Context, answers []Answer) {
 		term := max(holder.Term, holder.Revision)
 		answers[i] = Answer{Node: a.Node, State: PeerState{Node: holder.Node, Role: state.RoleActive, Term: term, NewestTerm: term,
 			ActiveTerm: term, Writers: true, Since: holder.Since, Boot: holder.Boot, Time: n.Now(), ByLease: true,
-			Reason: fmt.Sprintf("it has the lease, but does not answer: %v", a.Err)}}
+			Reason: fmt.Sprintf("it holds the lease, but does not answer: %v", a.Err)}}
 	}
 }

@@ -26,12 +26,12 @@ const (
 type LeftoverError struct{ Left []string }
 
 func (e *LeftoverError) Error() string {
-	return "not everything could be given up: " + strings.Join(e.Left, "; ")
+	return "the demotion left something behind: " + strings.Join(e.Left, "; ")
 }
 
 // Hint says what to do next.
 func (e *LeftoverError) Hint() string {
-	return "end what is named, then run: failover-notify reconcile; until then no other node takes over by itself"
+	return "end what is named, then run: failover-notify reconcile; until then no other node takes over automatically"
 }
 
 // demote makes this node a standby, or one in fault: no project runs, no dataset
@@ -84,7 +84,7 @@ func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
 		n.Log.Warn().Msg(w)
 	}
 	if err != nil && ctx.Err() == nil {
-		n.Log.Warn().Err(err).Msg("what a promotion that came to nothing has marked stays")
+		n.Log.Warn().Err(err).Msg("marks of the aborted promotion are not removed")
 	}
 }
 
@@ -169,7 +169,7 @@ func (n *Node) stopAll(ctx context.Context, t *transition) error {
 func (n *Node) find(ctx context.Context) []compose.Project {
 	projects, err := n.Services.Find(ctx)
 	if err != nil {
-		n.Log.Warn().Err(err).Msg("the projects can't be loaded; containers are found by their labels")
+		n.Log.Warn().Err(err).Msg("projects can't be loaded; finding containers by their labels")
 	}
 	return projects
 }
@@ -183,7 +183,7 @@ func (n *Node) rememberContainers() {
 		return
 	}
 	if err := n.State.Write(containersName, n.Services.Known()); err != nil {
-		n.Log.Warn().Err(err).Msg("the containers that run are not recorded")
+		n.Log.Warn().Err(err).Msg("running containers are not recorded")
 	}
 }
 

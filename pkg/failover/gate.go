@@ -31,8 +31,8 @@ func (n *Node) gate(ctx context.Context, t *transition, request state.Request) (
 	if len(n.Config.Witness.Targets) > 0 {
 		err = t.step(ctx, "witness", "", n.Config.Witness.Timeout+time.Second, func(ctx context.Context) error {
 			if answer := n.Witness(ctx); !answer.Reachable {
-				return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "this node is cut off: " + answer.String(),
-					What: "look at this node's network; it may take over once a witness answers"}
+				return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "this node is isolated: " + answer.String(),
+					What: "check this node's network; it may take over once a witness answers"}
 			}
 			return nil
 		})
@@ -108,7 +108,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 				}
 				continue
 			}
-			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without this node's answer")
+			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without an answer from this node")
 			if len(n.Config.Witness.Targets) > 0 {
 				if err := self.Pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
 					return said, err
@@ -151,11 +151,11 @@ func (n *Node) yieldTo(peer PeerState, role state.RoleFile, request state.Reques
 	var last state.Yielded
 	found, err := n.State.Read(state.YieldedName, &last)
 	if err != nil || found && last.Boot == n.Boot && n.Now().Sub(last.Time) < rules.YieldAgain {
-		n.Log.Warn().Err(err).Str("node", peer.Node).Msg("becoming active with older data than that node has, which has not taken over")
+		n.Log.Warn().Err(err).Str("node", peer.Node).Msg("this node has newer data but has not taken over: becoming active with older data")
 		return nil
 	}
 	if err := n.State.Write(state.YieldedName, state.Yielded{To: peer.Node, Boot: n.Boot, Time: n.Now()}); err != nil {
 		return err
 	}
-	return rules.YieldsTo(peer.Node, peer.Node+" has newer data, and may hold the virtual IP")
+	return rules.YieldsTo(peer.Node, peer.Node+" has newer data and is eligible")
 }

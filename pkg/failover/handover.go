@@ -32,7 +32,7 @@ func (e *UndoneError) Hint() string {
 	if hint := exit.Hint(e.Err); hint != "" {
 		return hint
 	}
-	return "failover-notify doctor looks at both nodes; then try again"
+	return "check both nodes with failover-notify doctor, then try again"
 }
 
 // Send sends the unreplicated changes to another node, within LastSendTimeout.
@@ -72,7 +72,7 @@ func (n *Node) handOver(ctx context.Context, peer config.Node, send Send, instea
 		return err
 	}
 	if current != state.RoleActive || !found || request.Requested != state.RequestMaster {
-		return rules.NotReady(n.Self.Name, "it is not active any more", "look at failover-notify status")
+		return rules.NotReady(n.Self.Name, "it is no longer active", "look at failover-notify status")
 	}
 	way := rules.Next(current, state.RoleStandby, rules.HandingOver)
 	t, err := n.begin(role, way, state.Request{
@@ -125,13 +125,13 @@ func (n *Node) ReclaimAddress(ctx context.Context) error {
 func (n *Node) takeBack(ctx context.Context, t *transition, request state.Request, cause error) error {
 	// Also when the operator has ended the switchover.
 	ctx = context.WithoutCancel(ctx)
-	n.Log.Warn().Err(cause).Msg("the switchover failed: everything is started here again")
+	n.Log.Warn().Err(cause).Msg("switchover failed: starting everything here again")
 	if err := t.end(rules.Failed, cause); err != nil {
 		return errors.Join(cause, err)
 	}
 	request.Reason = "the switchover failed"
 	if err := n.change(ctx, t.current(), state.RoleActive, request); err != nil {
-		return fmt.Errorf("%w; and starting everything here again: %w", cause, err)
+		return fmt.Errorf("%w; starting everything here again failed: %w", cause, err)
 	}
 	return &UndoneError{cause}
 }
@@ -139,17 +139,17 @@ func (n *Node) takeBack(ctx context.Context, t *transition, request state.Reques
 // stepDownInstead makes this node a standby although its changes could not be sent.
 func (n *Node) stepDownInstead(ctx context.Context, t *transition, peer config.Node, request state.Request, cause error) error {
 	ctx = context.WithoutCancel(ctx)
-	n.Log.Warn().Err(cause).Str("to", peer.Name).Msg("not handed over: this node gives way without")
+	n.Log.Warn().Err(cause).Str("to", peer.Name).Msg("handover failed: stepping down without it")
 	if err := t.end(rules.Failed, cause); err != nil {
 		return err
 	}
 	err := n.change(ctx, t.current(), state.RoleStandby, state.Request{
 		Seq: request.Seq, Requested: state.RequestStop, Source: state.SourceGuard, Reason: "keepalived stops"})
 	if left := n.leaveAddress(ctx, peer); left != nil {
-		n.Log.Warn().Err(left).Msg("the address goes with keepalived")
+		n.Log.Warn().Err(left).Msg("virtual IP not released: it moves once keepalived has stopped")
 	}
 	if err != nil {
-		return fmt.Errorf("drain: %w; and giving way without: %w", cause, err)
+		return fmt.Errorf("drain: %w; stepping down without a handover failed: %w", cause, err)
 	}
-	return fmt.Errorf("drain: this node has given way, and what was written last is not on %s: %w", peer.Name, cause)
+	return fmt.Errorf("drain: this node has stepped down, and its unreplicated changes are not on %s: %w", peer.Name, cause)
 }

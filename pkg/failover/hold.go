@@ -21,7 +21,7 @@ func (e *HoldRefusedError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *HoldRefusedError) Hint() string {
-	return "to do so nevertheless: failover-notify hold --force"
+	return "to do it anyway: failover-notify hold --force"
 }
 
 // Hold keeps this node from holding the address until Release. On a node that

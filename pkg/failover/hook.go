@@ -15,7 +15,7 @@ func (n *Node) runHook(ctx context.Context, hook config.Hook) {
 	}
 	role, err := n.State.Role()
 	if err != nil {
-		n.Log.Warn().Err(err).Msg("the hook is not run")
+		n.Log.Warn().Err(err).Msg("hook not run")
 		return
 	}
 	err = n.Runner.Run(ctx, run.Command{Argv: hook.Command, Timeout: hook.Timeout, Env: []string{
@@ -25,6 +25,6 @@ func (n *Node) runHook(ctx context.Context, hook config.Hook) {
 		"UNDERSTUDY_REASON=" + role.Reason,
 	}})
 	if err != nil {
-		n.Log.Warn().Err(err).Strs("hook", hook.Command).Msg("a hook failed")
+		n.Log.Warn().Err(err).Strs("hook", hook.Command).Msg("hook failed")
 	}
 }

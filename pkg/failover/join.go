@@ -81,7 +81,7 @@ func (n *Node) replay(ctx context.Context, role state.RoleFile) {
 		n.Log.Warn().Msg(w)
 	}
 	if err != nil {
-		n.Log.Warn().Err(err).Msg("what was written right before the last boot ended is not looked for")
+		n.Log.Warn().Err(err).Msg("intent logs of the last boot are not replayed")
 	}
 }
 
@@ -97,7 +97,7 @@ func (n *Node) Fence(ctx context.Context) (data.Result, error) {
 	}
 	result, err := n.Data.Fence(ctx)
 	if err != nil {
-		return result, fmt.Errorf("make the datasets read-only for the boot: %w", err)
+		return result, fmt.Errorf("fence the datasets for the boot: %w", err)
 	}
 	return result, nil
 }

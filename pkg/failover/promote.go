@@ -49,7 +49,7 @@ func (e *PartialError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *PartialError) Hint() string {
-	return "mend what failed, then do the rest with: failover-notify master"
+	return "fix the failures above, then run: failover-notify master"
 }
 
 // promote makes this node active. An active one is looked over: what failed
@@ -193,7 +193,7 @@ func (n *Node) takeData(ctx context.Context, t *transition) (data.Result, error)
 		return result, &FailedError{"the data can't be made writable", err}
 	}
 	if result.Usable() <= 0 && result.Datasets > 0 {
-		return result, &FailedError{fmt.Sprintf("none of %d datasets could be made writable", result.Datasets), result.Failed[0].Err}
+		return result, &FailedError{fmt.Sprintf("0 of %d datasets could be made writable", result.Datasets), result.Failed[0].Err}
 	}
 	return result, nil
 }
@@ -237,7 +237,7 @@ func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.P
 	}
 	first, rest, unknown := compose.Order(projects, n.Config.Services.First)
 	for _, name := range unknown {
-		failed = append(failed, fmt.Sprintf("project %s is named in services.first, but there is none of this name", name))
+		failed = append(failed, fmt.Sprintf("project %s is named in services.first, but does not exist", name))
 	}
 	started := 0
 	var mu sync.Mutex
@@ -278,7 +278,7 @@ func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, t
 			return p.Err
 		}
 		if dataset := lies(p.Binds, taken); dataset != "" {
-			return skipped(fmt.Sprintf("not started: its data lies on dataset %s, which is not writable and mounted", dataset))
+			return skipped(fmt.Sprintf("not started: its dataset %s is not writable and mounted", dataset))
 		}
 		for _, w := range p.Warnings {
 			n.Log.Warn().Str("project", p.Name).Msg(w)

@@ -17,7 +17,7 @@ const roleLock = "reconcile"
 const lookEvery = 50 * time.Millisecond
 
 // errTurned ends a transition that a newer request turns round.
-var errTurned = errors.New("a newer request asks for something else")
+var errTurned = errors.New("a newer request asks for the opposite")
 
 // LockRole takes the lock of the process that changes this node's role.
 func (n *Node) LockRole(ctx context.Context) (*state.Lock, error) {
@@ -37,7 +37,7 @@ func (n *Node) Reconcile(ctx context.Context) error {
 		return err
 	}
 	// A demotion that has left something behind is answered, but not done.
-	return n.demoteAgain(ctx, n.unfinished, "what was left before")
+	return n.demoteAgain(ctx, n.unfinished, "leftovers of the last demotion")
 }
 
 // converge is Reconcile under its lock.

@@ -212,7 +212,7 @@ func (n *Node) Replication() *ReplicationStatus {
 	var s ReplicationStatus
 	record, _, err := n.State.Sent()
 	if err != nil {
-		n.Log.Warn().Err(err).Msg("what was sent is not known")
+		n.Log.Warn().Err(err).Msg("the record of what was sent is unreadable")
 	}
 	for _, other := range n.Config.Standbys(n.Self) {
 		if last := record.Standbys[other.Name]; last != nil {
@@ -221,7 +221,7 @@ func (n *Node) Replication() *ReplicationStatus {
 	}
 	received, found, err := n.State.Received()
 	if err != nil {
-		n.Log.Warn().Err(err).Msg("what was received is not known")
+		n.Log.Warn().Err(err).Msg("the record of what was received is unreadable")
 	} else if found {
 		s.Received = &Received{From: received.From, At: received.At, Conflicts: received.Conflicts}
 	}

@@ -20,7 +20,7 @@ type BudgetError struct {
 }
 
 func (e *BudgetError) Error() string {
-	return fmt.Sprintf("%s %s: not done within %s: %v", e.Step, e.Object, report.Duration(e.Budget), e.Err)
+	return fmt.Sprintf("%s %s: not finished within %s: %v", e.Step, e.Object, report.Duration(e.Budget), e.Err)
 }
 
 func (e *BudgetError) Unwrap() error { return e.Err }
@@ -180,7 +180,7 @@ func (t *transition) end(result rules.Result, cause error) error {
 	}
 	unreadable, err := t.node.State.AddHistory(state.Past{Term: t.role.Term, Transition: *tr})
 	if unreadable != nil {
-		t.node.Log.Warn().Err(unreadable).Msg("the history of transitions is begun anew")
+		t.node.Log.Warn().Err(unreadable).Msg("history of transitions unreadable: starting a new one")
 	}
 	return err
 }

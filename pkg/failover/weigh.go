@@ -22,7 +22,7 @@ func (n *Node) Learn(answers []Answer) error {
 	role := rules.HearTerms(before, peers)
 	if current == state.RoleActive && rules.UsedUp(role, peers) && len(silent) == 0 && !rules.AnotherWrites(peers) {
 		role = rules.TakeNewerTerm(role)
-		n.Log.Info().Uint64("term", role.Term).Msg("another node has used up a term: this one takes a newer one")
+		n.Log.Info().Uint64("term", role.Term).Msg("another node has used a newer term: taking the next one")
 	}
 	if role.NewestTerm == before.NewestTerm {
 		return nil

@@ -55,17 +55,17 @@ func Attend(ctx context.Context, records *self.Records) (wait func()) {
 func (a *attendant) once(ctx context.Context) {
 	described, err := a.Describe()
 	if err != nil {
-		a.Log.Warn().Err(err).Msg("what this node is can't be told")
+		a.Log.Warn().Err(err).Msg("cannot describe this node")
 		return
 	}
 	if a.spool != nil {
 		notices, err := a.history.Notices(described)
 		if err != nil {
-			a.Log.Warn().Err(err).Msg("people are not told of everything")
+			a.Log.Warn().Err(err).Msg("some changes of the role are not announced")
 		}
 		for _, n := range notices {
 			if err := a.spool.Put(n); err != nil {
-				a.Log.Warn().Err(err).Msg("people are not told")
+				a.Log.Warn().Err(err).Msg("a notice is not queued")
 			}
 		}
 		a.send(ctx)
@@ -73,7 +73,7 @@ func (a *attendant) once(ctx context.Context) {
 	if now := a.Now(); now.Sub(a.measured) >= measureEach && a.Config.Metrics.TextfileDir != "" {
 		a.measured = now
 		if err := a.figures(described).Write(a.Config.Metrics.TextfileDir); err != nil {
-			a.Log.Warn().Err(err).Msg("the metrics are not written")
+			a.Log.Warn().Err(err).Msg("metrics not written")
 		}
 	}
 }

@@ -37,7 +37,7 @@ func NewTeller(n *self.Records) *Teller {
 		t.told = n.Now()
 		// Else a restart of the watcher would pass over what comes until then.
 		if err := n.State.Write(toldName, t.told); err != nil {
-			n.Log.Warn().Err(err).Msg("what was told is not remembered")
+			n.Log.Warn().Err(err).Msg("the last announced change is not recorded")
 		}
 	}
 	return t
@@ -99,11 +99,11 @@ func (t *Teller) event(past state.Past) (notify.Notice, bool) {
 	case state.OutcomeDone:
 		n.Level, n.Title = notify.Info, fmt.Sprintf("%s is active now (term %d)", name, past.Term)
 		if len(passed) > 0 {
-			n.Level, n.Hint = notify.Warning, "see that nothing runs there, or switch it off; failover-notify doctor on "+name+" says why it can't be asked"
+			n.Level, n.Hint = notify.Warning, "make sure that nothing runs there, or switch it off; failover-notify doctor on "+name+" shows why it can't be asked"
 		}
 		return n, true
 	case state.OutcomePartial:
-		n.Level, n.Title = notify.Warning, fmt.Sprintf("%s is active now (term %d), but not with everything", name, past.Term)
+		n.Level, n.Title = notify.Warning, fmt.Sprintf("%s is active now (term %d), but not everything runs", name, past.Term)
 		n.Hint = "failover-notify status --transition on " + name + " shows each step"
 	default:
 		n.Level, n.Title = notify.Critical, name+" could not become active"
@@ -138,14 +138,14 @@ func (t *Teller) condition(p rules.PeerState) notify.Notice {
 	for _, r := range p.Reasons {
 		switch r.Kind {
 		case state.IneligibleConflict, state.IneligiblePromotion:
-			add(notify.Critical, 0, fmt.Sprintf("%s can't take over: %s", p.Node, r.Text), "failover-notify status says more; when it is put right: failover-notify release")
+			add(notify.Critical, 0, fmt.Sprintf("%s can't take over: %s", p.Node, r.Text), "failover-notify status shows details; once the cause is fixed: failover-notify release")
 		case state.IneligibleHold:
 		default:
-			add(notify.Warning, soonWait, fmt.Sprintf("%s can't take over yet: %s", p.Node, r.Text), "failover-notify status says more")
+			add(notify.Warning, soonWait, fmt.Sprintf("%s can't take over yet: %s", p.Node, r.Text), "failover-notify status shows details")
 		}
 	}
 	if p.Role == state.RoleFault {
-		add(notify.Warning, faultWait, fmt.Sprintf("%s is in fault: %s", p.Node, p.Reason), "track-traefik --explain on "+p.Node+" says what is not healthy")
+		add(notify.Warning, faultWait, fmt.Sprintf("%s is in fault: %s", p.Node, p.Reason), "track-traefik --explain on "+p.Node+" shows what is unhealthy")
 	}
 	for _, alert := range p.Alerts {
 		add(notify.Warning, alertWait, p.Node+": "+alert, "failover-notify doctor on "+p.Node)

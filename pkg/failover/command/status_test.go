@@ -64,7 +64,7 @@ func TestStatusText(t *testing.T) {
 		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{}, MissingImages: []string{"web:2"}}
 		s.Data = &failover.DataStatus{Datasets: 5}
 		s.Replication = &failover.ReplicationStatus{Received: &failover.Received{From: "primary", At: now.Add(-65 * time.Second)}}
-		s.Alerts = []string{"keepalived does not run: this node can't take over, nor hold the virtual IP"}
+		s.Alerts = []string{"keepalived does not run: this node can't take over or hold the virtual IP"}
 	})
 	const want = `primary is active, and no other node could take over now
 

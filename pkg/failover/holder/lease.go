@@ -67,9 +67,9 @@ func (h *Holder) Take(ctx context.Context, step Step, promoted time.Time) (revis
 	patience := h.Config.Witness.Etcd.TTL + Grace
 	err = step(ctx, "lease", "", patience+2*Grace, func(ctx context.Context) error {
 		if watched, held := h.Watched(); !held {
-			return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "the watcher does not run, and nobody else would renew the lease", What: "systemctl start understudy"}
+			return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "the watcher does not run, so nothing would renew the lease", What: "systemctl start understudy"}
 		} else if !watched {
-			return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "the watcher does not move, and nobody else would renew the lease", What: "systemctl restart understudy"}
+			return &rules.RefusedError{Kind: state.IneligibleRefused, Text: "the watcher hangs, so nothing would renew the lease", What: "systemctl restart understudy"}
 		}
 		l, err := h.await(ctx, promoted, patience)
 		revision = l.Revision
@@ -104,7 +104,7 @@ func (h *Holder) await(ctx context.Context, promoted time.Time, patience time.Du
 
 // refusal refuses a promotion that could not get the lease.
 func refusal(err error) error {
-	refused := &rules.RefusedError{Kind: state.IneligibleRefused, Text: err.Error(), What: "it may take over once it can have the lease; failover-notify status shows who has it"}
+	refused := &rules.RefusedError{Kind: state.IneligibleRefused, Text: err.Error(), What: "it may take over once the lease is free; failover-notify status shows its holder"}
 	if hint := exit.Hint(err); hint != "" {
 		refused.What = hint
 	}
@@ -145,7 +145,7 @@ func (h *Holder) Sign(ctx context.Context, term uint64) {
 		return
 	}
 	if err := h.etcd.Sign(ctx, l, h.as(term)); err != nil {
-		h.Log.Warn().Err(err).Msg("the term is not recorded in etcd")
+		h.Log.Warn().Err(err).Msg("term not recorded in etcd")
 	}
 }
 
@@ -162,7 +162,7 @@ func (h *Holder) SignStopping(ctx context.Context, term uint64) (enough func()) 
 	as.Stopping = true
 	go func() {
 		if err := h.etcd.Sign(ctx, l, as); err != nil && ctx.Err() == nil {
-			h.Log.Warn().Err(err).Msg("that this node is stopping is not recorded in etcd")
+			h.Log.Warn().Err(err).Msg("stopping not recorded in etcd")
 		}
 	}()
 	return cancel
@@ -184,7 +184,7 @@ func (h *Holder) GiveBack() {
 		err = h.etcd.GiveBack(ctx, l)
 	}
 	if err != nil {
-		h.Log.Warn().Err(err).Msg("the lease is not given back: another node has to wait until it ends")
+		h.Log.Warn().Err(err).Msg("lease not released: another node has to wait until it expires")
 	}
 }
 

@@ -60,9 +60,9 @@ func (r *renewal) renewAll(ctx context.Context, failures chan<- string) {
 		}
 		if ctx.Err() == nil && text != last {
 			if text == "" {
-				r.Log.Info().Msg("the lease is renewed again")
+				r.Log.Info().Msg("lease renewed again")
 			} else {
-				r.Log.Warn().Msg("the lease is not renewed: " + text)
+				r.Log.Warn().Msg("lease not renewed: " + text)
 			}
 			last = text
 		}
@@ -135,7 +135,7 @@ func (r *renewal) look(ctx context.Context) error {
 	etcd := r.Config.Witness.Etcd
 	// One that is becoming active has none until it is given one.
 	if rules.Since(&r.missing, !found && current == state.RoleActive, r.Now(), etcd.TTL-etcd.Margin) {
-		return r.requestFault(ctx, "this node has not got the lease that it needs to be active: "+r.failed)
+		return r.requestFault(ctx, "this node is active without a lease: "+r.failed)
 	}
 	if !found {
 		return nil
@@ -145,7 +145,7 @@ func (r *renewal) look(ctx context.Context) error {
 	case l.Lost != "":
 		return r.requestFault(ctx, l.Lost)
 	case left <= etcd.Margin:
-		return r.requestFault(ctx, fmt.Sprintf("the lease ends in %.0f s and could not be renewed: %s", max(left, 0).Seconds(), r.failed))
+		return r.requestFault(ctx, fmt.Sprintf("the lease expires in %.0f s and could not be renewed: %s", max(left, 0).Seconds(), r.failed))
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (r *renewal) requestFault(ctx context.Context, why string) error {
 	if r.stepDown {
 		return nil
 	}
-	r.Log.Error().Msg(why + ": this node gives up before another may take over")
+	r.Log.Error().Msg(why + ": stepping down before another node may take over")
 	if err := r.Submit(ctx, state.RequestFault, state.SourceGuard, why); err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ func (m *Mover) awaitActive(ctx context.Context, peer config.Node) error {
 			return nil
 		}
 		if self.Pause(ctx, failover.PollPeer) != nil {
-			return &UnresolvedError{fmt.Sprintf("%s has not become active; this node has given way, and nothing was rolled back", peer.Name),
-				"make it active (see that keepalived runs there, or failover-notify master), then run this again"}
+			return &UnresolvedError{fmt.Sprintf("%s has not become active; this node has stepped down, and nothing was rolled back", peer.Name),
+				"make it active (check keepalived there, or run failover-notify master), then run this again"}
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (m *Mover) awaitServices(ctx context.Context, name string, before failover.
 		case status.Role != state.RoleActive:
 			missing = fmt.Sprintf("it is %s", status.Role)
 		case before.Services != nil && status.Services == nil:
-			missing = "its services are not known"
+			missing = "its services are unknown"
 		case before.Services != nil:
 			missing = lacking(*before.Services, *status.Services)
 		}
@@ -92,7 +92,7 @@ func (m *Mover) awaitServices(ctx context.Context, name string, before failover.
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("%s does not serve all that was served before: %s", name, missing)
+			return fmt.Errorf("%s does not run everything that ran before: %s", name, missing)
 		}
 	}
 }

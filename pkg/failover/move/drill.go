@@ -51,7 +51,7 @@ func (e *DrillError) Unwrap() error { return e.Err }
 func (e *DrillError) Hint() string {
 	switch e.Serving {
 	case "":
-		return "look at failover-notify status on both nodes now"
+		return "run on both nodes now: failover-notify status"
 	case e.Back:
 		return ""
 	}
@@ -74,7 +74,7 @@ func (m *Mover) PlanDrill(ctx context.Context, to string) (Switched, error) {
 	back, err := m.HandBack(ctx, peer, true)
 	if err != nil {
 		check.OK, check.Text = false, err.Error()
-		check.Hint = "the same version has to be installed on both, and its gate in authorized_keys there: failover-notify doctor"
+		check.Hint = "install the same version on both nodes, and its gate in authorized_keys there: failover-notify doctor"
 	}
 	for _, c := range back.Checks {
 		if c.Name == "answers" && !c.OK {

@@ -21,7 +21,7 @@ func (m *Mover) Drills() ([]Drill, error) {
 func (m *Mover) rememberDrill(d Drill) error {
 	drills, err := m.Drills()
 	if err != nil {
-		m.Log.Warn().Err(err).Msg("the history of drills is begun anew")
+		m.Log.Warn().Err(err).Msg("history of drills unreadable: starting a new one")
 		drills = nil
 	}
 	drills = append(drills, d)

@@ -15,7 +15,7 @@ func (m *Mover) preflight(ctx context.Context, peer config.Node) ([]rules.Check,
 	}
 	theirs, err := m.Peers.Status(ctx, peer)
 	if err != nil {
-		return []rules.Check{{Name: "answers", Node: peer.Name, Text: err.Error(), Hint: "a node that can't be asked can't be handed over to; see that ssh works: failover-notify status"}}, nil
+		return []rules.Check{{Name: "answers", Node: peer.Name, Text: err.Error(), Hint: "a node that does not answer can't be handed over to; check ssh: failover-notify status"}}, nil
 	}
 	return rules.JudgeSwitchover(own.Readiness(), theirs.Readiness(), m.Address.Configured()), nil
 }

@@ -78,13 +78,13 @@ func (m *Mover) named(name string) (config.Node, error) {
 		}
 	}
 	if name == "" {
-		return config.Node{}, &UnresolvedError{fmt.Sprintf("there are %d other nodes", len(others)), "run it on the node that is to give way: failover-notify resolve --keep NODE"}
+		return config.Node{}, &UnresolvedError{fmt.Sprintf("there are %d other nodes", len(others)), "run it on the node that is to step down: failover-notify resolve --keep NODE"}
 	}
-	return config.Node{}, &UnresolvedError{name + " is none of the nodes", "failover-notify status names them"}
+	return config.Node{}, &UnresolvedError{name + " is not one of the nodes", "failover-notify status lists them"}
 }
 
 func (m *Mover) silent(peer config.Node, err error) error {
-	return &UnresolvedError{fmt.Sprintf("%s can't be asked: %v", peer.Name, err), "nothing was changed; a conflict is ended with both nodes up: see that ssh works, failover-notify status"}
+	return &UnresolvedError{fmt.Sprintf("%s can't be asked: %v", peer.Name, err), "nothing was changed; resolving a conflict needs both nodes: check ssh, then failover-notify status"}
 }
 
 // giveWay makes this node a standby of the other one.
@@ -96,7 +96,7 @@ func (m *Mover) giveWay(ctx context.Context, peer config.Node) error {
 	if err := cmp.Or(m.disputed(answer), kept(answer)); err != nil {
 		return err
 	}
-	if err := m.Exclude(ctx, state.IneligibleConflict, "it gives way to "+peer.Name); err != nil {
+	if err := m.Exclude(ctx, state.IneligibleConflict, "stepping down for "+peer.Name); err != nil {
 		return err
 	}
 	if err := m.stepDown(ctx, peer); err != nil {
@@ -110,7 +110,7 @@ func (m *Mover) giveWay(ctx context.Context, peer config.Node) error {
 	}
 	if m.Data.Configured() {
 		if err := m.Rejoin(ctx, peer.Name); err != nil {
-			return fmt.Errorf("resolve: %s is active; keep what is only here: %w", peer.Name, err)
+			return fmt.Errorf("resolve: %s is active; preserve this node's unreplicated changes: %w", peer.Name, err)
 		}
 	}
 	err = m.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
@@ -139,7 +139,7 @@ func (m *Mover) disputed(peer rules.PeerState) error {
 		}
 	}
 	return &UnresolvedError{fmt.Sprintf("%s is active, %s is %s, and no conflict is known", m.Self.Name, peer.Node, peer.Role),
-		"to hand over without loss: failover-notify switchover; if both have written, zfs-replicate run finds it"}
+		"to hand over without loss: failover-notify switchover; if both nodes wrote, zfs-replicate run finds the conflict"}
 }
 
 // kept refuses to give way to a node that would not become active.
@@ -158,18 +158,18 @@ func (m *Mover) stepDown(ctx context.Context, peer config.Node) error {
 	if err != nil || current == state.RoleStandby {
 		return err
 	}
-	if err := m.Submit(ctx, state.RequestBackup, state.SourceOperator, "gives way to "+peer.Name); err != nil {
+	if err := m.Submit(ctx, state.RequestBackup, state.SourceOperator, "stepping down for "+peer.Name); err != nil {
 		return err
 	}
 	if err := m.Reconcile(ctx); err != nil {
-		return fmt.Errorf("resolve: give way to %s: %w", peer.Name, err)
+		return fmt.Errorf("resolve: step down for %s: %w", peer.Name, err)
 	}
 	_, role, err := m.Role()
 	if err != nil {
 		return err
 	}
 	if rules.Writes(role, m.Boot) {
-		return &UnresolvedError{fmt.Sprintf("this node is still %s: %s", role.Role, role.Reason), "look at failover-notify status; then run it again"}
+		return &UnresolvedError{fmt.Sprintf("this node is still %s: %s", role.Role, role.Reason), "see failover-notify status, then run it again"}
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (m *Mover) Stay(ctx context.Context) error {
 	answers := m.AskAll(ctx)
 	peers, _ := failover.Answered(answers)
 	if other := rules.Newest(peers, func(p rules.PeerState) bool { return p.Writers }); other != nil {
-		return &UnresolvedError{other.Node + " has not given way", "run failover-notify resolve --keep " + m.Self.Name + " there"}
+		return &UnresolvedError{other.Node + " has not stepped down", "run failover-notify resolve --keep " + m.Self.Name + " there"}
 	}
 	lock, err := m.LockRole(ctx)
 	if err != nil {

@@ -159,7 +159,7 @@ func TestResolveStays(t *testing.T) {
 		t.Errorf("did %q, want %q", did, want)
 	}
 	if err := f.mover.Stay(t.Context()); err == nil {
-		t.Error("it goes on though b has not given way")
+		t.Error("it goes on though b has not stepped down")
 	}
 	if err := f.Exclude(t.Context(), state.IneligibleConflict, "both were active"); err != nil {
 		t.Fatal(err)

@@ -103,10 +103,10 @@ func (m *Mover) successor(to string) (config.Node, error) {
 		}
 	}
 	if to == "" {
-		return config.Node{}, rules.NotReady(m.Self.Name, fmt.Sprintf("there are %d other nodes, and none is a standby that may hold the address", len(others)),
-			"look at failover-notify status, or name the one that is to be active: --to NODE")
+		return config.Node{}, rules.NotReady(m.Self.Name, fmt.Sprintf("there are %d other nodes, and none is an eligible standby", len(others)),
+			"see failover-notify status, or name a node: --to NODE")
 	}
-	return config.Node{}, rules.NotReady(to, "it is none of the other nodes", "failover-notify status names them")
+	return config.Node{}, rules.NotReady(to, "it is not one of the other nodes", "failover-notify status lists them")
 }
 
 // sendAhead sends what was written while the services go on, until a run is

@@ -66,13 +66,13 @@ func Passing(s Situation, last []state.Ineligible) []state.Ineligible {
 	switch {
 	case s.Data && serving != nil && serving.ActiveTerm < s.Self.ActiveTerm:
 		// It takes a newer term as soon as it has heard of ours.
-		return append(reasons, s.reason(state.IneligibleReplica, "%s goes on under term %d while this one has been active under term %d: both may have written",
+		return append(reasons, s.reason(state.IneligibleReplica, "%s is active under term %d, though this node was active under term %d: both may have written",
 			serving.Node, serving.ActiveTerm, s.Self.ActiveTerm))
 	case s.Data && behind && s.Received <= s.Self.ActiveTerm:
-		return append(reasons, s.reason(state.IneligibleReplica, "another node has been active since this one was, and nothing has been received since"))
+		return append(reasons, s.reason(state.IneligibleReplica, "its replica is out of date: another node has been active since, and nothing has been received"))
 	case serving == nil && booting && !s.first() && s.Now.Sub(s.Joined) < s.Wait:
 		// Only from the boot on: one that has seen an active node may follow it.
-		return append(reasons, s.reason(state.IneligibleWaiting, "another node was active last, or comes first: it is waited for until %s",
+		return append(reasons, s.reason(state.IneligibleWaiting, "it waits until %s for the node that was active last, or comes first",
 			s.Joined.Add(s.Wait).Format("15:04:05")))
 	}
 	return reasons
@@ -89,15 +89,15 @@ func (s Situation) stillRefused(last []state.Ineligible) []state.Ineligible {
 		return nil
 	}
 	if s.Isolated {
-		return []state.Ineligible{s.reason(state.IneligibleRefused, "no witness answers, or etcd does not: this node is cut off")}
+		return []state.Ineligible{s.reason(state.IneligibleRefused, "it is isolated: no witness answers, or etcd does not")}
 	}
 	// Not active by right, but may still write.
 	if peer := Newest(s.Peers, func(p PeerState) bool { return p.Writers && !p.IsActive() }); peer != nil {
-		return []state.Ineligible{s.reason(state.IneligibleRefused, "%s has not stopped its services or given up its data yet", peer.Node)}
+		return []state.Ineligible{s.reason(state.IneligibleRefused, "%s has not yet stopped its services and released its data", peer.Node)}
 	}
 	// It would be refused again and again while the two don't see each other.
 	if peer := Newest(s.Peers, func(p PeerState) bool { return p.ByLease }); peer != nil {
-		return []state.Ineligible{s.reason(state.IneligibleRefused, "%s has the lease, though it does not answer", peer.Node)}
+		return []state.Ineligible{s.reason(state.IneligibleRefused, "%s holds the lease, but does not answer", peer.Node)}
 	}
 	return nil
 }

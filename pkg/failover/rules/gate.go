@@ -54,7 +54,7 @@ func MayPromote(e state.Eligibility, found, shown bool) error {
 		return &RefusedError{state.IneligibleBoot, "this node has not joined its pair in this boot", "run: failover-notify join"}
 	}
 	if len(e.Reasons) > 0 {
-		return &RefusedError{e.Reasons[0].Kind, Words(e.Reasons), "look at failover-notify status; failover-notify release lifts what a person may lift"}
+		return &RefusedError{e.Reasons[0].Kind, Words(e.Reasons), "see failover-notify status; failover-notify release lifts what an operator may lift"}
 	}
 	return nil
 }
@@ -65,10 +65,10 @@ func Obstacle(peer PeerState, waited, patience time.Duration) error {
 	switch {
 	case serves && waited > ConflictAfter:
 		return &RefusedError{state.IneligibleConflict, fmt.Sprintf("%s is active under term %d and holds the virtual IP", peer.Node, peer.Term),
-			"one of the two has to give way: look at failover-notify status on both; then failover-notify release here"}
+			"one of the two has to step down: see failover-notify status on both, then run failover-notify release here"}
 	case waited > patience:
 		return &RefusedError{state.IneligibleRefused, fmt.Sprintf("%s has been asked for %.0f s and is still %s: %s", peer.Node, waited.Seconds(), peer.Role, peer.Reason),
-			"look at failover-notify status on " + peer.Node + ": it could not stop its services or give up its data"}
+			"look at failover-notify status on " + peer.Node + ": it could not stop its services or release its data"}
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (g *Guards) Judge(f Finding, now time.Time) Verdict {
 	idle := Since(&g.idle, f.Kept && f.Here && f.Requested == state.RequestMaster && f.Idle, now, presentAfter)
 	switch {
 	case gone && f.Requested == state.RequestMaster && !f.Own:
-		return Verdict{Remove: f.Here, Requested: state.RequestStop, Reason: "keepalived is gone"}
+		return Verdict{Remove: f.Here, Requested: state.RequestStop, Reason: "keepalived has stopped"}
 	case gone && f.Here && f.Requested != state.RequestMaster:
 		return Verdict{Remove: true}
 	case absent:

@@ -76,21 +76,21 @@ func JudgeSwitchover(own, peer Readiness, address bool) []Check {
 	alerted(add, own)
 
 	add(peer.Node, "standby", peer.Role == state.RoleStandby, fmt.Sprintf("it is %s, not a standby", peer.Role), "failover-notify status tells why")
-	add(peer.Node, "eligible", peer.Eligible, Words(peer.Reasons), "failover-notify status there names the way out")
+	add(peer.Node, "eligible", peer.Eligible, Words(peer.Reasons), "failover-notify status there shows how to end it")
 	alerted(add, peer)
 	ready(add, own, peer)
 	return checks
 }
 
 func alerted(add func(node, name string, ok bool, text, hint string), s Readiness) {
-	add(s.Node, "alerts", len(s.Alerts) == 0, strings.Join(s.Alerts, "; "), "mend that first")
+	add(s.Node, "alerts", len(s.Alerts) == 0, strings.Join(s.Alerts, "; "), "fix that first")
 }
 
 // ready reports whether the peer has what it needs to serve.
 func ready(add func(node, name string, ok bool, text, hint string), own, peer Readiness) {
 	if s := peer.Services; s != nil {
 		add(peer.Node, "engine", s.Error == "", s.Error, "see that the Docker Engine runs, and what it says: docker version")
-		add(peer.Node, "projects", len(s.Broken) == 0, strings.Join(s.Broken, "; "), "mend the projects' files")
+		add(peer.Node, "projects", len(s.Broken) == 0, strings.Join(s.Broken, "; "), "fix the projects' files")
 		add(peer.Node, "images", len(s.MissingImages) == 0, "it lacks images: "+strings.Join(s.MissingImages, ", "), "pull them there: docker compose pull, or image-sync")
 		if own.Services != nil {
 			add(peer.Node, "same projects", s.Projects == own.Services.Projects, fmt.Sprintf("it has %d projects, %s has %d", s.Projects, own.Node, own.Services.Projects), "bring services.directory to the same state on both")
@@ -101,7 +101,7 @@ func ready(add func(node, name string, ok bool, text, hint string), own, peer Re
 		if r := peer.Replication; r != nil && r.Received != nil && r.Received.From == own.Node {
 			// As it knows: a rejoin there ends it, which the active node hears of later.
 			names := slices.Sorted(maps.Keys(r.Received.Conflicts))
-			add(peer.Node, "no conflict", len(names) == 0, "it has something of its own in "+strings.Join(names, ", "), "zfs-replicate rejoin there: it keeps that, and follows")
+			add(peer.Node, "no conflict", len(names) == 0, "it has unreplicated changes in "+strings.Join(names, ", "), "zfs-replicate rejoin there preserves them, and the node follows again")
 		}
 		add(peer.Node, "keys", len(d.KeyTyped) == 0, "no key for "+strings.Join(d.KeyTyped, ", "), "zfs load-key there")
 	}

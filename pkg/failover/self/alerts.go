@@ -45,11 +45,11 @@ func (r *Records) addressAlert() (alert.Alert, bool) {
 		return alert.Alert{Kind: alert.Address, Text: err.Error()}, true
 	}
 	if !kept {
-		return alert.Alert{Kind: alert.Keepalived, Text: "keepalived does not run: this node can't take over, nor hold the virtual IP"}, true
+		return alert.Alert{Kind: alert.Keepalived, Text: "keepalived does not run: this node can't take over or hold the virtual IP"}, true
 	}
 	program := filepath.Join(r.Config.Keepalived.Programs, "track-traefik")
 	if why := keepalived.Insecure(program); why != "" {
-		return alert.Alert{Kind: alert.CheckInsecure, Object: program, Text: "keepalived can't run its check, and takes that for a success: " + why}, true
+		return alert.Alert{Kind: alert.CheckInsecure, Object: program, Text: "keepalived can't run its check, and counts that as success: " + why}, true
 	}
 	record, found := r.lastProbe()
 	text := "has never run in this boot"
@@ -60,7 +60,7 @@ func (r *Records) addressAlert() (alert.Alert, bool) {
 		text = "has not run for " + report.Duration(probeSilence) + " or more"
 	}
 	return alert.Alert{Kind: alert.CheckSilent, Object: program,
-		Text: "keepalived's check " + program + " " + text + ", and keepalived takes that for a success", Hint: "restart keepalived"}, true
+		Text: "keepalived's check " + program + " " + text + ", and keepalived counts that as success", Hint: "restart keepalived"}, true
 }
 
 // engineAlert tells of an engine that has died under its containers, or refuses this
@@ -71,20 +71,20 @@ func (r *Records) engineAlert() (alert.Alert, bool) {
 		return alert.Alert{}, false
 	}
 	if record.EngineRefuses != "" {
-		return alert.Alert{Kind: alert.EngineRefuses, Text: "the Docker Engine refuses what this node asks of it, while Traefik answers: " + record.EngineRefuses}, true
+		return alert.Alert{Kind: alert.EngineRefuses, Text: "the Docker Engine refuses this node's calls, while Traefik answers: " + record.EngineRefuses}, true
 	}
 	return alert.Alert{Kind: alert.Engine,
-		Text: "the Docker Engine does not answer, while what it has started goes on: 'journalctl -u docker' says why; without \"live-restore\" its restart ends the containers"}, true
+		Text: "the Docker Engine does not answer, while its containers continue: 'journalctl -u docker' shows why; without \"live-restore\" a restart stops them"}, true
 }
 
 // watcherAlert tells of a watcher that does not run, or hangs.
 func (r *Records) watcherAlert() (alert.Alert, bool) {
 	switch {
 	case !r.State.Held(WatchLock):
-		return alert.Alert{Kind: alert.WatcherStopped, Text: "the watcher does not run, so nobody notices what keepalived's hooks don't tell",
+		return alert.Alert{Kind: alert.WatcherStopped, Text: "the watcher does not run: nothing corrects what keepalived's hooks miss",
 			Hint: "systemctl start understudy"}, true
 	case r.heartbeatAge() >= heartbeatSilence:
-		return alert.Alert{Kind: alert.WatcherHanging, Text: "the watcher has not moved for " + report.Duration(heartbeatSilence) + " or more, so nobody notices what keepalived's hooks don't tell",
+		return alert.Alert{Kind: alert.WatcherHanging, Text: "the watcher has had no heartbeat for " + report.Duration(heartbeatSilence) + " or more: nothing corrects what keepalived's hooks miss",
 			Hint: "systemctl restart understudy"}, true
 	}
 	return alert.Alert{}, false

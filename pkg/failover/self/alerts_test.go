@@ -66,7 +66,7 @@ func TestAlertsBetweenReleases(t *testing.T) {
 	if err := json.Unmarshal(text, &older); err != nil {
 		t.Fatal(err)
 	}
-	want := "the watcher does not run, so nobody notices what keepalived's hooks don't tell: systemctl start understudy"
+	want := "the watcher does not run: nothing corrects what keepalived's hooks miss: systemctl start understudy"
 	if !slices.Contains(older.Alerts, want) {
 		t.Errorf("an older release reads %q", older.Alerts)
 	}

@@ -42,9 +42,9 @@ func (r *Records) ChangeEligibility(ctx context.Context, change func([]state.Ine
 
 func sayEligible(reasons []state.Ineligible) string {
 	if len(reasons) == 0 {
-		return "this node may hold the virtual IP"
+		return "this node is eligible"
 	}
-	return "this node may not hold the virtual IP: " + reasons[0].Text
+	return "this node is not eligible: " + reasons[0].Text
 }
 
 // Exclude adds a reason against this node, or renews its text.

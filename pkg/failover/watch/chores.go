@@ -28,20 +28,20 @@ const (
 func (w *Watcher) chores(ctx context.Context) {
 	role, err := w.State.Role()
 	if err != nil {
-		w.Log.Error().Err(err).Msg("the role is not known")
+		w.Log.Error().Err(err).Msg("the role is unreadable")
 		return
 	}
 	unfinished := func(f state.RoleFile) bool { return rules.Unfinished(f, w.Boot) }
 	if unfinished(role) && w.Now().Sub(role.Transition.Ended) >= retryAfter {
-		if err := w.DemoteAgain(ctx, unfinished, "what was left before"); err != nil && ctx.Err() == nil {
-			w.Log.Error().Err(err).Msg("giving up what is left failed again")
+		if err := w.DemoteAgain(ctx, unfinished, "leftovers of the last demotion"); err != nil && ctx.Err() == nil {
+			w.Log.Error().Err(err).Msg("demoting again failed")
 		}
 	}
 	if err := w.keepStopped(ctx, role); err != nil && ctx.Err() == nil {
-		w.Log.Error().Err(err).Msg("stopping what runs on a node that is not active failed")
+		w.Log.Error().Err(err).Msg("stopping stray containers failed")
 	}
 	if err := w.askAround(ctx, role); err != nil && ctx.Err() == nil {
-		w.Log.Error().Err(err).Msg("weighing what the other nodes say failed")
+		w.Log.Error().Err(err).Msg("weighing the other nodes' answers failed")
 	}
 }
 
@@ -61,8 +61,8 @@ func (w *Watcher) keepStopped(ctx context.Context, role state.RoleFile) error {
 		// An engine that is down runs nothing new; the next look is soon.
 		return nil //nolint:nilerr
 	}
-	w.Log.Warn().Str("container", running[0].Name).Int("running", len(running)).Msg("something runs though this node is not active: it is stopped")
-	return w.DemoteAgain(ctx, func(now state.RoleFile) bool { return now.In(w.Boot) == current && now.Since.Equal(role.Since) }, "something had been started")
+	w.Log.Warn().Str("container", running[0].Name).Int("running", len(running)).Msg("containers run on a node that is not active: stopping them")
+	return w.DemoteAgain(ctx, func(now state.RoleFile) bool { return now.In(w.Boot) == current && now.Since.Equal(role.Since) }, "containers had been started")
 }
 
 // askAround asks the other nodes now and then: whether this one is eligible depends

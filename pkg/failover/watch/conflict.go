@@ -29,9 +29,9 @@ func (w *Watcher) settleConflict(ctx context.Context, role state.RoleFile, peers
 		if !p.IsActive() {
 			continue
 		}
-		text := fmt.Sprintf("%s is active under term %d as well, this node under term %d", p.Node, p.Term, role.Term)
+		text := fmt.Sprintf("%s is active under term %d, and so is this node under term %d", p.Node, p.Term, role.Term)
 		if !rules.StepsDown(role, w.Self.Name, p) {
-			w.Log.Error().Msg(text + ": that one has to give way")
+			w.Log.Error().Msg(text + ": the other node has to step down")
 			continue
 		}
 		if err := w.Exclude(ctx, state.IneligibleConflict, text); err != nil {

@@ -19,10 +19,10 @@ func (w *Watcher) lookAround(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := w.guard(ctx); err != nil && ctx.Err() == nil {
-				w.Log.Error().Err(err).Msg("looking after the virtual IP failed")
+				w.Log.Error().Err(err).Msg("guarding the virtual IP failed")
 			}
 			if err := w.Heartbeat(ctx); err != nil && ctx.Err() == nil {
-				w.Log.Error().Err(err).Msg("that the watcher moves is not known everywhere")
+				w.Log.Error().Err(err).Msg("heartbeat not recorded")
 			}
 			w.logAlerts()
 		}
@@ -41,7 +41,7 @@ func (w *Watcher) guard(ctx context.Context) error {
 	}
 	v := w.guards.Judge(f, w.Now())
 	if v.Remove {
-		w.Log.Warn().Msg("keepalived is gone and has left the virtual IP behind: it is removed")
+		w.Log.Warn().Msg("keepalived has stopped and left the virtual IP behind: removing it")
 		if err := w.Address.Remove(ctx); err != nil {
 			return err
 		}

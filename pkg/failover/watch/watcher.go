@@ -49,7 +49,7 @@ func (w *Watcher) Watch(ctx context.Context) error {
 	}
 	defer changes.Close()
 	if err := errors.Join(w.Heartbeat(ctx), w.Host.NotifySystemd(ctx, "READY=1")); err != nil {
-		w.Log.Warn().Err(err).Msg("that the watcher runs is not known everywhere")
+		w.Log.Warn().Err(err).Msg("the watcher's start is not reported")
 	}
 	var looking sync.WaitGroup
 	defer looking.Wait()
@@ -57,7 +57,7 @@ func (w *Watcher) Watch(ctx context.Context) error {
 	looking.Go(func() { w.Lease.Keep(ctx) })
 	for ctx.Err() == nil {
 		if err := w.settle(ctx); err != nil && ctx.Err() == nil {
-			w.Log.Error().Err(err).Msg("the role is not what was asked for")
+			w.Log.Error().Err(err).Msg("the role change failed")
 		}
 		w.idle(ctx, changes)
 	}
