@@ -16,8 +16,8 @@ type Answer struct {
 	Err   error
 }
 
-// AskAll asks all other nodes at the same time. A node that does not answer and has
-// the lease is active, as far as this one can know.
+// AskAll asks all other nodes in parallel. A node that holds the lease and does not
+// answer counts as active.
 func (n *Node) AskAll(ctx context.Context) []Answer {
 	others := n.Others()
 	answers := make([]Answer, len(others))
@@ -46,8 +46,8 @@ func Answered(answers []Answer) (peers []PeerState, silent []string) {
 	return peers, silent
 }
 
-// byLease puts in what the lease says of nodes that don't answer: its holder is
-// active, also when it can't be reached from here.
+// byLease fills in the holder of the lease where it does not answer: it is active,
+// also when this node cannot reach it.
 func (n *Node) byLease(ctx context.Context, answers []Answer) {
 	_, silent := Answered(answers)
 	if len(silent) == 0 {

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// StopMargin is what stopping everything may take beyond the time that the
-	// containers are given.
+	// StopMargin is how long stopping everything may take beyond the time that
+	// containers get.
 	StopMargin = 20 * time.Second
-	// hurriedStop is what they are given on a node that is cut off: another one
+	// hurriedStop is the time that containers get on an isolated node: another node
 	// takes over after witness.delay.
 	hurriedStop = config.HurriedStop
 )
@@ -29,7 +29,7 @@ func (e *LeftoverError) Error() string {
 	return "the demotion left something behind: " + strings.Join(e.Left, "; ")
 }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *LeftoverError) Hint() string {
 	return "end what is named, then run: failover-notify reconcile; until then no other node takes over automatically"
 }
@@ -73,8 +73,8 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, way rules.Transi
 	return nil
 }
 
-// unmark leaves no history behind of a promotion that came to nothing. That it
-// fails leaves a history to be kept, which is no harm.
+// unmark removes the marks of an aborted promotion. If it fails, they are a history to
+// preserve, which does no harm.
 func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
 	if !n.Data.Configured() {
 		return
@@ -88,8 +88,8 @@ func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
 	}
 }
 
-// stopAndRelease stops the services and releases the data, and names what is left.
-// The data is released also when a service is left: it can't write then.
+// stopAndRelease stops the services, releases the data, and names leftovers. It
+// releases the data also when a service is left, which can then no longer write.
 func (n *Node) stopAndRelease(ctx context.Context, t *transition) (left []string) {
 	if n.HasServices() {
 		stopFencing := n.fenceInTime(ctx, t)
@@ -127,8 +127,8 @@ func (n *Node) fenceInTime(ctx context.Context, t *transition) (stop func()) {
 	})
 }
 
-// verifyStopped looks whether really nothing runs on a node that was demoted
-// before, and stops what does.
+// verifyStopped verifies that nothing runs on a node that was demoted before, and
+// stops stray containers.
 func (n *Node) verifyStopped(ctx context.Context, t *transition) []string {
 	if !n.HasServices() {
 		return nil
@@ -139,8 +139,8 @@ func (n *Node) verifyStopped(ctx context.Context, t *transition) []string {
 		running = len(found)
 		return err
 	})
-	// An engine that does not answer was stopped together with what it ran, or
-	// that was killed: the demotion has seen to it.
+	// An engine that does not answer was stopped together with its containers, or they
+	// were killed: the demotion has ensured it.
 	if err != nil || running == 0 {
 		return nil
 	}
@@ -156,7 +156,8 @@ func (n *Node) stopAll(ctx context.Context, t *transition) error {
 	if len(n.Config.Witness.Targets) > 0 && !n.Witness(ctx).Reachable {
 		grace = min(grace, hurriedStop)
 	}
-	// Of what a lease leaves, too: nothing may run when it is another node's.
+	// Within the time left of the lease too: nothing may run once another node holds
+	// it.
 	grace = max(min(grace, n.Lease.Left()-config.StopReserve), min(grace, hurriedStop))
 	n.recallContainers()
 	return t.step(ctx, "stop", "", grace+StopMargin, func(ctx context.Context) error {
@@ -164,8 +165,8 @@ func (n *Node) stopAll(ctx context.Context, t *transition) error {
 	})
 }
 
-// find returns the projects as far as they can be loaded: containers are found
-// by their labels as well.
+// find returns the projects that can be loaded. Containers are also found by their
+// labels.
 func (n *Node) find(ctx context.Context) []compose.Project {
 	projects, err := n.Services.Find(ctx)
 	if err != nil {
@@ -174,8 +175,8 @@ func (n *Node) find(ctx context.Context) []compose.Project {
 	return projects
 }
 
-// containersName is the state name of the ids of the containers that run, by
-// which they can be killed while the engine does not answer.
+// containersName is the state name of the ids of running containers. By them they can
+// be killed while the engine does not answer.
 const containersName = "containers"
 
 func (n *Node) rememberContainers() {

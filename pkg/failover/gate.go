@@ -85,12 +85,13 @@ func (n *Node) mayPromote() error {
 	return rules.MayPromote(eligibility, found, n.ShownEligible())
 }
 
-// awaitPeer returns once another node is no obstacle: it is down, or has stopped
-// its services and given its data up. Where witnesses are configured, one that
-// can't be reached gets the time in which it notices that it is cut off. It returns
-// what that node has said last, nothing but its term when it is down. A node that is
-// up and can't be asked is passed over, which is returned as skipped: its keepalived
-// is silent, and a machine whose disk has failed still takes connections.
+// awaitPeer returns once another node is no obstacle: it is off, or has stopped its
+// services and released its data. Where witnesses are configured, an unreachable node
+// first gets the time in which it notices its isolation. awaitPeer returns the last
+// answer of that node; of a node that is off, only its newest term.
+//
+// A node that is up but does not answer is passed over, and the error is skipped: its
+// keepalived is silent, and a machine whose disk has failed still accepts connections.
 func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Request) (said PeerState, err error) {
 	began := n.Now()
 	for {
@@ -102,7 +103,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 		if err != nil {
 			_, down := errors.AsType[*remote.UnreachableError](err)
 			if !down && waited < n.Config.Failover.PeerTimeout {
-				// It is up, but does not say what it is.
+				// It is up, but does not report its state.
 				if err := self.Pause(ctx, PollPeer); err != nil {
 					return said, err
 				}

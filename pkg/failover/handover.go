@@ -15,7 +15,7 @@ import (
 // LastSendTimeout bounds a run of zfs-replicate while nothing serves.
 const LastSendTimeout = 2 * time.Minute
 
-// UndoneError is a switchover that failed on the way: everything runs here again.
+// UndoneError is a switchover that failed halfway: everything runs here again.
 type UndoneError struct{ Err error }
 
 func (e *UndoneError) Error() string {
@@ -27,7 +27,8 @@ func (e *UndoneError) Unwrap() error { return e.Err }
 // ExitCode is 1, whatever the part that failed ends with.
 func (e *UndoneError) ExitCode() int { return exit.Failed }
 
-// Hint returns that of what failed or, without one, where to look.
+// Hint returns the hint of the failure or, without one, the command to check both
+// nodes.
 func (e *UndoneError) Hint() string {
 	if hint := exit.Hint(e.Err); hint != "" {
 		return hint
@@ -38,7 +39,7 @@ func (e *UndoneError) Hint() string {
 // Send sends the unreplicated changes to another node, within LastSendTimeout.
 type Send func(ctx context.Context) error
 
-// fallback is done instead of a handover that has failed.
+// fallback replaces a handover that has failed.
 type fallback func(ctx context.Context, t *transition, request state.Request, cause error) error
 
 // HandOver stops the services, releases the data, sends the unreplicated changes,
@@ -106,7 +107,7 @@ func (n *Node) handOverSteps(ctx context.Context, t *transition, peer config.Nod
 	return t.step(ctx, rules.SendRestStep, peer.Name, LastSendTimeout, send)
 }
 
-// leaveAddress makes this node ineligible, so that the other one gets the virtual IP.
+// leaveAddress makes this node ineligible, so that the peer gets the virtual IP.
 func (n *Node) leaveAddress(ctx context.Context, peer config.Node) error {
 	return n.ChangeEligibility(ctx, func(reasons []state.Ineligible) []state.Ineligible {
 		return rules.With(reasons, state.Ineligible{Kind: state.IneligibleHandover, Text: "handing over to " + peer.Name, Since: n.Now(), Node: peer.Name})

@@ -19,13 +19,13 @@ func (e *HoldRefusedError) Error() string {
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
 func (e *HoldRefusedError) ExitCode() int { return exit.Refused }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *HoldRefusedError) Hint() string {
 	return "to do it anyway: failover-notify hold --force"
 }
 
-// Hold keeps this node from holding the address until Release. On a node that
-// is active it is refused unless force is set.
+// Hold makes this node ineligible until Release. It is refused on an active node
+// unless force is set.
 func (n *Node) Hold(ctx context.Context, reason string, force bool) error {
 	_, role, err := n.Role()
 	if err != nil {
@@ -37,15 +37,15 @@ func (n *Node) Hold(ctx context.Context, reason string, force bool) error {
 	return n.Exclude(ctx, state.IneligibleHold, "held: "+reason)
 }
 
-// Released is what a release has lifted, and what still stands.
+// Released holds the reasons that a release has lifted, and those that still stand.
 type Released struct {
 	Lifted []state.Ineligible `json:"lifted,omitempty"`
 	Left   []state.Ineligible `json:"left,omitempty"`
 }
 
-// Release lifts what a person may lift: a hold, a promotion that failed, a
-// conflict that is over, an old replica and a wait. That this node has not joined
-// in this boot stands.
+// Release lifts the reasons that an operator may lift: a hold, a failed promotion, a
+// resolved conflict, a replica out of date, and a wait. A node that has not joined in
+// this boot stays ineligible.
 func (n *Node) Release(ctx context.Context) (Released, error) {
 	answers := n.AskAll(ctx)
 	peers, _ := Answered(answers)

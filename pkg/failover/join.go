@@ -10,10 +10,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// Joined is what joining has come to.
+// Joined is the result of joining.
 type Joined struct {
 	Role state.Role `json:"role"`
-	// Already says that this node was active in this boot, and was left alone.
+	// Already: this node was active in this boot, and nothing was changed.
 	Already  bool               `json:"already,omitempty"`
 	Eligible bool               `json:"eligible"`
 	Reasons  []state.Ineligible `json:"reasons,omitempty"`
@@ -21,10 +21,9 @@ type Joined struct {
 	Silent   []string           `json:"silent,omitempty"`
 }
 
-// Join is the boot: this node stops what the boot has started, gives its data
-// up, asks the others, and may hold the virtual IP once it knows that it
-// comes first or can take over from an active one. Until then it may not. A node
-// that is active in this boot is left alone.
+// Join is the boot. This node stops the containers that the boot has started, releases
+// its data, and asks the other nodes. It becomes eligible once it comes first, or can
+// take over from an active node. A node that is active in this boot is left alone.
 func (n *Node) Join(ctx context.Context) (Joined, error) {
 	lock, err := n.LockRole(ctx)
 	if err != nil {
@@ -70,8 +69,8 @@ func (n *Node) Join(ctx context.Context) (Joined, error) {
 	return Joined{Role: role.Role, Eligible: eligibility.Eligible, Reasons: eligibility.Reasons, Peers: peers, Silent: silent}, demoted
 }
 
-// replay brings what was written last into the datasets, on a node that went down
-// without having given them up.
+// replay brings the last synced writes into the datasets, on a node that went down
+// without having released them.
 func (n *Node) replay(ctx context.Context, role state.RoleFile) {
 	if !n.Data.Configured() || !rules.Crashed(role, n.Boot) {
 		return
@@ -85,8 +84,8 @@ func (n *Node) replay(ctx context.Context, role state.RoleFile) {
 	}
 }
 
-// Fence keeps the mounts of a boot from being written to, on a node that was
-// active, or on its way, when it went down. It returns what was made read-only.
+// Fence makes the datasets read-only at boot on a node that went down active, or while
+// its role changed. It returns the fenced datasets.
 func (n *Node) Fence(ctx context.Context) (data.Result, error) {
 	role, err := n.State.Role()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Node is this node with all that a change of its role touches.
+// Node is this node with everything that a change of its role touches.
 type Node struct {
 	*self.Records
 	Data     Data
@@ -52,7 +52,7 @@ type Services interface {
 
 // Peers are the other nodes.
 type Peers interface {
-	// Ask asks a node what it is. A node that does not answer at all is an
+	// Ask asks a node for its state. The error for an unreachable node is a
 	// *remote.UnreachableError.
 	Ask(ctx context.Context, peer config.Node) (PeerState, error)
 	// Status asks for the whole status of a node.

@@ -16,12 +16,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// tryPortAfter is how long ssh may take before its port is looked at: a machine that
-// is off is found out that way, when ssh alone would take long. One that has
-// answered within answersFor is given patience, since it is asked over and over:
-// sshd takes connections that end before they say who they are for an attack, and
-// more of them than one a second make it refuse this node altogether for a while
-// (PerSourcePenalties, from OpenSSH 9.8 on).
+// tryPortAfter is how long ssh may take before its port is probed: a probe finds out
+// sooner than ssh that a machine is off.
+//
+// A node that has answered within answersFor gets patience instead, since it is asked
+// over and over. sshd counts connections without a login as an attack. With more than
+// one a second it locks out this node for a while (PerSourcePenalties, from OpenSSH
+// 9.8 on).
 const tryPortAfter, patience, answersFor = 500 * time.Millisecond, time.Second, 10 * time.Second
 
 // sshPeers asks over ssh.
@@ -70,29 +71,28 @@ func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error)
 	return answer, err
 }
 
-// unknownThere reports whether an older release on the other node does not know what it
-// was asked, or its gate does not: a node that is up and can't be asked is passed over
-// at a takeover, while it may still write.
+// unknownThere reports whether the other node, or its gate, does not know the
+// question: it runs an older release. A takeover passes over a node that is up and
+// does not answer, though it may still write.
 func unknownThere(err error) bool {
 	said, ok := errors.AsType[*remote.Error](err)
 	return ok && said.Unknown()
 }
 
-// Status asks for what failover-notify status shows there, for which that node
-// asks ZFS and the engine first.
+// Status asks for the status of a node, which first asks ZFS and the engine there.
 func (p *sshPeers) Status(ctx context.Context, peer config.Node) (Status, error) {
 	var s Status
 	err := p.ask(ctx, peer, p.cfg.Failover.PeerTimeout+StatusTimeout, &s, "status", "--local", "-o", "json")
 	return s, err
 }
 
-// AskFor runs failover-notify with args on another node, within timeout, and
-// decodes what it prints there as JSON.
+// AskFor runs failover-notify with args on another node, within timeout, and decodes
+// the JSON that it prints.
 func (n *Node) AskFor(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
 	return newSSHPeers(n).ask(ctx, peer, timeout, answer, args...)
 }
 
-// ask runs failover-notify on the other node and decodes what it prints.
+// ask runs failover-notify on the other node and decodes its answer.
 func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Duration, answer any, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -115,8 +115,8 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 		if down, ok := errors.AsType[*remote.UnreachableError](context.Cause(ctx)); ok {
 			return down
 		}
-		// Nobody may listen there, or it has gone off since it has answered: that is
-		// another thing than a failure.
+		// The machine may be off, or has gone off since its last answer: that is no
+		// failure of the program.
 		if failed, ok := errors.AsType[*run.Error](err); ok && (failed.ExitCode == sshFailed || failed.TimedOut) {
 			if down := p.ssh.Reach(context.WithoutCancel(ctx), peer); down != nil {
 				return down

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// receiverWait is how long a session that receives may take to notice that
-	// this node is no standby any more; it looks four times a second.
+	// receiverWait is how long a receiving session may take to notice that this node
+	// is no longer a standby; it checks four times a second.
 	receiverWait = 5 * time.Second
 	// networkTimeout bounds making the networks of all projects.
 	networkTimeout = 15 * time.Second
@@ -27,7 +27,7 @@ const (
 	findTimeout = 30 * time.Second
 )
 
-// FailedError is a promotion that came to nothing.
+// FailedError is a promotion that failed.
 type FailedError struct {
 	Text string
 	Err  error
@@ -37,23 +37,23 @@ func (e *FailedError) Error() string { return e.Text + ": " + e.Err.Error() }
 
 func (e *FailedError) Unwrap() error { return e.Err }
 
-// PartialError is a promotion in which some things failed.
+// PartialError is a promotion in which some steps failed.
 type PartialError struct{ Failed []string }
 
 func (e *PartialError) Error() string {
 	return fmt.Sprintf("active, but %d failed: %s", len(e.Failed), strings.Join(e.Failed, "; "))
 }
 
-// ExitCode is 3: done in part.
+// ExitCode is 3: partly done.
 func (e *PartialError) ExitCode() int { return exit.Partial }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *PartialError) Hint() string {
 	return "fix the failures above, then run: failover-notify master"
 }
 
-// promote makes this node active. An active one is looked over: what failed
-// before, or has stopped since, is started.
+// promote makes this node active. It looks over a node that is active already, and
+// starts projects that failed before or have stopped since.
 func (n *Node) promote(ctx context.Context, role state.RoleFile, way rules.Transition, request state.Request) error {
 	t, err := n.begin(role, way, request)
 	if err != nil {
@@ -101,7 +101,7 @@ func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile,
 		return err
 	}
 	err = t.set(func(f *state.RoleFile) {
-		// One that was killed on the way continues under the term that it took.
+		// A promotion that was killed continues under the term that it took.
 		if role.In(n.Boot) != state.RolePromoting || role.ActiveTerm != role.Term || role.Term < max(newest, revision) {
 			f.Term = max(newest+1, revision)
 		}
@@ -113,15 +113,15 @@ func (n *Node) takeTerm(ctx context.Context, t *transition, role state.RoleFile,
 	return err
 }
 
-// takeOver takes the data and starts the services. What failed is named; the
-// error is for a node that would serve nothing.
+// takeOver takes the data and starts the services. It names the failures; the error is
+// for a node that would serve nothing.
 func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFile, prepared *preparation) (failed []string, err error) {
 	if err := n.awaitReceivers(ctx, t); err != nil {
 		return nil, err
 	}
 	taken, err := n.takeData(ctx, t)
 	if err != nil {
-		// Nothing was written under this term: the node is as old as it was.
+		// Nothing was written under this term: the data is no newer than before.
 		return nil, errors.Join(err, t.set(func(r *state.RoleFile) { r.ActiveTerm = before.ActiveTerm }))
 	}
 	for _, b := range taken.Failed {
@@ -140,9 +140,9 @@ func (n *Node) takeOver(ctx context.Context, t *transition, before state.RoleFil
 	return n.startAll(ctx, t, projects, taken, failed)
 }
 
-// finishStopping ends what a demotion that was turned round had begun: the engine
-// goes on to stop a container whose caller is gone, while it still counts as one
-// that runs and would not be started.
+// finishStopping completes the stop of a demotion that was turned round. The engine
+// still stops a container whose caller is gone; it counts as running meanwhile and
+// would not be started.
 func (n *Node) finishStopping(ctx context.Context, t *transition, before state.RoleFile, projects []compose.Project) error {
 	if before.In(n.Boot) != state.RoleDemoting {
 		return nil
@@ -180,7 +180,7 @@ func (n *Node) awaitReceivers(ctx context.Context, t *transition) error {
 	return nil
 }
 
-// takeData makes the datasets writable. The error is for when none is.
+// takeData makes the datasets writable. It fails if none is.
 func (n *Node) takeData(ctx context.Context, t *transition) (data.Result, error) {
 	if !n.Data.Configured() {
 		return data.Result{}, nil
@@ -198,7 +198,7 @@ func (n *Node) takeData(ctx context.Context, t *transition) (data.Result, error)
 	return result, nil
 }
 
-// preparation are the projects, which are loaded while other nodes are asked.
+// preparation loads the projects while the other nodes are asked.
 type preparation struct {
 	done     chan struct{}
 	projects []compose.Project
@@ -227,9 +227,9 @@ func (p *preparation) wait(ctx context.Context) ([]compose.Project, error) {
 	}
 }
 
-// startAll starts the projects: those that come first one after the other, each
-// once the one before serves, then the others at the same time. One that fails
-// stops no other.
+// startAll starts the projects. Those named in services.first start one after the
+// other, each once the one before serves; the others then start in parallel. A project
+// that fails stops no other.
 func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.Project, taken data.Result, failed []string) ([]string, error) {
 	err := t.step(ctx, "networks", "", networkTimeout, func(ctx context.Context) error { return n.Services.Networks(ctx, projects) })
 	if err != nil {
@@ -271,7 +271,7 @@ func (n *Node) startAll(ctx context.Context, t *transition, projects []compose.P
 	return failed, nil
 }
 
-// startOne starts a project, unless its data is not there.
+// startOne starts a project, unless its data is missing.
 func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, taken data.Result, wait bool) error {
 	return t.step(ctx, "start", p.Name, n.Config.Services.StartTimeout, func(ctx context.Context) error {
 		if p.Err != nil {
@@ -293,9 +293,9 @@ func (n *Node) startOne(ctx context.Context, t *transition, p compose.Project, t
 	})
 }
 
-// lies returns the dataset without which a project's data is not what it takes
-// it for: a failed one on which one of the paths lies, or which lies below one of
-// them, or one that is mounted nowhere and should be where a path is.
+// lies returns the dataset without which a project would start on wrong data; "" when
+// there is none. It is a failed dataset that holds one of the paths or lies below one,
+// or a dataset mounted nowhere that belongs where a path is.
 func lies(paths []string, taken data.Result) string {
 	for _, b := range taken.Failed {
 		if b.Mountpoint != "" && slices.ContainsFunc(paths, func(path string) bool { return below(path, b.Mountpoint) || below(b.Mountpoint, path) }) {
@@ -319,8 +319,8 @@ func below(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// refuse ends a promotion that the gate has stopped, before anything was touched:
-// the node gives up the virtual IP instead of serving nothing.
+// refuse ends a promotion that the gate has stopped before anything was touched. The
+// node releases the virtual IP instead of serving nothing.
 func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 	// The transition's context may be about to end; this must be done.
 	ctx := context.Background()
@@ -330,7 +330,8 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 	} else if refused.Excludes() {
 		excluded = n.Exclude(ctx, refused.Kind, cause.Error())
 	}
-	// Killed between two steps, a promotion may have left something behind.
+	// A promotion that was killed between two steps may have left something running or
+	// writable.
 	if rules.Writes(before, n.Boot) {
 		return errors.Join(n.abandon(ctx, t, cause), excluded)
 	}
@@ -339,9 +340,9 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 	return errors.Join(cause, excluded, ended)
 }
 
-// abandon ends a promotion that failed: the virtual IP goes to another node that
-// may have more luck, everything is stopped, and the operator has to look before
-// this node tries again. The demotion that follows is a transition of its own.
+// abandon ends a promotion that failed. Everything is stopped, and the virtual IP goes
+// to another node that may have more luck. This node tries again only after the
+// operator has checked it. The demotion that follows is a transition of its own.
 func (n *Node) abandon(ctx context.Context, t *transition, cause error) error {
 	excluded := n.Exclude(ctx, state.IneligiblePromotion, "the last promotion here failed: "+cause.Error())
 	if err := t.end(rules.Failed, cause); err != nil {

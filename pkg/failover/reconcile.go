@@ -12,8 +12,7 @@ import (
 // roleLock is held by the process that changes this node's role.
 const roleLock = "reconcile"
 
-// lookEvery is how often a transition looks whether a newer request turns it
-// round.
+// lookEvery is how often a transition checks for a newer request that turns it round.
 const lookEvery = 50 * time.Millisecond
 
 // errTurned ends a transition that a newer request turns round.
@@ -24,9 +23,9 @@ func (n *Node) LockRole(ctx context.Context) (*state.Lock, error) {
 	return n.State.WaitLock(ctx, roleLock)
 }
 
-// Reconcile gives the node the role that the newest request asks for, and returns
-// once it has it, or can't have it. It waits for another process that does so. A
-// request that comes in the meantime is followed as well.
+// Reconcile gives the node the role that the newest request asks for. It returns once
+// the node has it, or has failed to get it. It waits for another process that does the
+// same, and follows requests that come meanwhile.
 func (n *Node) Reconcile(ctx context.Context) error {
 	lock, err := n.LockRole(ctx)
 	if err != nil {

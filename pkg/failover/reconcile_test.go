@@ -253,7 +253,7 @@ func TestACutOffNodeTakesNothingOver(t *testing.T) {
 	f.Reachable = false
 	f.Pair.Down("b")
 	f.Asks(t, state.RequestMaster)
-	refused(t, f, state.IneligibleRefused, "cut off")
+	refused(t, f, state.IneligibleRefused, "isolated")
 	// Once a witness answers, the node may try again.
 	f.Reachable = true
 	if err := f.Weigh(t.Context(), f.AskAll(t.Context())); err != nil {

@@ -17,21 +17,21 @@ import (
 // nodes wait for the whole for failover.peer_timeout.
 const StatusTimeout = 3 * time.Second
 
-// Status is what a node is and what it has, for a person.
+// Status is the state of a node and of its services and data, for the operator.
 type Status struct {
 	PeerState
-	// Kept says that keepalived runs, or that there is no address to keep.
+	// Kept: keepalived runs, or the pair has no virtual IP.
 	Kept        bool               `json:"kept"`
 	Services    *ServicesStatus    `json:"services,omitempty"`
 	Images      *ImagesStatus      `json:"images,omitempty"`
 	Data        *DataStatus        `json:"data,omitempty"`
 	Replication *ReplicationStatus `json:"replication,omitempty"`
 	Lease       *LeaseStatus       `json:"lease,omitempty"`
-	// Notifications is how the ways to people do; nil where nobody is told.
+	// Notifications is the health of the notification channels; nil without any.
 	Notifications *notify.Health `json:"notifications,omitempty"`
 }
 
-// Readiness returns what a switchover depends on.
+// Readiness returns the part of a status on which a switchover depends.
 func (s Status) Readiness() rules.Readiness {
 	return rules.Readiness{PeerState: s.PeerState, Services: s.Services, Data: s.Data, Replication: s.Replication}
 }
@@ -60,8 +60,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	var err error
 	s.PeerState, err = n.Describe()
-	// One that can't be looked for does not run, as far as a person knows; the
-	// alerts say why.
+	// If keepalived can't be looked for, it counts as not running; the alerts say why.
 	kept, keptErr := n.Address.Kept()
 	s.Kept = !n.Address.Configured() || keptErr == nil && kept
 	s.Notifications = notify.Open(n.Config, n.State).Health()
@@ -123,7 +122,7 @@ func (n *Node) servicesStatus(ctx context.Context) *ServicesStatus {
 	return s
 }
 
-// judgeServices says which projects run, by the containers that have a process.
+// judgeServices returns which projects run, by the containers that have a process.
 func judgeServices(projects []compose.Project, containers []docker.Container) *ServicesStatus {
 	s := &ServicesStatus{Projects: len(projects), Running: []string{}, Stopped: []string{}}
 	for _, p := range projects {
@@ -143,7 +142,7 @@ func judgeServices(projects []compose.Project, containers []docker.Container) *S
 		s.Running = append(s.Running, p.Name)
 		for _, service := range p.Services {
 			state := states[service.Name]
-			// One that is never started again may have done its work.
+			// A service that is never started again may have finished its work.
 			done := state == "" && (service.Restart == "no" || service.Restart == "on-failure")
 			if state == "" {
 				state = "stopped"
@@ -206,8 +205,8 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 	return s
 }
 
-// Replication reads the records of zfs-replicate; one that can't be read
-// is left out here, and named by zfs-replicate status.
+// Replication reads the records of zfs-replicate. It leaves out a record that can't be
+// read; zfs-replicate status names that one's error.
 func (n *Node) Replication() *ReplicationStatus {
 	var s ReplicationStatus
 	record, _, err := n.State.Sent()

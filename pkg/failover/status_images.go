@@ -8,17 +8,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/images/record"
 )
 
-// ImagesStatus is what image-sync has found, and what of it is so by now.
+// ImagesStatus is the last result of image-sync, brought up to date.
 type ImagesStatus struct {
-	// Never says that it has not run on this node yet.
+	// Never: image-sync has not run on this node yet.
 	Never bool `json:"never,omitempty"`
-	// Time is when it ran last, LastSuccess when it last left nothing to be
-	// desired, and Active the node that it followed then.
+	// Time is when it last ran, LastSuccess when it last fetched everything, and
+	// Active the node that it followed then.
 	Time        time.Time `json:"time,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	Active      string    `json:"active,omitempty"`
-	// Missing are the images that are wanted and not here, each once: with a
-	// HereID there is another version. Problems keep projects from starting.
+	// Missing are the images that are wanted and not here, each once; with a HereID,
+	// another version is here. Problems keep projects from starting.
 	Missing  []MissingImage `json:"missing,omitempty"`
 	Problems []string       `json:"problems,omitempty"`
 	Error    string         `json:"error,omitempty"`
@@ -27,8 +27,8 @@ type ImagesStatus struct {
 // MissingImage is an image of a project that is not here.
 type MissingImage = record.Image
 
-// imagesStatus reads what image-sync has written down, and looks whether what
-// was missing then has come since, or what was here has gone.
+// imagesStatus reads the last result of image-sync, and checks which missing images
+// have come since, and which are gone.
 func (n *Node) imagesStatus(ctx context.Context) *ImagesStatus {
 	r, found, err := record.Read(n.State)
 	if err != nil {

@@ -7,20 +7,20 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/holder"
 )
 
-// LeaseStatus is what etcd says from a node of the lease.
+// LeaseStatus is the lease as etcd reports it to a node.
 type LeaseStatus struct {
-	// Holder is the node that has it, under Term; "" when nobody has.
+	// Holder is the node that holds it, under Term; "" when none does.
 	Holder string `json:"holder,omitempty"`
 	Term   uint64 `json:"term,omitempty"`
-	// Stopping says that the holder is giving it up.
+	// Stopping: the holder is about to release it.
 	Stopping bool `json:"stopping,omitempty"`
-	// Left is how many seconds it lasts unless it is renewed: on the holder as it
-	// counts itself, elsewhere as etcd says.
+	// Left is the time in seconds until it expires: on the holder by its own count,
+	// elsewhere as etcd reports.
 	Left  float64 `json:"left_seconds,omitempty"`
 	Error string  `json:"error,omitempty"` // what kept it from being told
 }
 
-// leaseStatus asks etcd who has the lease; nil where none is needed.
+// leaseStatus asks etcd who holds the lease; nil where none is needed.
 func (n *Node) leaseStatus(ctx context.Context) *LeaseStatus {
 	if n.Lease == nil {
 		return nil

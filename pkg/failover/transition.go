@@ -12,7 +12,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// BudgetError is a step that took longer than it may.
+// BudgetError is a step that exceeded its time.
 type BudgetError struct {
 	Step, Object string
 	Budget       time.Duration
@@ -25,14 +25,13 @@ func (e *BudgetError) Error() string {
 
 func (e *BudgetError) Unwrap() error { return e.Err }
 
-// skipped is a step that is left out, and why.
+// skipped is why a step was left out.
 type skipped string
 
 func (s skipped) Error() string { return string(s) }
 
-// flushEvery is how often the steps of a transition are written down while it
-// is under way. Each write is synced, which on a slow disk would cost more than
-// many of the steps.
+// flushEvery is how often the steps of a transition in progress are written down. Each
+// write is synced, which on a slow disk would cost more than many of the steps.
 const flushEvery = 100 * time.Millisecond
 
 // transition records the way from one role to another, step by step.
@@ -53,7 +52,8 @@ type transition struct {
 func (n *Node) begin(role state.RoleFile, way rules.Transition, request state.Request) (*transition, error) {
 	now, from, reason := n.Now(), role.In(n.Boot), reasonOf(request)
 	if from != way.To || !rules.PromotionFailed(role) {
-		// Else keepalived follows the eligibility: why that was lost says more.
+		// Else keepalived reacts to the lost eligibility, and the reason for that is
+		// more useful.
 		role.Reason = reason
 	}
 	role.Role, role.Boot, role.Since = way.Via, n.Boot, now
@@ -76,7 +76,7 @@ func reasonOf(i state.Request) string {
 	return text
 }
 
-// flush writes down what has changed, now and then, until the transition ends.
+// flush writes down changes now and then, until the transition ends.
 func (t *transition) flush() {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
@@ -87,7 +87,7 @@ func (t *transition) flush() {
 		case <-ticker.C:
 			t.mu.Lock()
 			if t.dirty {
-				// The end's own write says what is wrong with the folder.
+				// If the folder can't be written, the write at the end reports it.
 				t.dirty = t.node.State.SetRole(t.role) != nil
 			}
 			t.mu.Unlock()
@@ -95,7 +95,7 @@ func (t *transition) flush() {
 	}
 }
 
-// set changes what is recorded of the role, and writes it down at once.
+// set changes the recorded role, and writes it down at once.
 func (t *transition) set(change func(*state.RoleFile)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,8 +105,7 @@ func (t *transition) set(change func(*state.RoleFile)) error {
 	return t.node.State.SetRole(t.role)
 }
 
-// step does one step within its budget and records it. Steps may be done at
-// the same time.
+// step does one step within its budget and records it. Steps may run in parallel.
 func (t *transition) step(ctx context.Context, name, object string, budget time.Duration, do func(context.Context) error) error {
 	started := t.now()
 	t.mu.Lock()
@@ -153,9 +152,9 @@ func outcome(ctx context.Context, err error) state.Outcome {
 	return state.OutcomeFailed
 }
 
-// end records how the transition ended: the node's role, which answers the
-// request. An interrupted one leaves the node on its way. A cause of what was done
-// is for a transition of which some steps failed.
+// end records how the transition ended: the role of the node, which answers the
+// request. An interrupted transition leaves the node on its way. With Done, a cause
+// means that some steps failed.
 func (t *transition) end(result rules.Result, cause error) error {
 	close(t.stop)
 	t.done.Wait()
@@ -203,7 +202,7 @@ func transitionOutcome(result rules.Result, cause error) state.Outcome {
 	return state.OutcomeDone
 }
 
-// current is the role as it is recorded now.
+// current returns the role as recorded now.
 func (t *transition) current() state.RoleFile {
 	t.mu.Lock()
 	defer t.mu.Unlock()

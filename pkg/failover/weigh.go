@@ -8,11 +8,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// Learn records the newest term that others have seen. The caller holds the role's
-// lock. A node that is active while another one, which no longer is, has used a
-// newer term, takes one of its own: what it writes from then on is the pair's
-// history, and must not count as the older. What the other node has written is then
-// unreplicated, which replication finds and leaves alone.
+// Learn records the newest term that others have seen. The caller holds the lock of
+// the role.
+//
+// An active node takes a newer term when another one, which is no longer active, has
+// used a term of its own. Its writes from then on are the history of the pair and must
+// not count as the older ones. The writes of the other node are then unreplicated;
+// replication finds them and leaves them alone.
 func (n *Node) Learn(answers []Answer) error {
 	current, before, err := n.Role()
 	if err != nil {
@@ -30,8 +32,8 @@ func (n *Node) Learn(answers []Answer) error {
 	return n.State.SetRole(role)
 }
 
-// Weigh decides anew, by what the others answered, whether this node is eligible.
-// What only the operator ends stays as it is.
+// Weigh decides again, by the answers of the others, whether this node is eligible.
+// Reasons that only the operator ends stay.
 func (n *Node) Weigh(ctx context.Context, answers []Answer) error {
 	_, role, err := n.Role()
 	if err != nil {
@@ -52,7 +54,7 @@ func (n *Node) Weigh(ctx context.Context, answers []Answer) error {
 		return ctx.Err() // what was not waited for says nothing
 	}
 	return n.ChangeEligibility(ctx, func(last []state.Ineligible) []state.Ineligible {
-		// One that is about to stop, since it must not continue, has a reason to.
+		// A node that is about to stop has a reason to.
 		request, found, err := n.Request()
 		stops := err == nil && found && request.Requested != state.RequestMaster
 		return rules.Weigh(s, last, role.Serving(n.Boot) && !stops)

@@ -21,7 +21,7 @@ const (
 // Alert is one thing that an operator should look at.
 type Alert struct {
 	Kind Kind `json:"kind"`
-	// Object is what it is about: a program, a unit; may be empty.
+	// Object is the program or unit concerned; may be empty.
 	Object string `json:"object,omitempty"`
 	// Text has no times that grow, which would make it another alert each second.
 	Text string `json:"text"`

@@ -13,15 +13,14 @@ import (
 )
 
 const (
-	// attendEach is how often the watcher sees to notifications.
+	// attendEach is how often notifications are handled.
 	attendEach = 2 * time.Second
-	// measureEach is how often it writes metrics: Prometheus asks seldomer.
+	// measureEach is how often metrics are written: Prometheus asks less often.
 	measureEach = 15 * time.Second
 )
 
-// attendant tells people and Prometheus what the watcher's node is. It only
-// reads what the watcher has written down, so that nothing it waits for can hold
-// a change of the role up.
+// attendant notifies the operator and Prometheus of the state of this node. It only
+// reads records of the watcher, so nothing it waits for delays a change of the role.
 type attendant struct {
 	*self.Records
 	spool    *notify.Spool
@@ -78,8 +77,8 @@ func (a *attendant) once(ctx context.Context) {
 	}
 }
 
-// send sorts what is new, and has it sent by another process if there is
-// anything that a channel would take now.
+// send sorts new notices. It has another process send them if a channel would accept a
+// message now.
 func (a *attendant) send(ctx context.Context) {
 	if !a.spool.Pending() || !a.sending.TryLock() {
 		return
@@ -98,8 +97,8 @@ func (a *attendant) send(ctx context.Context) {
 	})
 }
 
-// sort takes new notices in, and reports whether a message waits for a channel
-// that is to be tried.
+// sort takes new notices in, and reports whether a message waits for a channel that is
+// to be tried.
 func (a *attendant) sort() (bool, error) {
 	lock, err := a.State.Lock(notify.LockName)
 	if err != nil {

@@ -11,31 +11,31 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// toldName is the state name of how far the history was told.
+// toldName is the state name of the end of the last announced transition.
 const toldName = "history-told"
 
-// How long a thing must be so before people are told: it may pass.
+// How long a problem must last before the operator is notified: it may pass.
 const (
 	alertWait = time.Minute      // keepalived and the check have just been started
 	faultWait = time.Minute      // a service that is restarted
 	soonWait  = 15 * time.Minute // a node that waits for another one
 )
 
-// Teller says what is worth telling people of a node: of each change of its role
-// once, and what is wrong with it. The nodes do not tell of the same change: the
-// one that became active does.
+// Teller turns the history and the state of a node into notices: each change of its
+// role once, and its problems. No two nodes announce the same change: the node that
+// became active does.
 type Teller struct {
 	node *self.Records
 	told time.Time // the end of the last transition that was told
 }
 
-// NewTeller returns the teller of this node. What is in the history before the
-// first time is not told.
+// NewTeller returns the teller of this node. The history before its first use is not
+// announced.
 func NewTeller(n *self.Records) *Teller {
 	t := &Teller{node: n}
 	if found, err := n.State.Read(toldName, &t.told); err != nil || !found {
 		t.told = n.Now()
-		// Else a restart of the watcher would pass over what comes until then.
+		// Else a restart of the watcher would skip the changes until then.
 		if err := n.State.Write(toldName, t.told); err != nil {
 			n.Log.Warn().Err(err).Msg("the last announced change is not recorded")
 		}
@@ -43,7 +43,7 @@ func NewTeller(n *self.Records) *Teller {
 	return t
 }
 
-// Notices are what is to be told now.
+// Notices returns the notices that are due.
 func (t *Teller) Notices(p rules.PeerState) ([]notify.Notice, error) {
 	notices := []notify.Notice{t.condition(p)}
 	history, err := t.node.State.History()
@@ -75,7 +75,7 @@ func repeats(before, now state.Past) bool {
 	return before.To == now.To && before.Outcome == now.Outcome && before.Error == now.Error && now.Outcome == state.OutcomeFailed
 }
 
-// passedOver names the nodes that were up and could not be asked.
+// passedOver returns the nodes that were up and did not answer, with why.
 func passedOver(past state.Past) (texts []string) {
 	for _, s := range past.Steps {
 		if s.Name == rules.AskStep && s.Outcome == state.OutcomeSkipped {
@@ -85,7 +85,7 @@ func passedOver(past state.Past) (texts []string) {
 	return texts
 }
 
-// event is what is told of a transition, if anything.
+// event returns the notice of a transition, if it is worth one.
 func (t *Teller) event(past state.Past) (notify.Notice, bool) {
 	name := t.node.Self.Name
 	n := notify.Notice{From: "failover-notify", Time: past.Ended, Node: name, Role: past.To.String(), Term: past.Term}
@@ -121,7 +121,7 @@ func (t *Teller) event(past state.Past) (notify.Notice, bool) {
 	return n, true
 }
 
-// condition is what is wrong with the node now.
+// condition returns the notice of the problems of the node.
 func (t *Teller) condition(p rules.PeerState) notify.Notice {
 	n := notify.Notice{Key: "node/" + p.Node, From: "failover-notify", Level: notify.OK, Time: p.Time, Node: p.Node, Role: p.Role.String(), Term: p.Term}
 	n.Title = p.Node + " is in order"

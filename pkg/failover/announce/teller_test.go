@@ -75,7 +75,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		past(noon.Add(4*time.Minute), state.RoleActive, state.OutcomeFailed, "nothing mounts"),
 		past(noon.Add(5*time.Minute), state.RoleActive, state.OutcomeFailed, "nothing mounts"))
 	want := []string{
-		"warning: b is active now (term 4), but not with everything | MASTER by keepalived, from standby in 4s | start blog: no image",
+		"warning: b is active now (term 4), but not everything runs | MASTER by keepalived, from standby in 4s | start blog: no image",
 		"critical: b could not become active | MASTER by keepalived, from standby in 4s | nothing mounts | start blog: no image",
 	}
 	if got := events(t, teller); strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -84,7 +84,7 @@ replication  sent to secondary 1m5s ago,       received from primary 1m5s ago
              failed 5s ago: no route
 
 To look at:
-- secondary: keepalived does not run: this node can't take over, nor hold the
+- secondary: keepalived does not run: this node can't take over or hold the
   virtual IP
 `
 	if got := statusText([]failover.NodeStatus{active, standby}); got != want {

@@ -322,7 +322,7 @@ type Projects struct {
 	known    []string
 }
 
-// OnStop sets what is called before the projects are stopped.
+// OnStop sets a function that is called before the projects are stopped.
 func (s *Projects) OnStop(do func(context.Context)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -433,14 +433,14 @@ func (a *VIP) Remove(context.Context) error {
 	return nil
 }
 
-// Pair is the other nodes, which answer what a test has them answer.
+// Pair is the other nodes, which answer as the test sets them.
 type Pair struct {
 	mu      sync.Mutex
 	says    failover.Status // what every node says of itself
 	answers map[string]func() (rules.PeerState, error)
 }
 
-// Set sets what a node answers.
+// Set sets the answer of a node.
 func (p *Pair) Set(name string, answer rules.PeerState) {
 	p.With(name, func() (rules.PeerState, error) { return answer, nil })
 }
@@ -452,7 +452,7 @@ func (p *Pair) Down(name string) {
 	})
 }
 
-// With sets what is called for a node's answer.
+// With sets a function that gives the answer of a node.
 func (p *Pair) With(name string, answer func() (rules.PeerState, error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -467,7 +467,7 @@ func (p *Pair) Ask(_ context.Context, peer config.Node) (rules.PeerState, error)
 	return answer()
 }
 
-// SetStatus sets what every node says of itself beside its answer.
+// SetStatus sets the status of every node beside its answer.
 func (p *Pair) SetStatus(s failover.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

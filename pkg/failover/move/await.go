@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// awaitSuccessor waits until the other node is active. If it can't be, this one
-// may have the address again, and takes everything back by itself.
+// awaitSuccessor waits until the other node is active. If that fails, this node
+// becomes eligible again, and then active by itself.
 func (m *Mover) awaitSuccessor(ctx context.Context, peer config.Node) error {
 	ctx, cancel := context.WithTimeout(ctx, m.Config.Failover.PeerStop+m.Config.Services.StartTimeout)
 	defer cancel()
@@ -52,8 +52,8 @@ func (m *Mover) awaitActive(ctx context.Context, peer config.Node) error {
 	}
 }
 
-// awaitEligible waits until another node has noticed that it may be active. One
-// that does not, or waits for a person, is told about by the switchover itself.
+// awaitEligible waits until another node has found itself eligible. If it does not, or
+// needs its operator, the switchover reports it.
 func (m *Mover) awaitEligible(ctx context.Context, peer config.Node) error {
 	patience, cancel := context.WithTimeout(ctx, m.Config.Failover.PeerStop)
 	defer cancel()
@@ -97,7 +97,7 @@ func (m *Mover) awaitServices(ctx context.Context, name string, before failover.
 	}
 }
 
-// lacking says what ran before and does not run now.
+// lacking returns the projects and services that ran before and do not run now.
 func lacking(before, now failover.ServicesStatus) string {
 	if now.Error != "" {
 		return now.Error
@@ -119,8 +119,8 @@ func lacking(before, now failover.ServicesStatus) string {
 	return "not running: " + strings.Join(missing, ", ")
 }
 
-// serving is the name of the node that is active: after a handover that failed
-// it takes a moment until one of the two is again.
+// serving returns the name of the active node, or "". After a failed handover it takes
+// a moment until one of the two is active again.
 func (m *Mover) serving(ctx context.Context, peer config.Node) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*m.Config.Failover.PeerStop)
 	defer cancel()

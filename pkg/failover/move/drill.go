@@ -14,22 +14,22 @@ import (
 // drillLock keeps two drills apart.
 const drillLock = "drill"
 
-// Drill is a switchover there and back.
+// Drill is a switchover to another node and a failback.
 type Drill struct {
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
 	From    string    `json:"from"`
 	To      string    `json:"to"`
-	// There and Back are the moves that came to their end.
+	// There and Back are the moves that were completed.
 	There *Moved `json:"there,omitempty"`
 	Back  *Moved `json:"back,omitempty"`
 	// Serving is the node that serves now; empty when none is known to.
 	Serving string `json:"serving,omitempty"`
-	// Error is why it stopped on the way; empty: all went well.
+	// Error is why it stopped; empty when it was completed.
 	Error string `json:"error,omitempty"`
 }
 
-// DrillError is a drill that stopped on the way.
+// DrillError is a drill that stopped before its end.
 type DrillError struct {
 	// Serving is the node that serves; empty when none is known to.
 	Serving string
@@ -47,7 +47,7 @@ func (e *DrillError) Error() string {
 
 func (e *DrillError) Unwrap() error { return e.Err }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *DrillError) Hint() string {
 	switch e.Serving {
 	case "":
@@ -58,8 +58,8 @@ func (e *DrillError) Hint() string {
 	return "once that is mended, failover-notify switchover on " + e.Serving + " brings everything back"
 }
 
-// PlanDrill looks whether a drill would go well, there and on the way back, and
-// changes nothing.
+// PlanDrill checks whether a drill would succeed, failback included. It changes
+// nothing.
 func (m *Mover) PlanDrill(ctx context.Context, to string) (Switched, error) {
 	plan, err := m.Switchover(ctx, to, true)
 	if err != nil {
@@ -69,7 +69,7 @@ func (m *Mover) PlanDrill(ctx context.Context, to string) (Switched, error) {
 	if err != nil {
 		return plan, err
 	}
-	// A way there without one back would be no drill.
+	// Without the failback it would be no drill.
 	check := rules.Check{Name: "way back", Node: peer.Name, OK: true}
 	back, err := m.HandBack(ctx, peer, true)
 	if err != nil {
@@ -88,9 +88,9 @@ func (m *Mover) PlanDrill(ctx context.Context, to string) (Switched, error) {
 	return plan, nil
 }
 
-// Drill hands the active role over to another node, waits until that one serves,
-// and has it hand back. Whatever fails, it stops where the services run. Steps
-// are told one by one. It is remembered whatever comes of it.
+// Drill hands the active role over to another node, waits until that node serves, and
+// has it hand back. If a step fails, the drill stops where the services run. Each step
+// is told as it begins. The drill is recorded, however it ends.
 func (m *Mover) Drill(ctx context.Context, to string, tell func(string)) (Drill, error) {
 	d := Drill{Started: m.Now(), From: m.Self.Name, To: to}
 	peer, err := m.successor(to)
@@ -104,7 +104,8 @@ func (m *Mover) Drill(ctx context.Context, to string, tell func(string)) (Drill,
 	}
 	defer lock.Unlock()
 	if err = m.thereAndBack(ctx, peer, &d, tell); err != nil {
-		// Where the services run is to be known also when a person has ended it.
+		// Also when the operator has ended the drill, it reports where the services
+		// run.
 		d.Serving = m.serving(context.WithoutCancel(ctx), peer)
 		d.Error = err.Error()
 		err = &DrillError{Serving: d.Serving, Back: m.Self.Name, Err: err}
@@ -153,7 +154,7 @@ func (m *Mover) handBack(ctx context.Context, peer config.Node, dryRun bool) (mo
 	args := []string{"switchover", "--return", m.Self.Name, "-o", "json"}
 	timeout := sendTimeout + failover.LastSendTimeout + 2*m.Config.Failover.PeerStop + m.Config.Services.StartTimeout
 	if dryRun {
-		// It looks at itself and asks this node, for which it has as long as this one.
+		// That node checks itself and asks this node, with the same timeouts.
 		args = append(args, "--dry-run")
 		timeout = 2 * (m.Config.Failover.PeerTimeout + failover.StatusTimeout)
 	}
@@ -161,8 +162,8 @@ func (m *Mover) handBack(ctx context.Context, peer config.Node, dryRun bool) (mo
 	return moved, err
 }
 
-// Return hands over to the node that asks for it, at the end of its drill: what
-// this node has is sent first, since that one can't take over before.
+// Return hands over to the node whose drill it is. Its changes are sent first: the
+// asking node is eligible only once it has them.
 func (m *Mover) Return(ctx context.Context, to string, dryRun bool) (Moved, error) {
 	peer, err := m.successor(to)
 	if err != nil {

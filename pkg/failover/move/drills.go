@@ -16,8 +16,8 @@ func (m *Mover) Drills() ([]Drill, error) {
 	return drills, err
 }
 
-// rememberDrill adds a drill to the history. One that can't be read is begun
-// anew: nothing depends on it.
+// rememberDrill adds a drill to the history. It starts a new history when the old one
+// is unreadable: nothing depends on it.
 func (m *Mover) rememberDrill(d Drill) error {
 	drills, err := m.Drills()
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
 )
 
-// Mover is this node with all that an operator's move needs.
+// Mover is this node with everything that a planned move needs.
 type Mover struct {
 	*failover.Node
 	// Send replicates to another node.
 	Send func(ctx context.Context, to string, timeout time.Duration) error
 	// Remote runs failover-notify on another node.
 	Remote func(ctx context.Context, peer config.Node, timeout time.Duration, args ...string) error
-	// HandBack has another node hand over to this one, or check whether it could.
+	// HandBack has another node hand over to this node, or check whether it could.
 	HandBack func(ctx context.Context, peer config.Node, dryRun bool) (Moved, error)
 	// Rejoin preserves this node's unreplicated changes, and rolls back to what the
 	// active node has.

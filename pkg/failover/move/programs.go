@@ -23,7 +23,7 @@ func (m *Mover) send(ctx context.Context, to string, timeout time.Duration) erro
 	return m.patiently(ctx, timeout, argv)
 }
 
-// patiently runs zfs-replicate. A run of cron's that is under way is waited for.
+// patiently runs zfs-replicate. It waits for a run in progress, such as that of cron.
 func (m *Mover) patiently(ctx context.Context, timeout time.Duration, argv []string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -39,7 +39,8 @@ func (m *Mover) patiently(ctx context.Context, timeout time.Duration, argv []str
 	}
 }
 
-// rejoin keeps what is only here, and rolls back to what the active node has.
+// rejoin preserves the unreplicated changes of this node, and rolls back to the newest
+// common snapshot.
 func (m *Mover) rejoin(ctx context.Context, from string) error {
 	argv := []string{"zfs-replicate", "rejoin", "--yes", "--from", from}
 	if file := m.Config.File(); file != "" {

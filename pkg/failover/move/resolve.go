@@ -15,11 +15,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// resolveTimeout bounds what the other node does for a resolve: it may copy what
-// only it has.
+// resolveTimeout bounds a resolve on the other node, which may copy its unreplicated
+// changes.
 const resolveTimeout = 2 * time.Hour
 
-// UnresolvedError is a conflict that can't be ended in this way, or not now.
+// UnresolvedError is a conflict that cannot be resolved this way, or not now.
 type UnresolvedError struct {
 	Text   string
 	Advice string
@@ -30,19 +30,20 @@ func (e *UnresolvedError) Error() string { return "resolve: " + e.Text }
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
 func (e *UnresolvedError) ExitCode() int { return exit.Refused }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *UnresolvedError) Hint() string { return e.Advice }
 
-// Resolve ends a conflict: the node of that name stays, or becomes, active, and
-// the other one gives way, keeps all that only it has, and is a standby. It can
-// be called on either, and again. keep may be empty on a node that gives way.
+// Resolve ends a conflict. The node named keep stays active, or becomes so. The other
+// node steps down, preserves its unreplicated changes, and is a standby. Resolve can
+// be called on either node, and repeated. On the node that steps down, keep may be
+// empty.
 func (m *Mover) Resolve(ctx context.Context, keep string) error {
 	if keep != m.Self.Name {
 		peer, err := m.named(keep)
 		if err != nil {
 			return err
 		}
-		return m.giveWay(ctx, peer)
+		return m.stepDownFor(ctx, peer)
 	}
 	peer, err := m.named(m.rival(ctx))
 	if err != nil {
@@ -54,8 +55,8 @@ func (m *Mover) Resolve(ctx context.Context, keep string) error {
 	return m.Remote(ctx, peer, resolveTimeout, "resolve", "--give-way")
 }
 
-// rival is the name of the only node that is in a conflict with this one; "" where
-// that can't be told.
+// rival returns the name of the only node that is in a conflict with this node; ""
+// where that is unknown.
 func (m *Mover) rival(ctx context.Context) string {
 	var rivals []string
 	for _, a := range m.AskAll(ctx) {
@@ -69,7 +70,7 @@ func (m *Mover) rival(ctx context.Context) string {
 	return rivals[0]
 }
 
-// named is the other node of that name or, without one, the only other node.
+// named returns the other node of that name or, without one, the only other node.
 func (m *Mover) named(name string) (config.Node, error) {
 	others := m.Others()
 	for _, other := range others {
@@ -87,13 +88,13 @@ func (m *Mover) silent(peer config.Node, err error) error {
 	return &UnresolvedError{fmt.Sprintf("%s can't be asked: %v", peer.Name, err), "nothing was changed; resolving a conflict needs both nodes: check ssh, then failover-notify status"}
 }
 
-// giveWay makes this node a standby of the other one.
-func (m *Mover) giveWay(ctx context.Context, peer config.Node) error {
+// stepDownFor makes this node a standby of the peer.
+func (m *Mover) stepDownFor(ctx context.Context, peer config.Node) error {
 	answer, err := m.Peers.Ask(ctx, peer)
 	if err != nil {
 		return m.silent(peer, err)
 	}
-	if err := cmp.Or(m.disputed(answer), kept(answer)); err != nil {
+	if err := cmp.Or(m.disputed(answer), wouldServe(answer)); err != nil {
 		return err
 	}
 	if err := m.Exclude(ctx, state.IneligibleConflict, "stepping down for "+peer.Name); err != nil {
@@ -119,8 +120,8 @@ func (m *Mover) giveWay(ctx context.Context, peer config.Node) error {
 	return errors.Join(err, m.Weigh(ctx, m.AskAll(ctx)))
 }
 
-// disputed refuses where this node is active and nothing speaks of a conflict: it
-// would put aside what only it has, and lose time, for nothing.
+// disputed refuses to resolve when this node is active and no conflict is known: it
+// would set aside its changes, and lose time, for nothing.
 func (m *Mover) disputed(peer rules.PeerState) error {
 	current, _, err := m.Role()
 	if err != nil || current != state.RoleActive {
@@ -142,8 +143,8 @@ func (m *Mover) disputed(peer rules.PeerState) error {
 		"to hand over without loss: failover-notify switchover; if both nodes wrote, zfs-replicate run finds the conflict"}
 }
 
-// kept refuses to give way to a node that would not become active.
-func kept(peer rules.PeerState) error {
+// wouldServe refuses to step down for a node that would not become active.
+func wouldServe(peer rules.PeerState) error {
 	left := rules.Without(slices.Clone(peer.Reasons), rules.Lifted()...)
 	if peer.Role == state.RoleActive || len(left) == 0 {
 		return nil
@@ -152,7 +153,7 @@ func kept(peer rules.PeerState) error {
 		"nothing was changed; on " + peer.Node + ": failover-notify status, then failover-notify release"}
 }
 
-// stepDown stops the services and gives the data up, if this node is active.
+// stepDown stops the services and releases the data, if this node is active.
 func (m *Mover) stepDown(ctx context.Context, peer config.Node) error {
 	current, _, err := m.Role()
 	if err != nil || current == state.RoleStandby {
@@ -174,8 +175,8 @@ func (m *Mover) stepDown(ctx context.Context, peer config.Node) error {
 	return nil
 }
 
-// Stay is what the node that is kept does: nothing speaks against it any more,
-// and its term is the newest.
+// Stay lifts the reasons against the node that a resolve keeps, and takes a newer
+// term.
 func (m *Mover) Stay(ctx context.Context) error {
 	answers := m.AskAll(ctx)
 	peers, _ := failover.Answered(answers)

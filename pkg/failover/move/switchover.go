@@ -14,27 +14,27 @@ import (
 const (
 	// sendTimeout bounds one run of zfs-replicate while services run.
 	sendTimeout = time.Hour
-	// quickSend is how short a run has to be for the last one to be short too,
-	// and sends how often that is tried.
+	// quickSend is how short a run has to be for the last one to be short too, and
+	// sends how many runs are tried.
 	quickSend, sends = 15 * time.Second, 4
 )
 
-// Switched is how a planned switchover went.
+// Switched is the result of a planned switchover.
 type Switched struct {
 	From   string        `json:"from"`
 	To     string        `json:"to"`
 	Checks []rules.Check `json:"checks"`
-	// Moved says that the other node is active.
+	// Moved: the other node is active.
 	Moved bool `json:"moved"`
 	// Gap is how long nothing served, in seconds: from the first service that was
 	// stopped until the other node was active.
 	Gap float64 `json:"gap_seconds,omitempty"`
 }
 
-// Switchover hands the active role over to another node, without loss: what was
-// written is sent while the services run, they are stopped, the rest is sent, and
-// only then the address moves. Whatever fails before that starts everything here
-// again. With dryRun it only looks whether it would go well.
+// Switchover hands the active role over to another node, without loss. Changes are
+// sent while the services run; then the services stop, the rest is sent, and the
+// virtual IP moves. If a step before that fails, everything starts here again. With
+// dryRun it only checks whether it would succeed.
 func (m *Mover) Switchover(ctx context.Context, to string, dryRun bool) (Switched, error) {
 	peer, result, err := m.ready(ctx, to)
 	if err != nil || dryRun {
@@ -46,7 +46,7 @@ func (m *Mover) Switchover(ctx context.Context, to string, dryRun bool) (Switche
 	return m.cross(ctx, peer, result, m.HandOver)
 }
 
-// ready chooses a node to hand over to, and looks whether it would go well.
+// ready chooses a node to hand over to, and checks whether it would succeed.
 func (m *Mover) ready(ctx context.Context, to string) (config.Node, Switched, error) {
 	peer, err := m.successor(m.choose(ctx, to))
 	if err != nil {
@@ -79,8 +79,8 @@ func (m *Mover) cross(ctx context.Context, peer config.Node, result Switched, ha
 	return result, nil
 }
 
-// choose names the node to hand over to where nobody has: of several standbys
-// that would take over, the one that comes first in an election.
+// choose returns the node to hand over to where none is named: of the standbys that
+// could serve, the one with the highest priority.
 func (m *Mover) choose(ctx context.Context, to string) string {
 	if to != "" || len(m.Others()) < 2 {
 		return to
@@ -94,7 +94,7 @@ func (m *Mover) choose(ctx context.Context, to string) string {
 	return best.Name
 }
 
-// successor is the node of that name or, without one, the only other node.
+// successor returns the node of that name or, without one, the only other node.
 func (m *Mover) successor(to string) (config.Node, error) {
 	others := m.Others()
 	for _, other := range others {
@@ -109,8 +109,8 @@ func (m *Mover) successor(to string) (config.Node, error) {
 	return config.Node{}, rules.NotReady(to, "it is not one of the other nodes", "failover-notify status lists them")
 }
 
-// sendAhead sends what was written while the services go on, until a run is
-// short enough for the last one to be short as well.
+// sendAhead sends changes while the services run, until a run is short enough for the
+// last one to be short too.
 func (m *Mover) sendAhead(ctx context.Context, peer config.Node) error {
 	if !m.Data.Configured() {
 		return nil

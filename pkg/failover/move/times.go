@@ -9,25 +9,25 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// Moved is a switchover that was made, with what its parts took.
+// Moved is a completed switchover with its times.
 type Moved struct {
 	Switched
 	Times Times `json:"times"`
 }
 
-// Times are the parts of a switchover in which nothing serves, in seconds.
+// Times are the parts of a switchover during which nothing serves, in seconds.
 type Times struct {
-	// Stop is how long the services took to stop and the data to be given up.
+	// Stop is how long stopping the services and releasing the data took.
 	Stop float64 `json:"stop_seconds"`
 	// Send is how long the last increment took.
 	Send float64 `json:"send_seconds"`
-	// Address is how long the other node took to have the virtual IP and be
-	// asked to be active, and Projects how long from then until all ran there.
+	// Address is how long the other node took to get the virtual IP and the request to
+	// be active. Projects is how long from then until all projects ran there.
 	Address  float64 `json:"address_seconds"`
 	Projects float64 `json:"projects_seconds"`
 }
 
-// measured hands over and looks what each part took.
+// measured hands over and returns how long each part took.
 func (m *Mover) measured(ctx context.Context, peer config.Node) (Moved, error) {
 	switched, err := m.Switchover(ctx, peer.Name, false)
 	if err != nil {
@@ -36,14 +36,14 @@ func (m *Mover) measured(ctx context.Context, peer config.Node) (Moved, error) {
 	return Moved{switched, m.times(ctx, peer)}, nil
 }
 
-// times are those of a switchover that has just come to its end. A part that is
-// not known is 0: what it took is nothing to fail for.
+// times returns the times of a switchover that has just ended. An unknown part is 0:
+// it is no reason to fail.
 func (m *Mover) times(ctx context.Context, peer config.Node) Times {
 	given, found := m.lastHandover(peer.Name)
 	if !found {
 		return Times{}
 	}
-	times := givenAway(given)
+	times := beforeAddress(given)
 	asked := m.Now()
 	answer, err := m.Peers.Ask(ctx, peer)
 	if err != nil || answer.Transition == nil || answer.Transition.To != state.RoleActive {
@@ -56,8 +56,8 @@ func (m *Mover) times(ctx context.Context, peer config.Node) Times {
 	return times
 }
 
-// lastHandover is the last transition by which this node handed over to another.
-// Meanwhile keepalived may have asked for one more.
+// lastHandover returns the last transition by which this node handed over to another.
+// keepalived may have made one more request since.
 func (m *Mover) lastHandover(to string) (t state.Transition, found bool) {
 	history, err := m.State.History()
 	if err != nil {
@@ -71,8 +71,8 @@ func (m *Mover) lastHandover(to string) (t state.Transition, found bool) {
 	return t, found
 }
 
-// givenAway reads the first two parts from the node that handed over.
-func givenAway(t state.Transition) Times {
+// beforeAddress returns the first two parts, from the record of the node that handed over.
+func beforeAddress(t state.Transition) Times {
 	for _, step := range t.Steps {
 		if step.Name == rules.SendRestStep {
 			return Times{Stop: step.Started.Sub(t.Started).Seconds(), Send: step.Seconds}
@@ -81,8 +81,8 @@ func givenAway(t state.Transition) Times {
 	return Times{Stop: t.Ended.Sub(t.Started).Seconds()}
 }
 
-// ahead is how far another node's clock is ahead of this one's, by an answer that
-// came between two moments. Clocks that may be equal are taken for equal.
+// ahead returns how far the clock of another node is ahead of the clock of this node,
+// by an answer that came between two moments. Clocks that may be equal count as equal.
 func ahead(asked, answered, theirs time.Time) time.Duration {
 	switch {
 	case theirs.Before(asked):
