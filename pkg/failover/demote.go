@@ -31,7 +31,7 @@ func (e *LeftoverError) Error() string {
 
 // Hint returns the next step.
 func (e *LeftoverError) Hint() string {
-	return "end what is named, then run: failover-notify reconcile; until then no other node takes over automatically"
+	return "stop the leftovers, then run: failover-notify reconcile; until then no other node takes over automatically"
 }
 
 // demote makes this node a standby, or one in fault: no project runs, no dataset

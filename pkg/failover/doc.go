@@ -1,6 +1,6 @@
-// Package failover owns the change of a node's role: it follows the newest request
-// and stops and starts the services, releases and takes over the data, in the right
-// order. Package rules decides; here it is carried out.
+// Package failover owns the change of a node's role. It follows the newest request:
+// it stops or starts the services and releases or takes over the data, in the right
+// order. Package rules decides, this package acts.
 //
 //	node.go        the node and all that a change of its role touches
 //	reconcile.go   the newest request, the transition table, the way it leads
@@ -15,9 +15,8 @@
 //	status.go      what the operator should know
 //	hook.go        the owner's own commands
 //
-// Nothing here trusts that keepalived's hooks come in order, once, or at all:
-// they only record a request, and the newest one wins, also in the middle of a
-// transition. All steps can be repeated, so a process that was killed is followed
+// Nothing here trusts that keepalived's hooks come in order, once, or at all. They
+// only record a request, and the newest one wins, also in the middle of a transition. All steps can be repeated, so a process that was killed is followed
 // by one that continues.
 //
 // It must not know how data is sent, nor print anything.

@@ -83,7 +83,7 @@ func TestAnActiveNodeIsNotHeldByAccident(t *testing.T) {
 	}
 }
 
-// A node that has not joined in this boot can't be made eligible.
+// A node that has not joined in this boot cannot be made eligible.
 func TestReleaseDoesNotReplaceJoining(t *testing.T) {
 	f := newFake(t)
 	if err := f.Hold(t.Context(), "x", false); err != nil {
@@ -111,8 +111,8 @@ func TestJoinOnAnActiveNodeChangesNothing(t *testing.T) {
 	f.Is(t, state.RoleActive)
 }
 
-// After a boot a clock often jumps, once it is known what time it is. What is waited
-// for is waited for as long as it takes, and no longer.
+// After a boot the wall clock often jumps, once it is synchronised. A wait is as long
+// as configured, and no longer.
 func TestAClockThatJumps(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		f := newFake(t)

@@ -90,7 +90,7 @@ func (n *Node) mayPromote() error {
 // first gets the time in which it notices its isolation. awaitPeer returns the last
 // answer of that node; of a node that is off, only its newest term.
 //
-// A node that is up but does not answer is passed over, and the error is skipped: its
+// A node that is up but does not answer is passed over, and the error is skipped. Its
 // keepalived is silent, and a machine whose disk has failed still accepts connections.
 func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Request) (said PeerState, err error) {
 	began := n.Now()

@@ -76,7 +76,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 	if n := probes.Load(); n > 1 { // one, if ssh was slow the first time
 		t.Errorf("%d probes for 20 answers", n)
 	}
-	// It fails: whether it is there at all is looked for again.
+	// It fails: the port is probed again.
 	answers(fmt.Sprintf("echo broken >&2; exit %d", 1))
 	var gone *remote.UnreachableError
 	for range 2 {
@@ -110,7 +110,7 @@ func TestANodeThatAnswersIsNotProbedAgain(t *testing.T) {
 // without.
 func TestAskingAnOlderRelease(t *testing.T) {
 	f := bareNode(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // where a slow ssh is looked for
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // which is probed when ssh is slow
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func TestIntentsOfAnEarlierBootAskForNothing(t *testing.T) {
 	f.Is(t, state.RoleStandby)
 }
 
-// refused checks that nothing was touched and the address is given up.
+// refused checks that nothing was touched and the virtual IP is released.
 func refused(t *testing.T, f *fake, kind, text string) {
 	t.Helper()
 	err := f.Reconcile(t.Context())
@@ -225,8 +225,8 @@ func TestAPeerThatIsDownIsNoObstacle(t *testing.T) {
 	f.Is(t, state.RoleActive)
 }
 
-// One that accepts connections but can't be asked holds nothing up for long, and
-// people are told that it may still write.
+// A node that accepts connections but does not answer delays a takeover only briefly,
+// and the record names it: it may still write.
 func TestAPeerThatCannotBeAskedIsWaitedForBriefly(t *testing.T) {
 	f := newFake(t)
 	f.Joins(t)
@@ -290,7 +290,7 @@ func TestAPromotionWithoutDataGivesTheAddressUp(t *testing.T) {
 	if role.ActiveTerm != 0 || role.NewestTerm != 1 {
 		t.Errorf("active term %d, newest term %d: nothing was written under the new one", role.ActiveTerm, role.NewestTerm)
 	}
-	// No ping-pong: a person has to look first.
+	// No ping-pong: the operator has to release it first.
 	f.Asks(t, state.RequestBackup)
 	if err := f.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
@@ -350,7 +350,7 @@ func TestAFailedProjectStopsNoOther(t *testing.T) {
 	if got := f.Projects.Names(); !slices.Equal(got, []string{"app", "db"}) {
 		t.Errorf("running %v", got)
 	}
-	// A person mends it and asks again.
+	// The operator fixes it and asks again.
 	delete(f.Projects.Starting, "traefik")
 	if _, err := f.State.RecordRequest(t.Context(), state.Request{Requested: state.RequestMaster, Boot: f.Boot, Started: 1 << 60, Time: time.Now(), Source: state.SourceOperator}, true); err != nil {
 		t.Fatal(err)
@@ -402,7 +402,7 @@ func TestARevivedContainerIsStopped(t *testing.T) {
 }
 
 // A promotion that is turned round before it has made the node active leaves no
-// history of its own; what was active has one.
+// history of its own; a node that was active has one.
 func TestOnlyAPromotionThatCameToNothingIsUnmarked(t *testing.T) {
 	f := newFake(t)
 	f.Joins(t)

@@ -37,7 +37,7 @@ func (n *Node) imagesStatus(ctx context.Context) *ImagesStatus {
 	s := &ImagesStatus{Never: !found, Time: r.Time, LastSuccess: r.LastSuccess, Active: r.Active, Problems: r.Problems}
 	if err := r.LookAgain(ctx, docker.New(n.Config.Services.Socket)); err != nil {
 		s.Error = err.Error()
-		return s // what was missing then is not known to be so now
+		return s // the images that were missing then may have come
 	}
 	named := map[string]bool{}
 	for _, image := range r.Projects {

@@ -29,9 +29,9 @@ func TestAnActiveNodeEndsEqualTerms(t *testing.T) {
 	}
 }
 
-// A partition is over: keepalived has left the address to this node, though the
-// other one was active under a newer term. This one goes on, and its history is
-// the pair's from then on.
+// A partition is over: keepalived has left the virtual IP to this node, though its
+// peer was active under a newer term. This node continues, and its history is that of
+// the pair from then on.
 func TestTheNodeThatGoesOnTakesANewerTerm(t *testing.T) {
 	f := serving(t)
 	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleDemoting, Writers: true, Term: 2, ActiveTerm: 2, NewestTerm: 2})

@@ -106,7 +106,7 @@ func TestYieldingEnds(t *testing.T) {
 	f.Writes(t, true)
 }
 
-// With another one active, nothing keeps this one from being its standby.
+// With another node active, nothing keeps this node from being its standby.
 func TestYieldingEndsWithTheOther(t *testing.T) {
 	f := threeNodes(t)
 	f.Pair.Set("c", standbyC(11))

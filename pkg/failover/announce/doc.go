@@ -1,7 +1,6 @@
-// Package announce tells people and Prometheus what failover-notify watch sees: each
-// change of the role, what is wrong with the node, and its figures. It derives
-// all of it from what the watcher has written down, so that nothing it waits for
-// holds a change of the role up.
+// Package announce notifies the operator and Prometheus: of each change of the role,
+// of the problems of the node, and of its figures. It derives everything from records,
+// so that nothing it waits for delays a change of the role.
 //
 // It must not change anything about the node.
 package announce

@@ -124,7 +124,7 @@ func (t *Teller) event(past state.Past) (notify.Notice, bool) {
 // condition returns the notice of the problems of the node.
 func (t *Teller) condition(p rules.PeerState) notify.Notice {
 	n := notify.Notice{Key: "node/" + p.Node, From: "failover-notify", Level: notify.OK, Time: p.Time, Node: p.Node, Role: p.Role.String(), Term: p.Term}
-	n.Title = p.Node + " is in order"
+	n.Title = p.Node + " is healthy"
 	add := func(level notify.Level, wait time.Duration, title, hint string) {
 		if n.Level == notify.OK || level == notify.Critical && n.Level != notify.Critical {
 			if n.Level != notify.OK {

@@ -84,13 +84,13 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	if got := events(t, teller); len(got) > 0 {
 		t.Errorf("told twice: %v", got)
 	}
-	// A watcher that was started again goes on where the last one was.
+	// A restarted watcher continues where the last one was.
 	write(past(noon.Add(6*time.Minute), state.RoleActive, state.OutcomeDone, ""))
 	again := NewTeller(node)
 	if got := events(t, again); len(got) != 1 || !strings.HasPrefix(got[0], "info: b is active now (term 4)") {
 		t.Errorf("%v", got)
 	}
-	// One that may still write is told of.
+	// A node that may still write is announced.
 	promoted := past(noon.Add(7*time.Minute), state.RoleActive, state.OutcomeDone, "")
 	promoted.Steps = append(promoted.Steps, state.Step{Name: rules.AskStep, Object: "a", Outcome: state.OutcomeSkipped, Error: "passed over: it is up"})
 	write(promoted)
@@ -109,8 +109,8 @@ func TestConditionOfTheNode(t *testing.T) {
 		title string
 		text  int
 	}{
-		{"in order", rules.PeerState{Role: state.RoleStandby}, notify.OK, 0, "b is in order", 0},
-		{"held", rules.PeerState{Reasons: []state.Ineligible{{Kind: state.IneligibleHold, Text: "new disks"}}}, notify.OK, 0, "b is in order", 0},
+		{"in order", rules.PeerState{Role: state.RoleStandby}, notify.OK, 0, "b is healthy", 0},
+		{"held", rules.PeerState{Reasons: []state.Ineligible{{Kind: state.IneligibleHold, Text: "new disks"}}}, notify.OK, 0, "b is healthy", 0},
 		{"waits", rules.PeerState{Reasons: []state.Ineligible{{Kind: state.IneligibleWaiting, Text: "for a"}}}, notify.Warning, soonWait, "b can't take over yet: for a", 0},
 		{"fault", rules.PeerState{Role: state.RoleFault, Reason: "no ping"}, notify.Warning, faultWait, "b is in fault: no ping", 0},
 		{"alerts", rules.PeerState{Alerts: []string{"one", "two"}}, notify.Warning, alertWait, "b: one", 1},

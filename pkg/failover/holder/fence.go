@@ -9,9 +9,9 @@ import (
 // however far stopping the services has come.
 const lastMoment = 2 * time.Second
 
-// FenceInTime makes the datasets read-only, by fence, right before the lease ends, if
-// the services have not stopped by then. The function that it returns ends that, and
-// waits for what was begun.
+// FenceInTime makes the datasets read-only, by fence, right before the lease expires,
+// if the services have not stopped by then. The function that it returns ends that,
+// and waits for a fence in progress.
 func (h *Holder) FenceInTime(ctx context.Context, step Step, fence func(context.Context) error) (stop func()) {
 	if h == nil {
 		return func() {}
@@ -32,7 +32,7 @@ func (h *Holder) FenceInTime(ctx context.Context, step Step, fence func(context.
 			if h.Left() > lastMoment {
 				continue
 			}
-			// Releasing the data reports what comes of it.
+			// The release of the data reports any failure.
 			_ = step(ctx, "fence", "", h.Config.Failover.DatasetTimeout, fence)
 			return
 		}

@@ -72,7 +72,7 @@ func TestTermComesFromTheLease(t *testing.T) {
 	if err != nil || holder.Node != "a" || holder.Term != role.Term {
 		t.Errorf("%+v %v", holder, err)
 	}
-	// A demotion gives it back at once, and the next term is newer.
+	// A demotion releases it at once, and the next term is newer.
 	began := time.Now()
 	a.Asks(t, state.RequestBackup)
 	a.Becomes(t, state.RoleStandby)
@@ -120,9 +120,9 @@ func (f *fake) sawBefore(t *testing.T, term uint64) {
 	}
 }
 
-// Two nodes that don't see each other, while both see etcd: the second is
-// refused as soon as it has seen the lease renewed, says who has it, and tries no
-// more until it is free.
+// Two nodes cannot reach each other, while both reach etcd. The second is refused as
+// soon as it has seen the lease renewed, names the holder, and waits until the lease
+// is free.
 func TestPartitionWithALease(t *testing.T) {
 	server := leasetest.Start(t)
 	a, b := leased(t, server, "a"), leased(t, server, "b")
@@ -157,7 +157,7 @@ func TestPartitionWithALease(t *testing.T) {
 	}
 	a.Is(t, state.RoleActive)
 	b.Writes(t, false)
-	// The active node gives up: the other one may try again.
+	// The active node steps down: the second may try again.
 	a.Asks(t, state.RequestBackup)
 	a.Becomes(t, state.RoleStandby)
 	b.Awaits(t, "eligible, since the lease is free", func() bool {
@@ -342,8 +342,8 @@ func TestNoLeaseWithoutEtcd(t *testing.T) {
 	a.Awaits(t, "eligible, since etcd answers", func() bool { return a.ShownEligible() })
 }
 
-// What has left something behind keeps the lease until it ends; without a
-// watcher nobody would renew it.
+// A node with leftovers keeps the lease until it expires; without a watcher nothing
+// would renew it.
 func TestLeaseAndLeftovers(t *testing.T) {
 	server := leasetest.Start(t)
 	a, b := leased(t, server, "a"), leased(t, server, "b")

@@ -25,14 +25,14 @@ const (
 	// Grace is what waiting for another node's lease may take beyond the time that
 	// it lasts: etcd ends it with some delay, more after an election.
 	Grace = 10 * time.Second
-	// lockName keeps the watcher, which renews the lease, from bringing back what a
-	// transition has given back.
+	// lockName keeps the watcher, which renews the lease, from reviving a lease that
+	// a transition has released.
 	lockName = "lease"
 	// recordTimeout bounds the wait for that lock.
 	recordTimeout = 2 * time.Second
 	// pollEvery is how often a lease that another node holds is asked for.
 	pollEvery = 250 * time.Millisecond
-	// Ever is what is left of a lease that is not needed.
+	// Ever is the time left of a lease that is not needed.
 	Ever = time.Duration(1<<63 - 1)
 )
 
@@ -56,9 +56,9 @@ func On(r *self.Records, etcd Etcd) *Holder { return &Holder{r, etcd} }
 // Step does one step of a transition within its budget.
 type Step func(ctx context.Context, name, object string, budget time.Duration, do func(context.Context) error) error
 
-// Take waits until this node has the lease: as long as one that is not renewed
-// lasts, or for a moment when etcd does not answer or the holder is seen to stay.
-// promoted is when the promotion began. It returns the revision that goes with the
+// Take waits until this node holds the lease: as long as a lease that is not renewed
+// lasts. It waits for a moment only when etcd does not answer, or when the holder is
+// seen to stay. promoted is when the promotion began. Take returns the revision of the
 // lease; 0 where none is needed.
 func (h *Holder) Take(ctx context.Context, step Step, promoted time.Time) (revision uint64, err error) {
 	if h == nil {
@@ -115,7 +115,7 @@ func refusal(err error) error {
 // becoming active may fail yet.
 func stays(h lease.Holder) bool { return h.Term > 0 && !h.Stopping }
 
-// try renews the lease that a promotion before this one has left, or takes one.
+// try renews the lease that an earlier promotion has left, or takes one.
 func (h *Holder) try(ctx context.Context) (state.Lease, error) {
 	l, found, err := h.record()
 	if err != nil {
@@ -149,9 +149,9 @@ func (h *Holder) Sign(ctx context.Context, term uint64) {
 	}
 }
 
-// SignStopping records in etcd that this node is about to give the lease back, so
-// that another one waits for it. Nothing here waits for etcd; what has not been
-// recorded when the function that it returns is called, no longer is.
+// SignStopping records in etcd that this node is about to release the lease, so that
+// another one waits for it. It does not wait for etcd. The function that it returns
+// ends the attempt.
 func (h *Holder) SignStopping(ctx context.Context, term uint64) (enough func()) {
 	l, found := h.held()
 	if !found || l.Lost != "" {
@@ -168,17 +168,18 @@ func (h *Holder) SignStopping(ctx context.Context, term uint64) (enough func()) 
 	return cancel
 }
 
-// GiveBack lets another node have the lease at once. It is called when nothing can
-// be written here any more; if it fails, the lease ends by itself.
+// GiveBack releases the lease. It is called once nothing can be written here; if it
+// fails, the lease expires.
 func (h *Holder) GiveBack() {
 	l, found := h.held()
 	if !found {
 		return
 	}
-	// Also when the demotion has been turned round: what comes next takes another.
+	// Also when the demotion has been turned round: the next promotion takes another
+	// lease.
 	ctx, cancel := context.WithTimeout(context.Background(), h.Config.Witness.Etcd.Timeout+recordTimeout)
 	defer cancel()
-	// The record first: the watcher must not renew what is given back.
+	// The record first: the watcher must not renew a released lease.
 	err := h.change(ctx, l.ID, nil)
 	if err == nil && l.Lost == "" {
 		err = h.etcd.GiveBack(ctx, l)

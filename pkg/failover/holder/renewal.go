@@ -47,8 +47,7 @@ func (h *Holder) Keep(ctx context.Context) {
 	}
 }
 
-// renewAll renews the lease again and again, and tells what has kept it from
-// that.
+// renewAll renews the lease again and again, and reports why a renewal failed.
 func (r *renewal) renewAll(ctx context.Context, failures chan<- string) {
 	tick := time.NewTicker(r.Config.Witness.Etcd.RenewEvery())
 	defer tick.Stop()
@@ -79,8 +78,8 @@ func (r *renewal) renewAll(ctx context.Context, failures chan<- string) {
 	}
 }
 
-// renew renews the lease while this node may write; an active one that has none,
-// since it was active before a lease was needed, takes it if it is free.
+// renew renews the lease while this node may write. An active node without a lease
+// takes it if it is free: it was active before a lease was needed.
 func (r *renewal) renew(ctx context.Context) error {
 	current, role, err := r.Role()
 	if err != nil || !needed(current) {
@@ -92,7 +91,7 @@ func (r *renewal) renew(ctx context.Context) error {
 	}
 	if !found {
 		if current != state.RoleActive {
-			return nil // its promotion takes one, or its demotion has given it back
+			return nil // its promotion takes one, or its demotion has released it
 		}
 		if l, err = r.etcd.Take(ctx, r.as(role.Term)); err != nil {
 			return err

@@ -1,5 +1,5 @@
 // Package move owns what an operator starts to move the active role, or to end a
-// conflict: switchover, drain, drill, resolve; what they wait for and measure.
+// conflict: switchover, drain, drill, resolve.
 //
 //	switchover.go  hand over to another node without loss
 //	drain.go       the same before keepalived stops, within a time

@@ -20,7 +20,7 @@ type Drill struct {
 	Ended   time.Time `json:"ended"`
 	From    string    `json:"from"`
 	To      string    `json:"to"`
-	// There and Back are the moves that were completed.
+	// There is the completed switchover, and Back the completed failback.
 	There *Moved `json:"there,omitempty"`
 	Back  *Moved `json:"back,omitempty"`
 	// Serving is the node that serves now; empty when none is known to.
@@ -55,7 +55,7 @@ func (e *DrillError) Hint() string {
 	case e.Back:
 		return ""
 	}
-	return "once that is mended, failover-notify switchover on " + e.Serving + " brings everything back"
+	return "fix that, then fail back on " + e.Serving + ": failover-notify switchover"
 }
 
 // PlanDrill checks whether a drill would succeed, failback included. It changes
@@ -132,7 +132,7 @@ func (m *Mover) thereAndBack(ctx context.Context, peer config.Node, d *Drill, te
 	tell(fmt.Sprintf("%s serves after %.1f s; it replicates to %s and hands back", peer.Name, there.Gap, m.Self.Name))
 	back, err := m.HandBack(ctx, peer, false)
 	if err != nil {
-		return fmt.Errorf("the way back: %w", err)
+		return fmt.Errorf("failback: %w", err)
 	}
 	d.Back = &back
 	if err := m.awaitServices(ctx, m.Self.Name, before, m.Status); err != nil {
@@ -149,7 +149,7 @@ func (m *Mover) thereAndBack(ctx context.Context, peer config.Node, d *Drill, te
 	return nil
 }
 
-// handBack asks another node over ssh to hand over to this one.
+// handBack asks another node over ssh to hand over to this node.
 func (m *Mover) handBack(ctx context.Context, peer config.Node, dryRun bool) (moved Moved, err error) {
 	args := []string{"switchover", "--return", m.Self.Name, "-o", "json"}
 	timeout := sendTimeout + failover.LastSendTimeout + 2*m.Config.Failover.PeerStop + m.Config.Services.StartTimeout

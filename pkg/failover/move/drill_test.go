@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// drilling is a node that is active, with a peer that takes over when this one
-// gives the address away, and hands back when it is asked to.
+// drilling is an active node whose peer takes over once the virtual IP is released,
+// and hands back when asked.
 func drilling(t *testing.T) *fake {
 	t.Helper()
 	f := serving(t)
@@ -84,9 +84,9 @@ func TestADrillThatFailsSaysWhereTheServicesRun(t *testing.T) {
 		role     state.Role
 	}{
 		"nothing can be sent": {func(f *fake) { f.sent = func() error { return errors.New("link cut") } }, "a", "link cut", state.RoleActive},
-		"the way back": {func(f *fake) {
+		"the failback": {func(f *fake) {
 			f.mover.HandBack = func(context.Context, config.Node, bool) (Moved, error) { return Moved{}, errors.New("held") }
-		}, "b", "the way back: held", state.RoleStandby},
+		}, "b", "failback: held", state.RoleStandby},
 		"a project that does not start there": {func(f *fake) {
 			f.Config.Services.StartTimeout = 300 * time.Millisecond
 			f.Pair.SetStatus(failover.Status{Services: &failover.ServicesStatus{Projects: 3, Running: []string{"app", "traefik"}}})

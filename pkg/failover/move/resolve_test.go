@@ -53,7 +53,7 @@ func TestResolveGivesWay(t *testing.T) {
 	}
 }
 
-// Without a conflict nothing is given up, whatever was typed.
+// Without a conflict nothing is released, whatever was typed.
 func TestResolveNothing(t *testing.T) {
 	var did []string
 	f := resolving(t, &did)
@@ -82,7 +82,7 @@ func TestResolveNothing(t *testing.T) {
 	f.Is(t, state.RoleStandby)
 }
 
-// One that could not become active is not given way to.
+// No node steps down for a peer that could not become active.
 func TestResolveHeld(t *testing.T) {
 	var did []string
 	f := resolving(t, &did)
@@ -128,7 +128,7 @@ func TestResolveRejoinFails(t *testing.T) {
 	}
 }
 
-// A node that can't be asked is not given way to.
+// No node steps down for a peer that does not answer.
 func TestResolveSilent(t *testing.T) {
 	var did []string
 	f := resolving(t, &did)
@@ -147,8 +147,8 @@ func TestResolveSilent(t *testing.T) {
 	}
 }
 
-// The node that goes on lets the other one give way, and then takes the newest
-// term: else the other would not receive from it.
+// The kept node has its peer step down, and then takes the newest term: else the peer
+// would not receive from it.
 func TestResolveStays(t *testing.T) {
 	var did []string
 	f := resolving(t, &did)
@@ -176,9 +176,9 @@ func TestResolveStays(t *testing.T) {
 	}
 }
 
-// Both were promoted under the same term. The one that goes on takes a newer one:
-// else both count as the one that was active last, and after a boot of both the
-// other one might serve with older data.
+// Both were promoted under the same term. The kept node takes a newer one. Else both
+// would count as the node that was active last, and after a boot of both the one with
+// older data might serve.
 func TestAStayEndsEqualTerms(t *testing.T) {
 	var did []string
 	f := resolving(t, &did)

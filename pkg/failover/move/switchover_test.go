@@ -176,10 +176,10 @@ func TestAKilledSwitchoverIsTakenBack(t *testing.T) {
 	f.Writes(t, true)
 }
 
-// Ended in the moment in which all has been sent, a switchover gives the address away
-// all the same. And a standby that has the address, and may have it, since the
-// switchover was killed right then or has taken the address back before keepalived
-// knew, does not serve nothing for ever.
+// A switchover that is ended right after everything has been sent releases the virtual
+// IP nevertheless. And an eligible standby that holds the virtual IP does not serve
+// nothing for ever: the switchover was killed right then, or has reclaimed the virtual
+// IP before keepalived knew.
 func TestASwitchoverEndedAtItsLastMoment(t *testing.T) {
 	f := newFake(t)
 	f.Joins(t)

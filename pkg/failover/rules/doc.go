@@ -1,6 +1,6 @@
 // Package rules owns what a node decides: the states of a node and the ways
-// between them, and who may hold the virtual IP. All of it is pure: a rule gets
-// what is known and returns what follows.
+// between them, and who may hold the virtual IP. Every rule is pure: it
+// gets the facts and returns the consequence.
 //
 // A node is in one of six states:
 //

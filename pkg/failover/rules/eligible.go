@@ -45,9 +45,9 @@ type Situation struct {
 	Isolated bool
 }
 
-// Passing returns the reasons that end by themselves: this node waits for the
-// one that was active last, has no replica of what that one wrote, or was
-// refused a promotion for something that may pass.
+// Passing returns the reasons that end by themselves. This node waits for the node
+// that was active last, or lacks its data, or was refused a promotion for a cause that
+// may pass.
 func Passing(s Situation, last []state.Ineligible) []state.Ineligible {
 	reasons := s.stillRefused(last)
 	serving := NewestActive(s.Peers)
@@ -65,7 +65,7 @@ func Passing(s Situation, last []state.Ineligible) []state.Ineligible {
 	booting := Has(last, state.IneligibleBoot) || Has(last, state.IneligibleWaiting)
 	switch {
 	case s.Data && serving != nil && serving.ActiveTerm < s.Self.ActiveTerm:
-		// It takes a newer term as soon as it has heard of ours.
+		// It takes a newer term as soon as it has heard of the term here.
 		return append(reasons, s.reason(state.IneligibleReplica, "%s is active under term %d, though this node was active under term %d: both may have written",
 			serving.Node, serving.ActiveTerm, s.Self.ActiveTerm))
 	case s.Data && behind && s.Received <= s.Self.ActiveTerm:
@@ -102,9 +102,9 @@ func (s Situation) stillRefused(last []state.Ineligible) []state.Ineligible {
 	return nil
 }
 
-// first reports whether this node comes first while no node is active: it was
-// active last, as far as any node that answers knows, or none ever was and it
-// has the highest priority.
+// first reports whether this node comes first while no node is active. It does if it
+// was active last, as far as the answering nodes know. If no node ever was, the
+// highest priority decides.
 func (s Situation) first() bool {
 	newest := uint64(0)
 	if len(s.Silent) > 0 {

@@ -26,7 +26,7 @@ type ReplicaOf struct {
 	TXG  uint64 `json:"txg,omitempty"`
 }
 
-// NewReplica returns how new what was received is.
+// NewReplica returns the age of the received data.
 func NewReplica(r state.Received) *Replica {
 	replica := &Replica{Term: r.Term}
 	for name, d := range r.Datasets {

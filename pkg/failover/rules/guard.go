@@ -9,10 +9,10 @@ import (
 const (
 	// goneAfter is how long keepalived may be gone: a restart is over sooner.
 	goneAfter = 2 * time.Second
-	// presentAfter and absentAfter are how long the virtual IP may be here, or not,
-	// other than the last hook said: hooks take their time. To serve without the
-	// virtual IP does little harm, since another node waits for this one to stop; to
-	// turn a promotion round because keepalived was slow for once does more.
+	// presentAfter and absentAfter are how long the place of the virtual IP may differ
+	// from the last hook: hooks take their time. To serve without the virtual IP does
+	// little harm, since another node waits until this node has stopped. To turn a
+	// promotion round because keepalived was slow does more.
 	presentAfter, absentAfter = 3 * time.Second, 10 * time.Second
 )
 
@@ -41,20 +41,20 @@ type Finding struct {
 	// keepalived.
 	Own bool
 	// Idle: this node is an eligible standby, though the request to become active
-	// counts as answered: a switchover was killed after it had released everything,
+	// counts as answered. A switchover was killed after it had released everything,
 	// and before the virtual IP moved.
 	Idle bool
 }
 
-// Verdict is what has to be done about it.
+// Verdict is the answer to a finding.
 type Verdict struct {
 	Remove    bool                // take the virtual IP off this machine
 	Requested state.RequestedRole // record this one; empty: none
-	Again     bool                // also when it is the newest one already
+	Again     bool                // even if it is the newest already
 	Reason    string
 }
 
-// Judge returns what has to be done: keepalived's hooks may be lost, and a
+// Judge returns the verdict on a finding: keepalived's hooks may be lost, and a
 // keepalived that was killed leaves the virtual IP behind.
 func (g *Guards) Judge(f Finding, now time.Time) Verdict {
 	gone := Since(&g.gone, !f.Kept, now, goneAfter)

@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// Check is one thing that was looked at before something is risked.
+// Check is one condition of a switchover, and whether it holds.
 type Check struct {
 	Name string `json:"name"`
 	Node string `json:"node"`
@@ -86,7 +86,7 @@ func alerted(add func(node, name string, ok bool, text, hint string), s Readines
 	add(s.Node, "alerts", len(s.Alerts) == 0, strings.Join(s.Alerts, "; "), "fix that first")
 }
 
-// ready reports whether the peer has what it needs to serve.
+// ready checks whether the peer could serve.
 func ready(add func(node, name string, ok bool, text, hint string), own, peer Readiness) {
 	if s := peer.Services; s != nil {
 		add(peer.Node, "engine", s.Error == "", s.Error, "see that the Docker Engine runs, and what it says: docker version")

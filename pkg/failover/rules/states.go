@@ -22,7 +22,7 @@ type Work string
 // The works.
 const (
 	Promote  Work = "promote"   // pass the gate, take a term, the data, start the services
-	LookOver Work = "look over" // start what failed before, or has stopped since
+	LookOver Work = "look over" // start projects that failed before or have stopped since
 	Demote   Work = "demote"    // stop the services, release the data
 	HandOver Work = "hand over" // demote, then send the unreplicated changes to the successor
 	Verify   Work = "verify"    // see that nothing runs
@@ -44,7 +44,7 @@ type Transition struct {
 	To    state.Role
 	Guard Guard
 	Work  Work
-	Via   state.Role // while the work is under way
+	Via   state.Role // while the work is in progress
 }
 
 // Table returns the transition table. The first row that fits counts.

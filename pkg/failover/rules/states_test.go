@@ -34,8 +34,8 @@ func TestDocShowsTheTable(t *testing.T) {
 	}
 }
 
-// Each request leads somewhere from each state, and a result of what it began is a
-// state from which the next one leads on.
+// Each request leads somewhere from each state, and each result of its work is a
+// state from which the next request leads on.
 func TestEachRequestLeadsOn(t *testing.T) {
 	for _, from := range roles {
 		for _, request := range requests {

@@ -12,9 +12,9 @@ import (
 // once. Where nobody holds it, a hook has to start a reconciler.
 const WatchLock = "watch"
 
-// heartbeatSilence is how old the heartbeat may be before the operator is told, and
-// before a hook no longer relies on the watcher: one that is frozen, or waits for a
-// disk without end, still holds its lock.
+// heartbeatSilence is how old the heartbeat may be. Beyond it the operator is alerted,
+// and a hook no longer relies on the watcher: one that is frozen, or waits for a disk
+// without end, still holds its lock.
 const heartbeatSilence = 10 * time.Second
 
 // Heartbeat records that the watcher has looked around, and tells systemd, which

@@ -49,9 +49,9 @@ func (p process) Started() (uint64, error) {
 	return started, nil
 }
 
-// ByKeepalived reports whether this process's parent is keepalived, which starts its
-// hooks without a shell, or init: keepalived is gone, or its unit runs this once it
-// has ended.
+// ByKeepalived reports whether the parent of this process is keepalived, which starts
+// its hooks without a shell, or init. init is the parent once keepalived is gone, and
+// of the commands in the unit of keepalived.
 func (process) ByKeepalived() bool {
 	if os.Getppid() == 1 {
 		return true

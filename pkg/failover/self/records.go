@@ -16,7 +16,7 @@ import (
 // recordTimeout bounds the wait for another process that writes the same record.
 const recordTimeout = 2 * time.Second
 
-// Records are this node's records, and what it needs to read and write them.
+// Records are the records of this node, with everything needed to read and write them.
 type Records struct {
 	Config *config.Config
 	Self   config.Node
@@ -55,7 +55,7 @@ func Open(cfg *config.Config, node config.Node, runner run.Programs, log zerolog
 // Now returns the wall clock's time.
 func (r *Records) Now() time.Time { return r.Clock.Now() }
 
-// Others returns the nodes that could be active instead of this one.
+// Others returns the nodes that could be active instead of the local node.
 func (r *Records) Others() []config.Node {
 	var others []config.Node
 	for _, other := range r.Config.Standbys(r.Self) {
@@ -69,7 +69,7 @@ func (r *Records) Others() []config.Node {
 // HasServices reports whether there are projects to start and stop.
 func (r *Records) HasServices() bool { return len(r.Config.Services.Projects) > 0 }
 
-// Role returns this node's role in this boot, and what is recorded of it.
+// Role returns the role of this node in this boot, and its whole record.
 func (r *Records) Role() (state.Role, state.RoleFile, error) { return r.State.CurrentRole(r.Boot) }
 
 // ReceivedTerm returns the newest term under which this node has received data; zero
@@ -101,9 +101,9 @@ func (r *Records) NewestTerm() uint64 {
 	return max(role.NewestTerm, role.Term, r.ReceivedTerm())
 }
 
-// Heard records that another node claims to know of a newer term than this one.
-// It only makes this node ask that one sooner: what a node answers when it is
-// asked counts, and not what anybody says who can log in here.
+// Heard records that another node claims to know of a newer term. This node then asks
+// that node sooner, and nothing else: only its answer counts, and not the claim of
+// anybody who can log in here.
 func (r *Records) Heard(newest uint64) error {
 	if newest <= r.NewestTerm() {
 		return nil

@@ -44,7 +44,7 @@ func Inotify(r *self.Records) (Changes, error) {
 	return c, nil
 }
 
-// forward passes on what is created: a record is replaced by a rename.
+// forward passes on the files that appear: a record is replaced by a rename.
 func (c *inotify) forward() {
 	for event := range c.watcher.Events {
 		if !event.Has(fsnotify.Create) {

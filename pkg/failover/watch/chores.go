@@ -14,17 +14,17 @@ const (
 	// retryAfter is how long after a demotion that left something behind it is
 	// tried again.
 	retryAfter = 10 * time.Second
-	// lookAtServices is how often a node that is not active looks whether
-	// something runs.
+	// lookAtServices is how often a node that is not active checks for running
+	// containers.
 	lookAtServices = 3 * time.Second
 	// The others are asked often while something depends on it, and else so
 	// seldom that their logs stay readable.
 	askSoon, askSeldom = 3 * time.Second, time.Minute
-	// askAtOnce bounds how often they are asked for what has just come.
+	// askAtOnce bounds how often they are asked about news.
 	askAtOnce = time.Second
 )
 
-// chores are what is done while nothing is requested. What fails is tried again.
+// chores runs while nothing is requested. A chore that fails is repeated.
 func (w *Watcher) chores(ctx context.Context) {
 	role, err := w.State.Role()
 	if err != nil {
@@ -45,8 +45,8 @@ func (w *Watcher) chores(ctx context.Context) {
 	}
 }
 
-// keepStopped stops what has come back on a node that is not active: an engine
-// that was killed or frozen revives its containers, and people start some.
+// keepStopped stops containers on a node that is not active: an engine that was killed
+// or frozen revives them, and people start some.
 func (w *Watcher) keepStopped(ctx context.Context, role state.RoleFile) error {
 	current := role.In(w.Boot)
 	idle := current == state.RoleStandby || current == state.RoleFault
@@ -65,8 +65,8 @@ func (w *Watcher) keepStopped(ctx context.Context, role state.RoleFile) error {
 	return w.DemoteAgain(ctx, func(now state.RoleFile) bool { return now.In(w.Boot) == current && now.Since.Equal(role.Since) }, "containers had been started")
 }
 
-// askAround asks the other nodes now and then: whether this one is eligible depends
-// on it, and two that are active are noticed.
+// askAround asks the other nodes now and then: the eligibility of this node depends on
+// it, and it notices two active nodes.
 func (w *Watcher) askAround(ctx context.Context, role state.RoleFile) error {
 	every, err := w.askEvery(role)
 	if err != nil || w.Now().Sub(w.asked) < every {

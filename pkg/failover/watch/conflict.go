@@ -9,11 +9,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// settleConflict makes this node step down when another one is active too and comes
-// first: by a newer term or, under the same one, by having been active earlier.
-// Where the two can hear each other again, keepalived settles it within an advert or
-// two, and the node that does not get the virtual IP steps down for that: if both
-// did, none would serve.
+// settleConflict makes this node step down when another node is active too and comes
+// first. It comes first by a newer term or, under the same term, by having been active
+// earlier.
+//
+// Once the two can hear each other again, keepalived settles it within an advert or
+// two. The node without the virtual IP then steps down for that reason. If both did,
+// none would serve.
 func (w *Watcher) settleConflict(ctx context.Context, role state.RoleFile, peers []rules.PeerState) error {
 	if role.In(w.Boot) != state.RoleActive || rules.NewestActive(peers) == nil {
 		w.both = time.Time{}

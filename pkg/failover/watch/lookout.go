@@ -29,8 +29,8 @@ func (w *Watcher) lookAround(ctx context.Context) {
 	}
 }
 
-// guard compares keepalived and the virtual IP with the newest request, and does
-// what has to be done.
+// guard compares keepalived and the virtual IP with the newest request, and acts on
+// the verdict.
 func (w *Watcher) guard(ctx context.Context) error {
 	if !w.Address.Configured() {
 		return nil

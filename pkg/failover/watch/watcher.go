@@ -17,7 +17,7 @@ import (
 const lookEach = time.Second
 
 // Watcher is the resident process that follows requests at once and corrects what
-// no hook has told.
+// hooks miss.
 type Watcher struct {
 	*failover.Node
 	// Changes opens what reports that a record has changed.
@@ -29,7 +29,7 @@ type Watcher struct {
 	looked time.Time     // when the services were last looked at
 	news   bool          // something has come that may be a reason to ask the others at once
 	open   bool          // the others have to be asked again soon: see rules.Unsettled
-	both   time.Time     // since when another node has been seen active beside this one
+	both   time.Time     // since when two nodes have been seen active
 }
 
 // New returns the watcher of a node.
@@ -64,8 +64,8 @@ func (w *Watcher) Watch(ctx context.Context) error {
 	return nil
 }
 
-// lock takes the watcher's lock. Those who look whether somebody has it hold it for
-// a moment.
+// lock takes the lock of the watcher. A process that checks the lock holds it for a
+// moment.
 func (w *Watcher) lock(ctx context.Context) (*state.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -87,8 +87,8 @@ func TestTheActiveNodeHearsOfANewerTerm(t *testing.T) {
 	}
 }
 
-// Right after a partition both are active. keepalived ends that within a second:
-// the node that keeps the address must not give way meanwhile as well.
+// Right after a partition both are active. keepalived ends that within a second: the
+// node that keeps the virtual IP must not step down meanwhile.
 func TestTwoActiveNodesAreLeftToKeepalivedFirst(t *testing.T) {
 	f := serving(t)
 	f.VIP.None = false
@@ -128,7 +128,7 @@ func TestTwoActiveNodesAreLeftToKeepalivedFirst(t *testing.T) {
 	}
 }
 
-// What has been received makes a standby eligible at once, not some seconds later.
+// Received data makes a standby eligible at once, not some seconds later.
 func TestTheWatcherLooksWhenSomethingWasReceived(t *testing.T) {
 	f := newFake(t)
 	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleActive, Writers: true, Term: 5, ActiveTerm: 5, NewestTerm: 5})
