@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 // KeptName is the dataset below a pool's root that holds what was kept before
@@ -67,17 +65,7 @@ func (z *ZFS) Keep(ctx context.Context, k Keep) (*Stream, error) {
 	if !IsKept(k.Dataset) {
 		return nil, fmt.Errorf("keep %s: not below %s", k.Dataset, KeptRoot(PoolOf(k.Dataset)))
 	}
-	reader, writer, err := run.Feed()
-	if err != nil {
-		return nil, fmt.Errorf("feed zfs receive: %w", err)
-	}
-	process, err := z.run.Start(ctx, run.Command{Argv: k.argv(), Stdin: reader})
-	reader.Close()
-	if err != nil {
-		writer.Close()
-		return nil, err
-	}
-	return &Stream{File: writer, process: process}, nil
+	return z.feed(ctx, k.argv())
 }
 
 // Rollback brings a dataset back to a snapshot (full name), whatever came after

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -72,12 +73,15 @@ func (z *ZFS) Estimate(ctx context.Context, s Send) (int64, error) {
 // Stream is a running "zfs send" (to be read) or "zfs receive" (to be
 // written). Finish must be called.
 type Stream struct {
-	*os.File
+	io.ReadWriteCloser
 	process run.Process
 }
 
 // Send starts a stream.
 func (z *ZFS) Send(ctx context.Context, s Send) (*Stream, error) {
+	if z.simulated() {
+		return z.readPipe(ctx, s.argv())
+	}
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for zfs send: %w", err)
@@ -89,7 +93,25 @@ func (z *ZFS) Send(ctx context.Context, s Send) (*Stream, error) {
 		reader.Close()
 		return nil, err
 	}
-	return &Stream{File: reader, process: process}, nil
+	return &Stream{reader, process}, nil
+}
+
+// feed starts a program that reads what is written to the stream.
+func (z *ZFS) feed(ctx context.Context, argv []string) (*Stream, error) {
+	if z.simulated() {
+		return z.writePipe(ctx, argv)
+	}
+	reader, writer, err := run.Feed()
+	if err != nil {
+		return nil, fmt.Errorf("feed zfs receive: %w", err)
+	}
+	process, err := z.run.Start(ctx, run.Command{Argv: argv, Stdin: reader})
+	reader.Close()
+	if err != nil {
+		writer.Close()
+		return nil, err
+	}
+	return &Stream{writer, process}, nil
 }
 
 // Receive says how to take a stream. It is never forced (-F), so that it can
@@ -125,17 +147,7 @@ func (r Receive) argv() []string {
 // Receive starts to take a stream. Closing the file ends the stream; a stream
 // that breaks off leaves a resume token.
 func (z *ZFS) Receive(ctx context.Context, r Receive) (*Stream, error) {
-	reader, writer, err := run.Feed()
-	if err != nil {
-		return nil, fmt.Errorf("feed zfs receive: %w", err)
-	}
-	process, err := z.run.Start(ctx, run.Command{Argv: r.argv(), Stdin: reader})
-	reader.Close()
-	if err != nil {
-		writer.Close()
-		return nil, err
-	}
-	return &Stream{File: writer, process: process}, nil
+	return z.feed(ctx, r.argv())
 }
 
 // widen is best effort: the limit for a user without privileges may be lower.
@@ -147,7 +159,7 @@ func widen(pipe *os.File) {
 
 // Finish closes the pipe, waits for the process and returns how it ended.
 func (s *Stream) Finish() error {
-	s.File.Close()
+	s.Close()
 	return explain(s.process.Wait())
 }
 
