@@ -12,8 +12,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// noticeLimit is how long either end may take to notice that the other is
-// silent, with the timeouts as they are by default.
+// noticeLimit is the time in which a node must notice that the other node is
+// silent, with default timeouts.
 const noticeLimit = 45 * time.Second
 
 const (
@@ -87,8 +87,8 @@ func linkCutOneWay(t *testing.T, d *drill) {
 
 func plugPulled(t *testing.T, d *drill) {
 	stall := func(c Config) { c.Set("replication.timeouts.stall", "8s") }
-	// The kernel of an ns node says goodbye to its connections; a machine without
-	// power does not.
+	// The kernel of an ns node closes its connections; a machine without power
+	// does not.
 	o, took := d.broken(t, 10<<20, stall, func() {
 		d.must(t, d.B.CutNetwork(d.ctx, lab.Both))
 		d.must(t, d.B.PullPlug(d.ctx))
@@ -102,8 +102,8 @@ func plugPulled(t *testing.T, d *drill) {
 	fails(t, o, 1, `ssh to 10.77.0.12: no (answer|route)`, `see that the node is up and its network reaches this one \('ping 10.77.0.12'\)`)
 	d.must(t, d.B.RestoreNetwork(d.ctx))
 	d.must(t, d.B.Start(d.ctx))
-	// What was received in the last seconds lay in memory only: all of it may
-	// be gone, and then there is nothing to resume.
+	// The data of the last seconds was in memory only: if all of it is lost,
+	// there is nothing to resume.
 	d.converges(t)
 }
 
@@ -128,8 +128,8 @@ func standbyFull(t *testing.T, d *drill) {
 	d.write(t, big, 1<<20) // room for the others
 }
 
-// vanish takes away, while one dataset is being sent, a snapshot and a dataset
-// that are still to be sent.
+// vanish destroys a snapshot and a dataset while the run still has to send
+// them.
 func vanish(t *testing.T, d *drill) {
 	d.shell(t, d.A, `zfs create tank/big2; zfs create tank/big3`)
 	d.converges(t)
@@ -140,7 +140,7 @@ func vanish(t *testing.T, d *drill) {
 	}
 	run := StartRun(d.ctx, d.A)
 	d.must(t, AwaitBytes(d.ctx, d.A, 4<<20))
-	// Which of them comes first is not promised.
+	// Their order is not defined.
 	text := d.shell(t, d.A, `pgrep -af '^(/[^ ]*/)?zfs send' | head -1; zfs list -Ht snapshot -o name -s createtxg -r tank | grep replicate`)
 	sending, snapshots, _ := strings.Cut(text, "\n")
 	var waiting []string
@@ -163,7 +163,7 @@ func vanish(t *testing.T, d *drill) {
 	d.must(t, err)
 	fails(t, o, 3, `2 of \d+ datasets are not replicated; the first: .*does not exist.*`, `.*`)
 	others(t, o, waiting...)
-	// What is gone on the source stays on the standby.
+	// The standby keeps what was destroyed on the source.
 	d.converges(t)
 	d.shell(t, d.B, `zfs list "$1" >/dev/null`, waiting[1])
 	d.shell(t, d.A, `for d in big2 big3; do zfs destroy -r "tank/$d" 2>/dev/null || true; done; zfs list tank/big >/dev/null 2>&1 || zfs create tank/big`)
@@ -183,7 +183,7 @@ func twoRuns(t *testing.T, d *drill) {
 	d.resumes(t)
 }
 
-// zfsHangs puts before zfs one that never answers to some commands.
+// zfsHangs puts a zfs first on PATH that never returns from some commands.
 func zfsHangs(t *testing.T, d *drill) {
 	hang := func(t *testing.T, n lab.Node, command string) {
 		d.sideFile(t, n, "/usr/local/sbin/zfs", "#!/bin/sh\nif [ \"$1\" = "+command+" ]; then exec sleep 1000; fi\nexec /usr/sbin/zfs \"$@\"\n")
@@ -221,8 +221,7 @@ func zfsHangs(t *testing.T, d *drill) {
 	d.converges(t)
 }
 
-// killedTwentyTimes kills the sender at moments that nobody chose, while files
-// are being written.
+// killedTwentyTimes kills the sender at random moments while files are written.
 func killedTwentyTimes(t *testing.T, d *drill) {
 	d.must(t, d.Configure(d.ctx, nil))
 	seed := rand.Uint64()

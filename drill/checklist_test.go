@@ -8,12 +8,11 @@ import (
 	"testing"
 )
 
-// named finds the tests that README.md names, and … for another part of the one
-// named before.
+// named finds the names of tests in README.md; … stands for another scenario of
+// the test before.
 var named = regexp.MustCompile("`(Test[A-Za-z]+|…)(/[^`]+)?`")
 
-// Every test that README.md names for an item of the plan is there, with the
-// scenario that it names.
+// Every test and scenario that README.md names for an item of the plan exists.
 func TestChecklistNamesTests(t *testing.T) {
 	var source strings.Builder
 	for _, pattern := range []string{"*_test.go", "../packaging/*/*_test.go"} {

@@ -17,19 +17,19 @@ import (
 //go:embed contents.sh
 var contents string
 
-// Row compares one dataset of the sender with its replica.
+// Row compares a dataset of the sender with its replica.
 type Row struct {
 	Source, Target string
 	Snapshot       string // the newest on the sender, after @
 	SourceGUID     string
 	TargetGUID     string // of the replica's snapshot of that name; empty when it has none
-	// Checksums of all files, or of a volume's blocks, as they are in the
-	// snapshots; empty where they were not asked for or there is none.
+	// Checksums of all files, or of the blocks of a volume, as the snapshots
+	// hold them; empty where none was requested or there is no snapshot.
 	SourceSum, TargetSum string
 }
 
-// Equal reports whether the replica has the newest snapshot, with the same
-// content.
+// Equal reports whether the replica has the newest snapshot with the same
+// contents.
 func (r Row) Equal() bool {
 	return r.SourceGUID != "" && r.SourceGUID == r.TargetGUID && r.SourceSum == r.TargetSum
 }
@@ -40,7 +40,7 @@ func (r Row) String() string {
 }
 
 // Compare compares every dataset in the pool of from with its replica on to:
-// the guids of its newest snapshot there, and what is in them.
+// the guids of the newest snapshot and the snapshot's contents.
 func Compare(ctx context.Context, from, to lab.Node) ([]Row, error) {
 	rows, err := CompareGUIDs(ctx, from, to)
 	if err != nil {
@@ -74,7 +74,7 @@ func CompareContents(ctx context.Context, from, to lab.Node, rows []Row) error {
 	return nil
 }
 
-// checksums returns the checksum of what is in each of the snapshots.
+// checksums returns the checksum of the contents of each snapshot.
 func checksums(ctx context.Context, n lab.Node, snapshots []string) (map[string]string, error) {
 	sums := map[string]string{}
 	if len(snapshots) == 0 {
@@ -91,7 +91,7 @@ func checksums(ctx context.Context, n lab.Node, snapshots []string) (map[string]
 	return sums, nil
 }
 
-// CompareGUIDs is Compare without the content.
+// CompareGUIDs is Compare without contents.
 func CompareGUIDs(ctx context.Context, from, to lab.Node) ([]Row, error) {
 	source, err := listSnapshots(ctx, from)
 	if err != nil {
@@ -120,7 +120,7 @@ func CompareGUIDs(ctx context.Context, from, to lab.Node) ([]Row, error) {
 	return rows, nil
 }
 
-// TargetOf is what a dataset is called on the other node.
+// TargetOf returns the name of a dataset on the other node.
 func TargetOf(source string) string {
 	if source == Pool {
 		return Pool + "/understudy-root"

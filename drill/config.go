@@ -9,11 +9,11 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// Config is a pair's config file while it is put together.
+// Config is a pair's configuration while it is assembled.
 type Config map[string]any
 
-// newConfig replicates the whole pool between nodes whose priorities fall in
-// their order, without asking for roles.
+// newConfig replicates the whole pool between nodes of descending priority,
+// without requiring roles.
 func newConfig(nodes []lab.Node) Config {
 	var list []any
 	for i, n := range nodes {
@@ -33,7 +33,7 @@ func newConfig(nodes []lab.Node) Config {
 	}
 }
 
-// Set sets a key, whose parts have dots between them: replication.bandwidth.
+// Set sets a key; its parts are separated by dots: replication.bandwidth.
 func (c Config) Set(key string, value any) {
 	parent, rest, nested := strings.Cut(key, ".")
 	if !nested {

@@ -1,6 +1,6 @@
-# Prints a checksum of what is in each of the snapshots given: paths, modes and
-# content of the files, or the blocks of a volume. A standby's datasets are
-# never mounted, so each is looked at through a clone that is gone afterwards.
+# Prints a checksum of the contents of each snapshot: paths, modes and bytes of
+# the files, or the blocks of a volume. A standby never mounts its datasets, so
+# the contents are read through a temporary clone.
 clone=tank/drill-look place=/run/drill-look
 cleanup() {
 	zfs destroy "$clone" 2>/dev/null || true
@@ -16,7 +16,7 @@ for snapshot; do
 		path=$(device "$clone")
 		sum=$(sha256sum <"$path")
 	else
-		# That mounts it too; destroying it unmounts it.
+		# Cloning mounts it, destroying unmounts it.
 		zfs clone -o readonly=on -o canmount=on -o "mountpoint=$place" "$snapshot" "$clone"
 		mountpoint -q "$place" || { echo "$clone is not mounted" >&2; exit 1; }
 		sum=$(cd "$place" && {

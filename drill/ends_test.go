@@ -115,7 +115,7 @@ func forcedCommand(t *testing.T, d *drill) {
 		t.Fatalf("with the forced command: code %d\n%s", o.Code, o.Stderr)
 	}
 	d.clean(t)
-	// The key is good for nothing else.
+	// The key serves no other purpose.
 	said, err := Shell(d.ctx, d.A, `timeout 20 ssh -o BatchMode=yes -o IdentitiesOnly=yes -i /run/forced-key -o UserKnownHostsFile=/etc/understudy/known_hosts root@10.77.0.12 'touch /run/intruder; hostname' </dev/null || true`)
 	d.must(t, err)
 	if !strings.HasPrefix(said, "understudy zfs-replicate receiver") {
@@ -125,7 +125,7 @@ func forcedCommand(t *testing.T, d *drill) {
 	d.converges(t)
 }
 
-// oneStandbyDown has a third node in its config that does not exist.
+// oneStandbyDown adds a third node to the configuration that does not exist.
 func oneStandbyDown(t *testing.T, d *drill) {
 	d.must(t, d.Configure(d.ctx, func(c Config) {
 		c["nodes"] = append(c["nodes"].([]any), Config{"name": "c", "address": "10.77.0.99", "priority": 50})
@@ -220,7 +220,7 @@ func promotedInTheMiddle(t *testing.T, d *drill) {
 	d.resumes(t)
 }
 
-// slack is what a few commands cost on an emulated machine.
+// slack is the cost of a few commands on an emulated machine.
 func slack() time.Duration {
 	if Kind() == lab.VM {
 		return 4 * time.Second
@@ -228,8 +228,8 @@ func slack() time.Duration {
 	return 0
 }
 
-// standbyAway prunes on the source beyond what the standby has, so that only
-// the bookmark knows where to go on.
+// standbyAway prunes the standby's snapshots on the source, so that only the
+// bookmark marks the point to continue from.
 func standbyAway(t *testing.T, d *drill) {
 	keep := func(c Config) { c.Set("replication.keep", Config{"last": 2}) }
 	alone := func(c Config) { keep(c); c.Set("ssh.port", 2222) }
@@ -242,7 +242,7 @@ func standbyAway(t *testing.T, d *drill) {
 		}
 		time.Sleep(1100 * time.Millisecond) // names have seconds
 	}
-	// Somebody destroys the common snapshot by hand: that alone breaks nothing.
+	// The operator destroys the common snapshot: this alone breaks nothing.
 	d.shell(t, d.A, `for s in $(zfs list -Ht snapshot -o name -s createtxg -d 1 tank/small | head -n -2); do zfs destroy "$s"; done`)
 	d.must(t, d.Configure(d.ctx, keep))
 	o := d.run(t)
@@ -266,12 +266,12 @@ func standbyAway(t *testing.T, d *drill) {
 	d.converges(t)
 }
 
-// otherDirection swaps the two: b's datasets are made writable and changed,
-// and come back to a. It is the last scenario, since it leaves b the writer.
+// otherDirection swaps the nodes: b's datasets are made writable, changed, and
+// replicated to a. It is the last scenario, since b stays the writer.
 func otherDirection(t *testing.T, d *drill) {
 	d.must(t, d.Configure(d.ctx, nil))
-	// Unmounting removes the folders that were mount points, so a's last run
-	// comes after it.
+	// Unmounting removes the folders of the mount points, so it follows the
+	// last run of a.
 	d.shell(t, d.A, `cd /; zfs unmount -a; zfs set readonly=on tank; for name in small "two words" big; do zfs set canmount=noauto "tank/$name"; done`)
 	if o := d.run(t); o.Code != 0 {
 		t.Fatalf("the last run from a: code %d\n%s", o.Code, o.Stderr)

@@ -25,7 +25,7 @@ func (d *takeover) common(t *testing.T) {
 	d.replicate(t)
 }
 
-// goesOn changes those files on a node, in its own way.
+// goesOn changes those files on a node, differently on each.
 func (d *takeover) goesOn(t *testing.T, n lab.Node) {
 	t.Helper()
 	d.shell(t, n, `who=$1; shift
@@ -38,7 +38,7 @@ func (d *takeover) goesOn(t *testing.T, n lab.Node) {
 		done; sync`, append([]string{n.Name()}, d.datasets()...)...)
 }
 
-// history is all that a node has of the applications, by dataset.
+// history returns all application data of a node by dataset.
 func (d *takeover) history(t *testing.T, n lab.Node) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{}
@@ -48,8 +48,8 @@ func (d *takeover) history(t *testing.T, n lab.Node) map[string]map[string]strin
 	return all
 }
 
-// keptFiles are what is kept on a node, by the dataset that it was kept of, of
-// the last rejoin. Each is mounted read-only, where its owner would.
+// keptFiles returns the files that the last rejoin preserved on a node, by
+// their original dataset. Each copy is mounted read-only, as its owner would.
 func (d *takeover) keptFiles(t *testing.T, n lab.Node) map[string]map[string]string {
 	t.Helper()
 	var kept []rejoin.Kept
@@ -69,8 +69,8 @@ func (d *takeover) keptFiles(t *testing.T, n lab.Node) map[string]map[string]str
 	return files
 }
 
-// bothHave checks that the side that lost has all it had, kept, and that what
-// the other side has is on both.
+// bothHave checks that the losing node has preserved all its data, and that
+// both nodes have the other node's data.
 func (d *takeover) bothHave(t *testing.T, lost map[string]map[string]string) {
 	t.Helper()
 	kept := d.keptFiles(t, d.standby)
@@ -85,7 +85,8 @@ func (d *takeover) bothHave(t *testing.T, lost map[string]map[string]string) {
 	}
 }
 
-// bothWrote is the failover after which each node has what the other has not.
+// bothWrote is a failover after which each node has changes that the other node
+// lacks.
 func bothWrote(t *testing.T, d *takeover) {
 	d.common(t)
 	old := d.active
@@ -99,7 +100,7 @@ func bothWrote(t *testing.T, d *takeover) {
 	d.judge(t) // what the old node alone has acknowledged is to be kept from here on
 	lost := d.history(t, old)
 
-	// Replication names it on both nodes, and touches neither.
+	// Replication reports it on both nodes and changes neither.
 	run := d.tries(t, d.active, "zfs-replicate", "run")
 	if run.Code != 3 || !strings.Contains(run.Stdout+run.Stderr, "zfs-replicate rejoin") {
 		t.Errorf("a run between two histories ended with %d:\n%s%s", run.Code, run.Stdout, run.Stderr)
@@ -115,7 +116,8 @@ func bothWrote(t *testing.T, d *takeover) {
 	}
 }
 
-// kills is how often a rejoin is killed, within how long each.
+// kills is the number of times that a rejoin is killed, and the longest time
+// before each.
 func kills() (times int, within time.Duration) {
 	if Kind() == lab.VM {
 		return 4, 4 * time.Second // each command of ZFS's costs tenths of a second
@@ -123,8 +125,8 @@ func kills() (times int, within time.Duration) {
 	return 10, 700 * time.Millisecond
 }
 
-// rejoinKilled ends a rejoin with SIGKILL at random moments, and calls it again
-// until it is done.
+// rejoinKilled kills a rejoin at random moments and repeats it until it
+// succeeds.
 func rejoinKilled(t *testing.T, d *takeover) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

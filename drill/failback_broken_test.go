@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// broken is something that is wrong with the peer of a switchover.
+// broken is a defect of the peer of a switchover.
 type broken struct {
 	name  string
 	plant func(*testing.T, *takeover)
@@ -23,13 +23,13 @@ type broken struct {
 	hint  string
 }
 
-// refuse has the standby refuse every ssh from the other node. The lab's own come
-// over another network.
+// refuse makes the standby refuse every ssh connection from the other node. The
+// lab's own connections use another network.
 const refuse = `iptables -I INPUT -i eth0 -p tcp --dport 22 -j REJECT --reject-with tcp-reset`
 
-// full makes a node's pool one that receives nothing more: the simulator by
-// these faults, a real one by a dataset that has all the room that is left. What
-// runs meanwhile may need a little itself: less is taken then.
+// full fills a node's pool: on the simulator by these faults, on real ZFS by a
+// dataset that takes all free space. Running programs may need a little space,
+// so the second attempt takes less.
 func full(faults ...string) string {
 	if Kind() == lab.NS {
 		return "printf '%s\\n' " + shellescape.QuoteCommand(faults) + " >/var/lib/zfssim/faults"
@@ -44,7 +44,7 @@ func full(faults ...string) string {
 		echo 'the pool can not be filled' >&2; exit 1`
 }
 
-// room ends what full has done.
+// room undoes full.
 func room() string {
 	if Kind() == lab.NS {
 		return `rm -f /var/lib/zfssim/faults`
@@ -77,7 +77,7 @@ var brokenPeers = []broken{
 	}, {
 		name: "pool fails while the rest is sent",
 		plant: func(t *testing.T, d *takeover) {
-			// The first sending, while the services run, is to go well.
+			// The first send, while the services run, must succeed.
 			watch := `until grep -q '"role": "demoting"' /var/lib/understudy/role.json; do sleep 0.05; done`
 			node, peer := d.active, d.standby
 			done := make(chan error, 1)
@@ -125,7 +125,8 @@ var brokenPeers = []broken{
 		name: "dies in the middle of the handover",
 		plant: func(t *testing.T, d *takeover) {
 			if Kind() == lab.NS {
-				// Time to die in, between the stop of the services and the last sending.
+				// Time to die in: between the stop of the services and the last
+				// send.
 				d.shell(t, d.active, `echo 'snapshot delay=1500ms' >/var/lib/zfssim/faults`)
 				d.afterwards(t, d.active, `rm -f /var/lib/zfssim/faults`)
 			}
@@ -152,8 +153,8 @@ var brokenPeers = []broken{
 	},
 }
 
-// peerBroken tries a switchover to a peer with which something is wrong, in each
-// of the ways: it is refused, or undone, and says what to do.
+// peerBroken tries switchovers to a peer with each defect. A switchover is
+// refused or undone, and says what to do.
 func peerBroken(t *testing.T, d *takeover) {
 	for _, b := range brokenPeers {
 		ok := t.Run(b.name, func(t *testing.T) {

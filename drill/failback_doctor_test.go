@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/doctor"
 )
 
-// planted is a fault that doctor has to find, and to know a way out of.
+// planted is a fault that doctor must find and explain how to fix.
 type planted struct {
 	name  string
 	on    func(*takeover) lab.Node
@@ -26,18 +26,18 @@ type planted struct {
 func onStandby(d *takeover) lab.Node { return d.standby }
 func onActive(d *takeover) lab.Node  { return d.active }
 
-// foundIn reports whether the fault is among what was found.
+// foundIn reports whether the fault is among the findings.
 func (p planted) foundIn(all []doctor.Finding) bool {
 	return slices.ContainsFunc(all, func(f doctor.Finding) bool {
 		return f.Check == p.check && strings.Contains(f.What+f.Why+f.Fix, p.fix) && f.Fix != ""
 	})
 }
 
-// installed is keepalived's file.
+// installed is keepalived's configuration file.
 const installed = "/etc/keepalived/keepalived.conf"
 
-// plantedFaults are those that need the real programs. What can be told by a
-// node's facts alone is planted in pkg/failover/doctor.
+// plantedFaults need the real programs. Faults that a node's facts alone show
+// are planted in pkg/failover/doctor.
 var plantedFaults = []planted{
 	{"keepalived's state", onStandby, `cp ` + installed + ` /run/good; sed -i 's/state BACKUP/state MASTER/' ` + installed, `cp /run/good ` + installed, "keepalived", "state BACKUP"},
 	{"keepalived's nopreempt", onActive, `cp ` + installed + ` /run/good; sed -i '/nopreempt/d' ` + installed, `cp /run/good ` + installed, "keepalived", "add nopreempt"},
@@ -64,17 +64,18 @@ var plantedFaults = []planted{
 	{"nothing that replicates", onStandby, `mv /etc/cron.d/zfs-replicate /run/cron`, `mv /run/cron /etc/cron.d/zfs-replicate`, "schedule", "/etc/cron.d/zfs-replicate"},
 	{"a project's file gone", onStandby, `mv ` + nodeEnv + ` /run/node.env`, `mv /run/node.env ` + nodeEnv, "project-file", nodeEnv},
 	{"data beside the datasets", onActive, `cp ` + Checkout + `/apps/app2/docker-compose.yml /run/app2.yml; mkdir -p /srv/beside; sed -i 's|:/data"|&, "/srv/beside:/beside"|' ` + Checkout + `/apps/app2/docker-compose.yml`, `cp /run/app2.yml ` + Checkout + `/apps/app2/docker-compose.yml`, "bind", "/srv/beside lies on"},
-	// Its name is what counts, and it must not be taken for one of the applications.
+	// Its name counts. It must not be taken for an application.
 	{"a container that revives others", onStandby, `docker tag webapp:lab spare/autoheal:lab; docker run -d --name autoheal --network none -v /usr/bin/observer:/observer:ro --entrypoint /observer spare/autoheal:lab node 127.0.0.1:9 ` + VirtualIP + ` /data >&2`, `docker rm -f autoheal >&2; docker rmi spare/autoheal:lab >&2`, "reviver", "docker rm -f autoheal"},
 	{"a dataset gone", onStandby, `zfs rename ` + Apps + `/app2 ` + Pool + `/elsewhere`, `zfs rename ` + Pool + `/elsewhere ` + Apps + `/app2`, "dataset", "zfs-replicate run"},
 	{"a replica that is mounted", onStandby, `zfs mount ` + Apps + `/app2`, `zfs unmount ` + Apps + `/app2`, "replica-mounted", "zfs unmount"},
 	{"a replica that a boot mounts", onStandby, `zfs set canmount=on ` + Apps + `/app2`, `zfs set canmount=noauto ` + Apps + `/app2; zfs unmount ` + Apps + `/app2 2>/dev/null || true`, "replica-canmount", "canmount=noauto"},
 }
 
-// poolFile is where lab.MakePool puts a node's pool.
+// poolFile is the file in which lab.MakePool makes a pool.
 const poolFile = "/var/lib/understudy-disk/" + Pool + ".pool"
 
-// plantedBelow are those of ZFS itself, and of the machine: by kind of the nodes.
+// plantedBelow returns the faults of ZFS and of the machine, by the kind of
+// nodes.
 var plantedBelow = map[lab.Kind][]planted{
 	lab.NS: {
 		{"the pool degraded", onStandby, `echo 'zpool degraded=` + Pool + `' >/var/lib/zfssim/faults`, `rm -f /var/lib/zfssim/faults`, "pool", "zpool status"},
@@ -90,17 +91,18 @@ var plantedBelow = map[lab.Kind][]planted{
 	},
 }
 
-// diagnosed plants one fault after the other on a pair with which nothing is
-// wrong, and sees that doctor finds it, and what is to be done.
+// diagnosed plants one fault after the other on a healthy pair and checks that
+// doctor finds it and says what to do.
 func diagnosed(t *testing.T, d *takeover) {
 	for _, n := range d.Lab.Nodes {
-		// Nothing in the lab replicates by itself; what does so is looked for.
+		// Nothing in the lab schedules replication; doctor checks that
+		// something does.
 		d.shell(t, n, `mkdir -p /etc/cron.d; echo '* * * * * root zfs-replicate run' >/etc/cron.d/zfs-replicate`)
 	}
 	healthy := d.findings(t)
 	if Kind() == lab.VM {
-		// A look may take eight seconds, and an emulated processor that has other work
-		// needs them now and then: one that was given up says nothing of the pair.
+		// A check may take eight seconds, which a busy emulated processor
+		// exceeds now and then: an abandoned check says nothing about the pair.
 		d.await(t, func() string {
 			for _, f := range healthy {
 				if strings.HasPrefix(f.Check, "look-") {
@@ -168,9 +170,9 @@ func diagnosed(t *testing.T, d *takeover) {
 	})
 }
 
-// slowCheck says that a finding is of what keepalivedConfig has put into keepalived's
-// configuration itself: an emulated processor has no time for the check as often as
-// doctor wants it made, so it is right to tell.
+// slowCheck reports whether a finding is about the settings of
+// keepalivedConfig. An emulated processor cannot run the check as often as
+// doctor demands, so the finding is correct.
 func slowCheck(f doctor.Finding) bool {
 	return Kind() == lab.VM && f.Check == "keepalived" && slices.ContainsFunc([]string{"interval is 2", "timeout is 3", "fall is 3"},
 		func(own string) bool { return strings.HasSuffix(f.What, ": "+own) })

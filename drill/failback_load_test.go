@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// The load: so many clients, each of which writes so often to every application.
+// The load: the number of clients, and of the writes by each client to every
+// application.
 const (
 	clients = 6
 	writes  = 40
 )
 
-// hammer writes to every application through the virtual IP, from the
-// standby, as fast as they answer. It prints what was acknowledged.
+// hammer writes to every application through the virtual IP, from the standby,
+// as fast as they answer. It prints the acknowledged writes.
 const hammer = `
 client() {
 	local i app line
@@ -36,8 +37,8 @@ run=$1; shift
 for ((c = 0; c < $1; c++)); do client "$run-$c" "${@:2}" & done
 wait`
 
-// underLoad has the secondary serve what the primary did, with many clients at a
-// time, replicating meanwhile: it must bear that, or a failover is worth nothing.
+// underLoad lets the secondary serve many clients at a time and replicate
+// meanwhile. A failover to a server that cannot bear this is worthless.
 func underLoad(t *testing.T, d *takeover) {
 	d.primaryActive(t)
 	first := d.loaded(t, "primary")
@@ -49,7 +50,7 @@ func underLoad(t *testing.T, d *takeover) {
 	t.Logf("%.0f writes a second on the primary, %.0f on the secondary", first, second)
 }
 
-// load is what clients write to all applications while other things happen.
+// load is the writing of clients to all applications during other actions.
 type load struct {
 	acked string // by what the clients say
 	err   error
@@ -57,7 +58,7 @@ type load struct {
 	done  sync.WaitGroup
 }
 
-// puts begins to load the active node, from the standby.
+// puts starts the load on the active node, from the standby.
 func (d *takeover) puts(name string) *load {
 	run := fmt.Sprintf("%s%d", name, time.Now().UnixMilli())
 	args := append([]string{run, strconv.Itoa(clients), strconv.Itoa(writes), VirtualIP}, d.Line.Projects...)
@@ -71,7 +72,7 @@ func (d *takeover) puts(name string) *load {
 	return l
 }
 
-// ends waits for the clients, each of whose writes must have been acknowledged.
+// ends waits for the clients. Each of their writes must be acknowledged.
 func (d *takeover) ends(t *testing.T, l *load) (ids []string) {
 	t.Helper()
 	l.done.Wait()
@@ -94,8 +95,8 @@ func (d *takeover) keeps(t *testing.T, ids []string) {
 	}
 }
 
-// loaded puts load on the active node and replicates under it. Every write must be
-// acknowledged, and everything must be on both nodes in the end.
+// loaded puts load on the active node and replicates under it. Every write must
+// be acknowledged, and both nodes must have every write in the end.
 func (d *takeover) loaded(t *testing.T, name string) (perSecond float64) {
 	t.Helper()
 	l := d.puts(name)

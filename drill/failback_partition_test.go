@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// configured gives both nodes another config, as a person would.
+// configured gives both nodes another configuration, as an operator would.
 func (d *takeover) configured(t *testing.T, change func(Config)) {
 	t.Helper()
 	d.must(t, d.Reconfigure(d.ctx, change))
@@ -21,9 +21,9 @@ func (d *takeover) configured(t *testing.T, change func(Config)) {
 	}
 }
 
-// twoHistories cuts a node off until both are active and have written, and heals
-// that. It returns when one of the two goes on alone, as d.active, with what each
-// of the nodes has by then.
+// twoHistories cuts a node off until both nodes are active and have written,
+// and then heals the partition. It returns when one node serves alone, as
+// d.active, with the data that each node has by then.
 func (d *takeover) twoHistories(t *testing.T, cut lab.Node) (ofActive, ofStandby map[string]map[string]string) {
 	t.Helper()
 	d.common(t)
@@ -55,7 +55,7 @@ func (d *takeover) twoHistories(t *testing.T, cut lab.Node) (ofActive, ofStandby
 	})
 	d.awaitState(t, d.standby, "not eligible", func(s NodeState) bool { return !s.Shown })
 
-	// The run that comes each minute: it changes nothing of what both have.
+	// The run of each minute: it changes no data of either node.
 	ofStandby = d.history(t, d.standby)
 	run := d.tries(t, d.active, "zfs-replicate", "run")
 	if run.Code != 3 && run.Code != 76 {
@@ -79,9 +79,9 @@ func (d *takeover) twoHistories(t *testing.T, cut lab.Node) (ofActive, ofStandby
 	return d.history(t, d.active), ofStandby
 }
 
-// partitionKept is a partition of nodes without a witness, after which the node
-// that goes on is kept, or the other one. resolve is asked for on the node that is
-// not to be kept, and then on the one that is.
+// partitionKept is a partition without a witness. Afterwards it keeps the
+// history of the serving node, or that of the standby. resolve runs on the node
+// that loses, and then on the node that keeps.
 func partitionKept(t *testing.T, d *takeover) {
 	d.configured(t, func(c Config) { c.Set("witness", Config{"targets": []any{}}) })
 	defer d.configured(t, nil)
@@ -116,7 +116,7 @@ func (d *takeover) resolves(t *testing.T, other bool) {
 	d.judge(t)
 	all := d.keptFiles(t, d.standby)
 	for dataset, files := range lost {
-		// While it served on alone more was written to the log.
+		// While it served alone, the log grew.
 		withoutLog(files, all[dataset])
 		same(t, "kept of "+dataset, files, all[dataset])
 	}
@@ -131,17 +131,17 @@ func (d *takeover) resolves(t *testing.T, other bool) {
 	t.Logf("%.1f s", time.Since(began).Seconds())
 }
 
-// withoutLog leaves out what the applications go on writing; what they have
-// acknowledged is looked for by itself.
+// withoutLog leaves out the logs that the applications keep writing; their
+// acknowledged writes are checked separately.
 func withoutLog(all ...map[string]string) {
 	for _, files := range all {
 		delete(files, "./log")
 	}
 }
 
-// partitionWitnessed cuts nodes off in several ways, one of them after the other:
-// a node that reaches no witness must not take over, and one that reaches none any
-// more gives up before another one takes over. judge sees to the rest.
+// partitionWitnessed cuts nodes off in several ways, one after the other. A
+// node that reaches no witness must not take over; an active node that loses
+// the witness steps down before another node takes over. judge checks the rest.
 func partitionWitnessed(t *testing.T, d *takeover) {
 	if Kind() == lab.VM {
 		// An emulated machine that is cut off needs long to notice and to stop.
@@ -189,7 +189,7 @@ func (d *takeover) cutOneWay(t *testing.T, way lab.Direction) {
 	d.heal(t)
 }
 
-// stopped is how long after a moment a node was seen to be a writer last.
+// stopped returns how long after a moment a node was last seen as a writer.
 func (d *takeover) stopped(t *testing.T, n lab.Node, from time.Time) time.Duration {
 	t.Helper()
 	last := from

@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// rounds is how often a switchover goes there and back.
+// rounds is the number of switchovers to the other node and back.
 func rounds() int {
 	if Kind() == lab.VM {
 		return 3 // each move takes an emulated machine minutes
@@ -18,9 +18,8 @@ func rounds() int {
 	return 10
 }
 
-// overAndOver moves everything to the other node and back again, over and over,
-// while the applications are written to. Nothing that was acknowledged is
-// missing after any of the moves.
+// overAndOver moves everything to the other node and back, again and again,
+// under constant writes. No move may lose an acknowledged write.
 func overAndOver(t *testing.T, d *takeover) {
 	var gaps []time.Duration
 	for range 2 * rounds() {
@@ -40,8 +39,8 @@ func overAndOver(t *testing.T, d *takeover) {
 		len(gaps), gaps[0].Seconds(), gaps[len(gaps)/2].Seconds(), gaps[len(gaps)-1].Seconds())
 }
 
-// gap is how long an application took no write, from the last that one node
-// acknowledged to the first by the other; of all, the longest.
+// gap returns the longest time in which an application took no write: from the
+// last write that one node acknowledged to the first write on the other node.
 func (d *takeover) gap(t *testing.T, from, to string, asked time.Time) time.Duration {
 	t.Helper()
 	var longest time.Duration

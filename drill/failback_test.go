@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// failbacks are the ways in which what a node had is given back to it, and
-// those in which that must not go wrong.
+// failbacks are the scenarios after a takeover: the return of a node's data,
+// and the failures on the way.
 var failbacks = []scenario{
 	{"both wrote", bothWrote, ""},
 	{"rejoin killed again and again", rejoinKilled, ""},
@@ -27,7 +27,7 @@ var failbacks = []scenario{
 	{"doctor", diagnosed, ""},
 }
 
-// TestFailback goes through them on one site, as TestTakeover does.
+// TestFailback runs them on one site, as TestTakeover does.
 func TestFailback(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("as the takeovers, this is run by itself on virtual machines: make takeover LAB=vm")
@@ -39,7 +39,7 @@ func TestFailback(t *testing.T) {
 	d.goThrough(t, ctx, failbacks)
 }
 
-// tries runs a program that may well refuse.
+// tries runs a program that may refuse.
 func (d *takeover) tries(t *testing.T, n lab.Node, argv ...string) lab.Result {
 	t.Helper()
 	result, err := n.Run(d.ctx, lab.Argv(argv...))
@@ -49,8 +49,8 @@ func (d *takeover) tries(t *testing.T, n lab.Node, argv ...string) lab.Result {
 	return result
 }
 
-// files lists every file of a snapshot with its checksum, and what else lies in
-// it, by path. It is looked at through a clone, which is gone afterwards.
+// files returns every file of a snapshot with its checksum, and every other
+// entry, by path. It reads them through a temporary clone.
 func (d *takeover) files(t *testing.T, n lab.Node, snapshot string) map[string]string {
 	t.Helper()
 	return filesIn(d.shell(t, n, listFiles+`
@@ -60,7 +60,7 @@ func (d *takeover) files(t *testing.T, n lab.Node, snapshot string) map[string]s
 		list "$place"`, Pool, snapshot))
 }
 
-// listFiles defines a shell function that lists what lies below a folder.
+// listFiles defines a shell function that lists the contents of a folder.
 const listFiles = `list() ( mountpoint -q "$1"; cd "$1"; find . -type f -print0 | xargs -0r sha256sum; find . ! -type f -printf '%y:%m:%l  %p\n' )
 `
 
@@ -74,13 +74,13 @@ func filesIn(text string) map[string]string {
 	return files
 }
 
-// newest is the newest snapshot of a dataset, in full.
+// newest returns the full name of the newest snapshot of a dataset.
 func (d *takeover) newest(t *testing.T, n lab.Node, dataset string) string {
 	t.Helper()
 	return d.shell(t, n, `zfs list -H -t snapshot -o name -s createtxg -d 1 "$1" | tail -n 1`, dataset)
 }
 
-// same checks that all of some files are there, to the byte.
+// same checks that all of some files are equal to the byte.
 func same(t *testing.T, what string, want, got map[string]string) {
 	t.Helper()
 	if len(want) < 2 {
@@ -98,7 +98,7 @@ func same(t *testing.T, what string, want, got map[string]string) {
 	}
 }
 
-// datasets are those of a site that hold something of the applications'.
+// datasets returns the datasets of the applications.
 func (d *takeover) datasets() []string {
 	var names []string
 	for _, name := range d.Line.Projects {

@@ -16,15 +16,15 @@ import (
 	"github.com/understudy-ha/understudy/pkg/replicate/plan"
 )
 
-// big is the dataset whose stream is broken off, and size what each scenario
-// writes to it.
+// big is the dataset whose stream is interrupted, and size the bytes that each
+// scenario writes to it.
 const (
 	big  = Pool + "/big"
 	size = 20 << 20
 )
 
-// TestDrill goes through the scenarios on one pair: each leaves it as it found
-// it, both sides equal and nothing running.
+// TestDrill runs the scenarios on one pair. Each scenario leaves both nodes
+// equal and nothing running.
 func TestDrill(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
 	defer cancel()
@@ -114,14 +114,14 @@ func (d *drill) must(t *testing.T, err error) {
 	}
 }
 
-// write puts so many new bytes, that no compression makes less, into a dataset
-// on a.
+// write writes incompressible bytes into a dataset on a.
 func (d *drill) write(t *testing.T, dataset string, bytes int) {
 	t.Helper()
 	d.shell(t, d.A, `head -c "$2" /dev/urandom >"/$1/data"; sync`, dataset, fmt.Sprint(bytes))
 }
 
-// slow makes streams slow enough to be broken off where a scenario wants.
+// slow limits the bandwidth, so that a scenario can interrupt a stream where it
+// wants.
 func slow(c Config) { c.Set("replication.bandwidth", "5MiB/s") }
 
 // run runs zfs-replicate on a.
@@ -134,8 +134,8 @@ func (d *drill) run(t *testing.T, args ...string) Outcome {
 	return o
 }
 
-// broken writes to big, starts a slow run, breaks something when so many bytes
-// were sent, and returns how the run ended and how long after.
+// broken writes to big, starts a slow run, and breaks something after that many
+// bytes. It returns the end of the run and how long it took.
 func (d *drill) broken(t *testing.T, at int64, change func(Config), breakIt func()) (Outcome, time.Duration) {
 	t.Helper()
 	d.must(t, d.Configure(d.ctx, func(c Config) {
@@ -159,8 +159,8 @@ func (d *drill) broken(t *testing.T, at int64, change func(Config), breakIt func
 	return o, time.Since(broke)
 }
 
-// resumes runs once more, as it should be, and checks that what was broken off
-// is resumed, and both sides equal.
+// resumes runs again without faults and checks that the run resumes the stream
+// and both nodes are equal.
 func (d *drill) resumes(t *testing.T) {
 	t.Helper()
 	d.must(t, d.Configure(d.ctx, nil))
@@ -179,7 +179,8 @@ func (d *drill) resumes(t *testing.T) {
 	d.clean(t)
 }
 
-// converges runs once, which must do, and checks that both sides are equal.
+// converges runs once, which must succeed, and checks that both nodes are
+// equal.
 func (d *drill) converges(t *testing.T, args ...string) Outcome {
 	t.Helper()
 	d.must(t, d.Configure(d.ctx, nil))
@@ -191,16 +192,15 @@ func (d *drill) converges(t *testing.T, args ...string) Outcome {
 	return o
 }
 
-// clean checks that both sides are equal and at rest.
+// clean checks that both nodes are equal and at rest.
 func (d *drill) clean(t *testing.T) {
 	t.Helper()
 	d.equal(t, d.A, d.B)
 	d.atRest(t)
 }
 
-// equal checks that both sides have the same snapshots with the same content.
-// A snapshot never changes: the content of one that was compared before is not
-// looked at again.
+// equal checks that both nodes have the same snapshots with the same contents.
+// A snapshot never changes, so each one is compared once.
 func (d *drill) equal(t *testing.T, from, to lab.Node) {
 	t.Helper()
 	rows, err := CompareGUIDs(d.ctx, from, to)
@@ -218,8 +218,8 @@ func (d *drill) equal(t *testing.T, from, to lab.Node) {
 	}
 }
 
-// atRest checks that no process and no lock is left on either node. What ends
-// with a session may take a moment.
+// atRest checks that no process and no lock is left on either node. Processes
+// of a session may take a moment to end.
 func (d *drill) atRest(t *testing.T) {
 	t.Helper()
 	for _, n := range []lab.Node{d.A, d.B} {
@@ -231,8 +231,8 @@ func (d *drill) atRest(t *testing.T) {
 	}
 }
 
-// gone waits for the end of all of our processes on a node, and returns how
-// long it took.
+// gone waits for the end of all our processes on a node and returns how long it
+// took.
 func (d *drill) gone(t *testing.T, n lab.Node, limit time.Duration) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -250,8 +250,8 @@ func (d *drill) gone(t *testing.T, n lab.Node, limit time.Duration) time.Duratio
 	}
 }
 
-// fails checks an outcome: its code, and the error and hint lines, one each.
-// The expressions have to match them whole.
+// fails checks the exit code of an outcome, and its only error line and hint
+// line. The expressions must match the whole lines.
 func fails(t *testing.T, o Outcome, code int, errorLine, hintLine string) {
 	t.Helper()
 	var errorLines, hintLines []string
@@ -274,7 +274,7 @@ func fails(t *testing.T, o Outcome, code int, errorLine, hintLine string) {
 	}
 }
 
-// others checks that a run did right by all datasets but those named.
+// others checks that a run succeeded for all datasets but those named.
 func others(t *testing.T, o Outcome, but ...string) {
 	t.Helper()
 	if o.Result == nil || len(o.Result.Standbys) == 0 {
@@ -294,7 +294,7 @@ func (d *drill) kill(t *testing.T, n lab.Node, pattern string) {
 	d.shell(t, n, `pids=$(pgrep -f "$1"); kill -9 $pids`, pattern)
 }
 
-// sideFile is a file of the test's own that is gone when it ends.
+// sideFile makes a file that is removed when the test ends.
 func (d *drill) sideFile(t *testing.T, n lab.Node, path, text string) {
 	t.Helper()
 	d.must(t, WriteFile(d.ctx, n, path, text))
@@ -309,7 +309,7 @@ func (d *drill) instead(t *testing.T, n lab.Node, path, text string) {
 	d.afterwards(t, n, `mv "$1.kept" "$1"`, path)
 }
 
-// afterwards runs a script when the test has ended, in whatever way.
+// afterwards runs a script when the test ends, whether it passes or fails.
 func (d *drill) afterwards(t *testing.T, n lab.Node, script string, args ...string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

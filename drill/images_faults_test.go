@@ -12,7 +12,7 @@ import (
 	imagesync "github.com/understudy-ha/understudy/pkg/images"
 )
 
-// rateLimit has the registry refuse twice and say when to come again, and then
+// rateLimit makes the registry refuse twice and name a time to retry, and then
 // refuse a layer for good.
 func rateLimit(t *testing.T, d *imagesDrill) {
 	d.image(t, "limit:1", 50, small)
@@ -28,7 +28,7 @@ func rateLimit(t *testing.T, d *imagesDrill) {
 	d.faults(t, d.b, `{"match": "GET .*/blobs/", "status": 429}`)
 	came(t, d.complete(t, "limit:1"), "limit:1", imagesync.Copy, "a")
 
-	// Without an active node there is nobody else to ask.
+	// Without an active node there is no other source.
 	d.clear(t)
 	d.role(t, d.a, "standby")
 	defer d.role(t, d.a, "active")
@@ -44,7 +44,7 @@ func rateLimit(t *testing.T, d *imagesDrill) {
 	}
 }
 
-// failingRegistry has it hang and lie. The others come as they should.
+// failingRegistry makes the registry hang and lie. Other images must arrive.
 func failingRegistry(t *testing.T, d *imagesDrill) {
 	d.image(t, "works:1", 60, small)
 	for i, c := range []struct{ name, fault string }{
@@ -56,7 +56,7 @@ func failingRegistry(t *testing.T, d *imagesDrill) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d.afresh(t)
-			// The engine keeps the manifests that it has seen.
+			// The engine caches manifests.
 			ref := fmt.Sprintf("fails:%d", i)
 			d.image(t, ref, 61+i, small)
 			d.apps(t, ref, "works:1")
@@ -67,7 +67,7 @@ func failingRegistry(t *testing.T, d *imagesDrill) {
 			t.Logf("%.1f s: %s", s.Seconds, s.item(t, ref).Warning)
 		})
 	}
-	// Images that share a layer share its fate at the engine, at first.
+	// Images that share a layer fail together in the engine, at first.
 	d.afresh(t)
 	d.image(t, "fails:9", 69, small)
 	d.apps(t, "fails:9", "works:1")
@@ -80,7 +80,7 @@ func failingRegistry(t *testing.T, d *imagesDrill) {
 	}
 }
 
-// registryDown has b's registry gone: all comes from a.
+// registryDown takes b's registry away: all images come from a.
 func registryDown(t *testing.T, d *imagesDrill) {
 	var refs []string
 	for i := range 3 {
@@ -97,7 +97,7 @@ func registryDown(t *testing.T, d *imagesDrill) {
 	d.must(t, lab.StartService(d.ctx, d.b, "registry"))
 }
 
-// killedInTheMiddle kills image-sync while it pulls and while it copies.
+// killedInTheMiddle kills image-sync during a pull and during a copy.
 func killedInTheMiddle(t *testing.T, d *imagesDrill) {
 	d.image(t, "first:1", 80, small)
 	d.image(t, "second:1", 81, 30_000_000)
@@ -129,7 +129,7 @@ func killedInTheMiddle(t *testing.T, d *imagesDrill) {
 	d.shell(t, d.a, `for _ in $(seq 100); do pgrep -f '[i]mage-sync export' >/dev/null || exit 0; sleep 0.1; done; exit 1`)
 }
 
-// fullDisk has b's engine on a file system that is too small.
+// fullDisk puts b's engine on a file system that is too small.
 func fullDisk(t *testing.T, d *imagesDrill) {
 	d.image(t, "large:1", 90, 100_000_000)
 	d.image(t, "small:1", 91, small)
@@ -149,7 +149,8 @@ func fullDisk(t *testing.T, d *imagesDrill) {
 	if s.code != 3 || !strings.Contains(s.item(t, "large:1").Error, "are free") || d.id(t, d.b, "small:1") == "" {
 		t.Errorf("exit code %d, %+v\n%s", s.code, s.item(t, "large:1"), s.stderr)
 	}
-	// Without a word of its size it is found out on the way.
+	// When the registry does not announce the size, image-sync notices during
+	// the transfer.
 	d.role(t, d.a, "standby")
 	defer d.role(t, d.a, "active")
 	s = d.sync(t, d.b)
@@ -158,8 +159,9 @@ func fullDisk(t *testing.T, d *imagesDrill) {
 	}
 }
 
-// ownContainerd has b's engine keep images with a containerd that is a service of its
-// own, as Debian's unit has it, whose root is on a file system that is too small.
+// ownContainerd lets b's engine store images with a separate containerd
+// service, as Debian's unit does, whose root is on a file system that is too
+// small.
 func ownContainerd(t *testing.T, d *imagesDrill) {
 	d.image(t, "large:1", 92, 100_000_000)
 	d.image(t, "small:1", 93, small)
@@ -183,8 +185,8 @@ func ownContainerd(t *testing.T, d *imagesDrill) {
 	}
 }
 
-// privateUnderCron pulls from a registry that asks who it is, with a helper,
-// in the environment that cron gives.
+// privateUnderCron pulls from a registry that demands a login, through a
+// helper, in the environment of cron.
 func privateUnderCron(t *testing.T, d *imagesDrill) {
 	const private = "127.0.0.1:5001"
 	d.must(t, lab.SetService(d.ctx, d.b, lab.Service{

@@ -18,11 +18,10 @@ import (
 	imagesync "github.com/understudy-ha/understudy/pkg/images"
 )
 
-// hub is the registry that each node of the images' drill has for itself. Both
-// hold the same.
+// hub is the registry of each node. Both hold the same images.
 const hub = "127.0.0.1:5000"
 
-// small is how many bytes an image of the drill has of its own.
+// small is the number of bytes that an image has for itself.
 const small = 300_000
 
 // imagesDrill is a pair with Docker and a registry on each node; a is active.
@@ -32,13 +31,13 @@ type imagesDrill struct {
 	a, b lab.Node
 }
 
-// The settings of engines that keep images in a store of their own, or in containerd's.
+// The settings of engines that store images themselves, or in containerd.
 const (
 	classicStore    = `{}`
 	containerdStore = `{"features": {"containerd-snapshotter": true}}`
 )
 
-// newImagesDrill starts the pair; store is the settings of its engines.
+// newImagesDrill starts the pair; store holds the settings of its engines.
 func newImagesDrill(t *testing.T, ctx context.Context, store string) *imagesDrill {
 	t.Helper()
 	dir := t.TempDir()
@@ -124,8 +123,8 @@ func (d *imagesDrill) role(t *testing.T, n lab.Node, role string) {
 	d.must(t, WriteFile(d.ctx, n, "/var/lib/understudy/role.json", fmt.Sprintf(`{"role": %q, "term": 3, "newest_term": 3}`, role)))
 }
 
-// afresh has both nodes without projects, containers and faults, and b without
-// images.
+// afresh removes projects, containers and faults from both nodes, and images
+// from b.
 func (d *imagesDrill) afresh(t *testing.T) {
 	t.Helper()
 	for _, n := range d.lab.Nodes {
@@ -136,7 +135,7 @@ func (d *imagesDrill) afresh(t *testing.T) {
 	d.clear(t)
 }
 
-// clear takes all images from b.
+// clear removes all images from b.
 func (d *imagesDrill) clear(t *testing.T) {
 	t.Helper()
 	d.shell(t, d.b, `docker images -aq | sort -u | xargs -r docker rmi -f >/dev/null`)
@@ -156,7 +155,7 @@ func (d *imagesDrill) faults(t *testing.T, n lab.Node, faults ...string) {
 	d.shell(t, n, `curl -sf -X PUT -d "$2" "http://$1/lab/faults"`, hub, "["+strings.Join(faults, ",")+"]")
 }
 
-// asked is what was asked of b's registry since the last time.
+// asked returns the requests to b's registry since the last call.
 func (d *imagesDrill) asked(t *testing.T) []string {
 	t.Helper()
 	return strings.Split(d.shell(t, d.b, `curl -sf "http://$1/lab/log"`, hub), "\n")
@@ -170,7 +169,7 @@ func (d *imagesDrill) project(t *testing.T, name, text string) {
 	}
 }
 
-// apps writes a project of one service for each image, by the image's name.
+// apps writes a project with one service for each image, named after the image.
 func (d *imagesDrill) apps(t *testing.T, refs ...string) {
 	t.Helper()
 	for _, ref := range refs {
@@ -182,7 +181,7 @@ func service(ref string) string {
 	return "services: {app: {image: '" + ref + "', command: [app, -name=app, -dir=/tmp], stop_grace_period: 0s}}\n"
 }
 
-// up starts projects on a node with what is there, and in no other way.
+// up starts projects on a node with local images only.
 func (d *imagesDrill) up(t *testing.T, n lab.Node, pull string, names ...string) {
 	t.Helper()
 	const script = `dir=$1 pull=$2; shift 2; pids=()
@@ -191,13 +190,13 @@ func (d *imagesDrill) up(t *testing.T, n lab.Node, pull string, names ...string)
 	d.shell(t, n, script, append([]string{Checkout, pull}, names...)...)
 }
 
-// id is that of an image on a node; "" when it is not there.
+// id returns the id of an image on a node; "" when it is missing.
 func (d *imagesDrill) id(t *testing.T, n lab.Node, ref string) string {
 	t.Helper()
 	return d.shell(t, n, `docker image inspect -f '{{.Id}}' "$1" 2>/dev/null || true`, hub+"/"+ref)
 }
 
-// synced is how a run of image-sync ended.
+// synced is the end of a run of image-sync.
 type synced struct {
 	imagesync.Result
 	code   int
@@ -230,8 +229,7 @@ func (d *imagesDrill) sync(t *testing.T, n lab.Node, args ...string) synced {
 	return s
 }
 
-// complete runs image-sync on b, which must leave nothing to be desired: every
-// image is the one that a has.
+// complete runs image-sync on b. Afterwards b must have every image of a.
 func (d *imagesDrill) complete(t *testing.T, refs ...string) synced {
 	t.Helper()
 	s := d.sync(t, d.b)
@@ -252,7 +250,7 @@ func (d *imagesDrill) same(t *testing.T, refs ...string) {
 	}
 }
 
-// came checks how an image came.
+// came checks how an image was transferred.
 func came(t *testing.T, s synced, ref string, how imagesync.Action, from string) {
 	t.Helper()
 	i := s.item(t, ref)

@@ -13,8 +13,9 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// TestImagesMeasured measures image-sync against what people use instead, in
-// turns on the same nodes: go test -tags drill,measure -run TestImagesMeasured -v ./drill
+// TestImagesMeasured measures image-sync against the usual alternatives, in
+// turns on the same nodes: go test -tags drill,measure -run TestImagesMeasured
+// -v ./drill
 func TestImagesMeasured(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
@@ -59,7 +60,7 @@ func TestImagesMeasured(t *testing.T) {
 		changed = append(changed, ours/theirs)
 	}
 
-	// Over the gate.
+	// Through the gate.
 	d.afresh(t)
 	refs = nil
 	for i := range 5 {

@@ -12,14 +12,15 @@ import (
 	imagesync "github.com/understudy-ha/understudy/pkg/images"
 )
 
-// imagesScenario is one thing that images have to get through.
+// imagesScenario is a situation that images must survive.
 type imagesScenario struct {
 	name string
 	do   func(*testing.T, *imagesDrill)
 }
 
-// TestImages has image-sync bring a standby what the active node runs, with a
-// real engine and a real registry on each, whatever fails.
+// TestImages lets image-sync bring the images of the active node to a standby,
+// with a real engine and a real registry on each node, under all kinds of
+// failures.
 func TestImages(t *testing.T) {
 	goThroughImages(t, classicStore, []imagesScenario{
 		{"all kinds", allKinds},
@@ -36,8 +37,8 @@ func TestImages(t *testing.T) {
 	})
 }
 
-// TestImagesContainerd has engines keep images in containerd's store, as fresh
-// installs do since Docker 29: what depends on the store is done once more.
+// TestImagesContainerd repeats the scenarios that depend on the image store
+// with containerd, the default of fresh installs since Docker 29.
 func TestImagesContainerd(t *testing.T) {
 	goThroughImages(t, containerdStore, []imagesScenario{
 		{"all kinds", allKinds},
@@ -70,8 +71,8 @@ func goThroughImages(t *testing.T, store string, list []imagesScenario) {
 	}
 }
 
-// allKinds has images that four projects share, of profiles that are off, of
-// volumes, and of a project whose env_file is missing.
+// allKinds covers images shared by four projects, images of disabled profiles
+// and of volumes, and a project whose env_file is missing.
 func allKinds(t *testing.T, d *imagesDrill) {
 	for i, ref := range []string{"shared:1", "envless:1", "off:1", "volume:1"} {
 		d.image(t, ref, 10+i, small)
@@ -113,7 +114,7 @@ func allKinds(t *testing.T, d *imagesDrill) {
 	if blobs > 1 {
 		t.Errorf("the manifest of one image was fetched %d times", blobs)
 	}
-	// What is here costs the registry nothing.
+	// Present images cost the registry nothing.
 	if s := d.sync(t, d.b); s.item(t, "shared:1").Action != imagesync.Current || len(d.asked(t)) > 1 {
 		t.Errorf("%+v", s.item(t, "shared:1"))
 	}
@@ -123,8 +124,8 @@ func allKinds(t *testing.T, d *imagesDrill) {
 	}
 }
 
-// movedTag moves a tag: the standby has what the active node runs, not the
-// newest, and removes only what nobody needs any more.
+// movedTag moves a tag. The standby gets the image that the active node runs,
+// not the newest, and removes only unused images.
 func movedTag(t *testing.T, d *imagesDrill) {
 	d.image(t, "moved:1", 20, small)
 	d.image(t, "idle:1", 29, small) // named, without a container
@@ -166,7 +167,7 @@ func movedTag(t *testing.T, d *imagesDrill) {
 	d.same(t, "moved:1", "idle:1")
 }
 
-// badTag has one tag of three that does not exist anywhere.
+// badTag has one tag of three that exists nowhere.
 func badTag(t *testing.T, d *imagesDrill) {
 	d.image(t, "good:1", 30, small)
 	d.image(t, "good:2", 31, small)

@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
-// renderings are configurations as failover-notify keepalived writes them, and
-// those that are packaged.
+// renderings returns configurations as failover-notify keepalived writes them,
+// and the packaged ones.
 func renderings(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -49,7 +49,7 @@ func renderings(t *testing.T) map[string]string {
 	return texts
 }
 
-// TestKeepalivedAccepts has the real keepalived read each of them.
+// TestKeepalivedAccepts lets the real keepalived parse each of them.
 func TestKeepalivedAccepts(t *testing.T) {
 	if Kind() != lab.NS {
 		t.Log("the same keepalived runs on both kinds of nodes: see the drill on ns nodes")

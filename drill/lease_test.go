@@ -15,11 +15,12 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// etcdAt is where the lab itself is in the nodes' network.
+// etcdAt is the address of the lab itself in the nodes' network.
 const etcdAt = "http://10.77.0.1:2379"
 
-// leaseTimes are the lease's. A switchover must not wait for its end, and takes two
-// emulated machines more than a minute, most of it for the start of the containers.
+// leaseTimes are the lease's times. A switchover must not wait for the end of
+// the lease. It takes two emulated machines more than a minute, most of it for
+// the start of the containers.
 func leaseTimes() (ttl, margin, timeout time.Duration) {
 	if Kind() == lab.VM {
 		return 150 * time.Second, 75 * time.Second, 5 * time.Second
@@ -27,7 +28,7 @@ func leaseTimes() (ttl, margin, timeout time.Duration) {
 	return 10 * time.Second, 5 * time.Second, time.Second
 }
 
-// leased is a site whose nodes need a lease of an etcd that is none of them.
+// leased is a site whose nodes need a lease from an etcd on another machine.
 type leased struct {
 	three
 	etcd *exec.Cmd
@@ -35,7 +36,7 @@ type leased struct {
 	ttl  time.Duration
 }
 
-// TestLease goes through what may come between a node and its lease.
+// TestLease covers the failures between a node and its lease.
 func TestLease(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("as the takeovers, this is run by itself on virtual machines: make takeover LAB=vm")
@@ -49,7 +50,7 @@ func TestLease(t *testing.T) {
 	d.ttl = ttl
 	d.takeover = newSite(t, ctx, SiteOptions{
 		Configure: func(c Config) {
-			// No other witness: it is the lease that decides.
+			// No other witness: the lease decides.
 			c.Set("witness", Config{"etcd": Config{"endpoints": []any{etcdAt}, "ttl": ttl.String(), "margin": margin.String(), "timeout": timeout.String()}})
 		},
 		Ready: func(s *Site) error {
@@ -84,7 +85,7 @@ func (d *leased) startEtcd(t *testing.T) error {
 	return one.Start()
 }
 
-// holder is what a node says of the lease.
+// holder is the lease in a node's status.
 func (d *leased) holder(t *testing.T, n lab.Node) string {
 	t.Helper()
 	for line := range strings.Lines(d.shell(t, n, `failover-notify status --local`)) {
@@ -126,8 +127,8 @@ func leaseHandedOver(t *testing.T, d *leased) {
 	d.standsBy(t, d.A)
 }
 
-// unserved is the longest time since a moment in which an application did not
-// answer.
+// unserved returns the longest time since a moment in which an application did
+// not answer.
 func (d *leased) unserved(from time.Time) time.Duration {
 	longest := time.Duration(0)
 	for _, name := range d.Line.Projects {
@@ -142,8 +143,8 @@ func (d *leased) unserved(from time.Time) time.Duration {
 	return longest
 }
 
-// nodesApart cuts the nodes off from each other alone: both see etcd. The standby
-// gets the virtual IP and nothing else; the active node goes on.
+// nodesApart cuts the nodes off from each other alone: both reach etcd. The
+// standby gets the virtual IP and nothing else; the active node keeps serving.
 func nodesApart(t *testing.T, d *leased) {
 	active, standby := d.active, d.B
 	if active == d.B {
@@ -173,8 +174,8 @@ func nodesApart(t *testing.T, d *leased) {
 	}
 }
 
-// losesEtcd cuts the active node off from everything: it has stopped before the
-// lease can be another's, and the other one takes over when it is.
+// losesEtcd cuts the active node off from everything. It stops before another
+// node can hold the lease; then the standby takes over.
 func losesEtcd(t *testing.T, d *leased) {
 	from, to := d.active, d.Other(d.active)
 	cut := time.Now()
@@ -195,8 +196,8 @@ func losesEtcd(t *testing.T, d *leased) {
 	d.standsBy(t, from)
 }
 
-// etcdDown ends etcd itself: nobody is active until it is back, and then one is
-// again without anybody's doing.
+// etcdDown ends etcd itself: no node is active until etcd returns; then a node
+// takes over without help.
 func etcdDown(t *testing.T, d *leased) {
 	active, ended := d.active, time.Now()
 	d.must(t, d.etcd.Process.Kill())

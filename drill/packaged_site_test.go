@@ -23,12 +23,12 @@ type packaged struct {
 	deb string // the package, on this machine
 }
 
-// patient gives the configuration what an emulated processor needs, which takes
+// patient adapts the configuration to an emulated processor, which needs
 // seconds for an answer over ssh.
 const patient = `sed -i 's/^witness:$/witness:\n    timeout: 3s/' /etc/understudy/config.yaml
 echo 'failover: {peer_timeout: 30s, join_wait: 90s}' >>/etc/understudy/config.yaml`
 
-// observed has the observer started at each boot.
+// observed starts the observer at each boot.
 const observed = `cat >/etc/systemd/system/lab-observer.service <<END
 [Unit]
 Description=Lab: answers who writes and who has the address
@@ -42,8 +42,9 @@ END
 systemctl daemon-reload
 systemctl enable --now lab-observer`
 
-// emulated has keepalived run its check less often: an emulated processor takes
-// most of a second for it (see keepalivedConfig). The file itself stays as it is.
+// emulated makes keepalived run its check less often: an emulated processor
+// needs most of a second for it (see keepalivedConfig). The check itself stays
+// unchanged.
 const emulated = `mkdir -p /etc/systemd/system/keepalived.service.d
 cat >/etc/systemd/system/keepalived.service.d/lab.conf <<'END'
 [Service]
@@ -53,8 +54,8 @@ ExecStart=/usr/sbin/keepalived --dont-fork --use-file /run/lab-keepalived.conf
 END
 systemctl daemon-reload`
 
-// newPackaged starts two servers with a pool, Docker, images and, on the first one,
-// data: what somebody has who begins with README.md.
+// newPackaged starts two servers with a pool, Docker and images, and data on
+// the first: the state of a reader who starts with README.md.
 func newPackaged(t *testing.T, ctx context.Context) *packaged {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -92,15 +93,15 @@ func newPackaged(t *testing.T, ctx context.Context) *packaged {
 	return p
 }
 
-// equip gives a server what is there before anybody thinks of a second one, and
-// what the lab looks at it with.
+// equip gives a server its state before a second server is planned, and the
+// observer of the lab.
 func (p *packaged) equip(ctx context.Context, n lab.Node) error {
 	if err := n.CopyTo(ctx, p.programs.Observer, "/usr/bin/observer"); err != nil {
 		return err
 	}
 	scripts := []string{
 		fmt.Sprintf(observed, observe.Port, VirtualIP, Apps),
-		// For names that it does not know the engine asks a resolver, too.
+		// For unknown names, the engine asks a resolver too.
 		`mkdir -p /etc/docker; echo '{"dns": ["127.0.0.1"]}' >/etc/docker/daemon.json; systemctl restart docker`,
 	}
 	if n.Kind() == lab.VM {
@@ -129,7 +130,7 @@ func (p *packaged) equip(ctx context.Context, n lab.Node) error {
 	return err
 }
 
-// letIn gives the person at the first server a way into the second one, as
+// letIn gives the operator at the first server a login on the second one, which
 // docs/setup.md asks for.
 func (p *packaged) letIn(t *testing.T) {
 	t.Helper()
@@ -137,7 +138,8 @@ func (p *packaged) letIn(t *testing.T) {
 	p.shell(t, p.B, `echo "$1" >>/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys`, key)
 }
 
-// makePackage makes the package of this machine's kind as README.md says.
+// makePackage makes the package for this machine's architecture as README.md
+// says.
 func makePackage(t *testing.T, ctx context.Context) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
@@ -156,7 +158,7 @@ func makePackage(t *testing.T, ctx context.Context) string {
 
 var shBlock = regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```$")
 
-// command is the one that a page has of those which contain a text, with the lab's
+// command returns the command of a page that contains a text, with the lab's
 // addresses.
 func command(t *testing.T, page, contains string) string {
 	t.Helper()

@@ -16,9 +16,9 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// TestPackaged makes a pair of two servers as Debian leaves them, from the packages
-// and by the documents alone; then the first one loses its power, and the services
-// are moved back by the runbooks. systemd is the real one.
+// TestPackaged makes a pair of two plain Debian servers, from the packages and
+// by the documents alone. Then the first server loses power, and the runbooks
+// bring the services back to it. systemd is the real one.
 func TestPackaged(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("as the takeovers of virtual machines, this is run by itself: make takeover LAB=vm")
@@ -54,8 +54,8 @@ func TestPackaged(t *testing.T) {
 	}
 }
 
-// installs installs the package as README.md says, and looks that nothing runs and
-// that systemd finds nothing wrong with the units.
+// installs installs the package as README.md says. Nothing may run afterwards,
+// and systemd must accept the units.
 func (p *packaged) installs(t *testing.T) {
 	install := command(t, "../README.md", "apt install")
 	for _, n := range p.Lab.Nodes {
@@ -77,9 +77,9 @@ func (p *packaged) installs(t *testing.T) {
 	}
 }
 
-// setsUp makes the pair as docs/setup.md says. An emulated processor needs longer
-// for everything than a server: there the configuration gets the patience for it
-// before anything is started.
+// setsUp makes the pair as docs/setup.md says. On an emulated processor
+// everything takes longer, so the configuration is adapted before anything
+// starts.
 func (p *packaged) setsUp(t *testing.T) {
 	const page = "../docs/setup.md"
 	p.letIn(t)
@@ -95,8 +95,8 @@ func (p *packaged) setsUp(t *testing.T) {
 		p.types(t, 3, setup+" --no-start")
 		p.shell(t, p.A, patient)
 		p.shell(t, p.B, patient)
-		// Each of the doctor's looks may take eight seconds, too few for an emulated
-		// processor at which all of them are at work: what was done before counts.
+		// Each check of doctor may take eight seconds, too few for an emulated
+		// processor that runs them all: the steps before it count.
 		p.types(t, -1, "failover-notify setup --yes")
 		p.shell(t, p.A, `systemctl --quiet is-active understudy-replicate.timer understudy-lag-check.timer understudy-image-sync.timer`)
 	} else if text = p.types(t, 0, setup); !strings.Contains(text, "A failover would work right now") {
@@ -110,8 +110,8 @@ func (p *packaged) setsUp(t *testing.T) {
 	p.healthy(t)
 }
 
-// losesPower pulls the first node's plug; once the other one serves, the page about
-// that is followed.
+// losesPower cuts the power of the first node. Once the second node serves, the
+// runbook is followed.
 func (p *packaged) losesPower(t *testing.T) {
 	p.shell(t, p.active, note)
 	pulled := time.Now()
@@ -142,8 +142,9 @@ func (p *packaged) failsBack(t *testing.T) {
 	p.healthy(t)
 }
 
-// powersOff shuts the active node down: it hands over before systemd stops anything
-// that it needs for that, and nothing is lost. Back again, it is a standby.
+// powersOff shuts the active node down: it hands over before systemd stops
+// anything that the handover needs, and nothing is lost. It returns as a
+// standby.
 func (p *packaged) powersOff(t *testing.T) {
 	node, asked := p.active, time.Now()
 	p.must(t, node.Stop(p.ctx))
@@ -165,8 +166,8 @@ func (p *packaged) powersOff(t *testing.T) {
 	p.healthy(t)
 }
 
-// removes removes the package, which an active node refuses, and installs it again
-// as docs/packages.md says.
+// removes removes the package, which an active node refuses, and installs it
+// again as docs/packages.md says.
 func (p *packaged) removes(t *testing.T) {
 	const page = "../docs/packages.md"
 	remove := `export DEBIAN_FRONTEND=noninteractive; apt remove -y understudy </dev/null 2>&1`
@@ -187,7 +188,7 @@ func (p *packaged) removes(t *testing.T) {
 	p.healthy(t)
 }
 
-// follows goes through a page as TestRunbooks does.
+// follows runs a page as TestRunbooks does.
 func (p *packaged) follows(t *testing.T, page string) {
 	t.Helper()
 	i := slices.IndexFunc(situations, func(s situation) bool { return s.page == page })
@@ -202,11 +203,12 @@ func (p *packaged) follows(t *testing.T, page string) {
 	}
 }
 
-// healthy looks whether systemd is content with both nodes.
+// healthy checks that systemd reports no failed unit on either node.
 func (p *packaged) healthy(t *testing.T) {
 	t.Helper()
 	for _, n := range p.Lab.Nodes {
-		// In fault a scheduled replication fails; the next one is up to a minute away.
+		// A scheduled replication fails in fault; the next run may be a minute
+		// away.
 		p.shell(t, n, `systemctl start understudy-replicate.service || true`)
 		if failed := p.shell(t, n, `systemctl --failed --no-legend --plain`); failed != "" {
 			t.Errorf("%s has units that failed:\n%s", n.Name(), failed)
@@ -222,8 +224,8 @@ func (p *packaged) healthy(t *testing.T) {
 	}
 }
 
-// types runs a command on the first node as a person without a terminal does, and
-// returns what it printed. Below 0 any exit code is right.
+// types runs a command on the first node, without a terminal, and returns its
+// output. A code below 0 allows any exit code.
 func (p *packaged) types(t *testing.T, code int, script string) string {
 	t.Helper()
 	began := time.Now()
@@ -238,7 +240,7 @@ func (p *packaged) types(t *testing.T, code int, script string) string {
 	return result.Stdout
 }
 
-// journals prints what systemd knows when something has failed.
+// journals prints the journal after a failure.
 func (p *packaged) journals(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

@@ -15,31 +15,31 @@ import (
 	"github.com/understudy-ha/understudy/pkg/replicate"
 )
 
-// Pool is the pool that every node of a pair has.
+// Pool is the name of the pool on every node of a pair.
 const Pool = "tank"
 
-// module is where the programs are built from.
+// module is the Go module that the programs are built from.
 const module = "github.com/understudy-ha/understudy"
 
-// Kind of the nodes that the environment variable LAB asks for: ns unless it
-// says vm.
+// Kind returns the kind of the nodes by the environment variable LAB: ns by
+// default, or vm.
 func Kind() lab.Kind { return lab.Kind(cmp.Or(os.Getenv("LAB"), string(lab.NS))) }
 
-// Options say what pair to make.
+// Options describe the pair to make.
 type Options struct {
 	Kind     lab.Kind
 	Nodes    []string // a and b when empty; the first one is the sender
 	Programs Programs
 	PoolSize int64 // bytes of each node's pool; 512 MiB when 0
-	// StandbyPoolSize is that of all nodes but the first; PoolSize when 0.
+	// StandbyPoolSize is the size on all nodes but the first; PoolSize when 0.
 	StandbyPoolSize int64
 	// Configure changes the config that all nodes get; it may be nil.
 	Configure func(Config)
 	Log       io.Writer // gets the lab's progress; nil drops it
 }
 
-// Pair is a running lab in which every node has the programs, the config and
-// an empty pool.
+// Pair is a running lab whose nodes have the programs, the configuration and an
+// empty pool.
 type Pair struct {
 	Lab  *lab.Lab
 	A, B lab.Node // the first two nodes
@@ -75,7 +75,7 @@ func Up(ctx context.Context, o Options) (_ *Pair, err error) {
 	return p, nil
 }
 
-// Down removes the pair with all it held.
+// Down removes the pair with its contents.
 func (p *Pair) Down() error { return p.Lab.Down() }
 
 // Configure writes a fresh config, with the changes, to all nodes.
@@ -101,17 +101,17 @@ func (p *Pair) ConfigureNode(ctx context.Context, n lab.Node, change func(Config
 	return WriteFile(ctx, n, "/etc/understudy/config.yaml", text)
 }
 
-// Outcome is how a run of zfs-replicate ended.
+// Outcome is the end of a run of zfs-replicate.
 type Outcome struct {
 	Code   int
 	Stderr string        // what it said there, trimmed
 	Took   time.Duration // with the time to reach the node
-	// Result is what it reported; nil when it ended before it began.
+	// Result is the reported result; nil when the run ended before it began.
 	Result *replicate.Result
 }
 
-// Replicate runs "zfs-replicate run" on a node. That it ends with an exit code
-// other than 0 is no error.
+// Replicate runs "zfs-replicate run" on a node. An exit code other than 0 is no
+// error.
 func Replicate(ctx context.Context, n lab.Node, args ...string) (Outcome, error) {
 	argv := append([]string{"zfs-replicate", "run", "-o", "json"}, args...)
 	result, err := n.Run(ctx, lab.Argv(argv...))
@@ -134,7 +134,7 @@ func outcome(code int, stdout, stderr string, took time.Duration) (Outcome, erro
 	return o, nil
 }
 
-// Bytes is how many the run sent to all standbys.
+// Bytes returns the bytes sent to all standbys.
 func (o Outcome) Bytes() int64 {
 	var n int64
 	if o.Result != nil {
@@ -145,8 +145,8 @@ func (o Outcome) Bytes() int64 {
 	return n
 }
 
-// Item is what the run did with one dataset on the first standby that has it;
-// nil when it did not meet it.
+// Item returns the result for a dataset on the first standby that has it; nil
+// when the run did not reach it.
 func (o Outcome) Item(source string) *replicate.ItemResult {
 	if o.Result != nil {
 		for _, standby := range o.Result.Standbys {
@@ -160,8 +160,7 @@ func (o Outcome) Item(source string) *replicate.ItemResult {
 	return nil
 }
 
-// Run runs a program on a node and returns what it printed, without the last
-// line's end.
+// Run runs a program on a node and returns its output without the last newline.
 func Run(ctx context.Context, n lab.Node, argv ...string) (string, error) {
 	result, err := n.Run(ctx, lab.Argv(argv...))
 	return strings.TrimRight(result.Stdout, "\n"), err
@@ -171,13 +170,13 @@ func Run(ctx context.Context, n lab.Node, argv ...string) (string, error) {
 func Shell(ctx context.Context, n lab.Node, script string, args ...string) (string, error) {
 	text, err := Run(ctx, n, append([]string{"bash", "-euo", "pipefail", "-c", script, "drill"}, args...)...)
 	if exit, ok := errors.AsType[*lab.ExitError](err); ok {
-		// Which script it was, the caller knows better.
+		// The caller knows which script it was.
 		return text, fmt.Errorf("on node %s: exit code %d: %s", n.Name(), exit.Code, strings.TrimSpace(exit.Stderr))
 	}
 	return text, err
 }
 
-// WriteFile writes a small file on a node, whole or not at all.
+// WriteFile replaces a small file on a node, completely or not at all.
 func WriteFile(ctx context.Context, n lab.Node, path, text string) error {
 	_, err := n.Run(ctx, lab.Command{
 		Argv:  []string{"bash", "-euc", `mkdir -p "$(dirname "$1")"; cat >"$1.new"; sync "$1.new"; mv "$1.new" "$1"; sync "$(dirname "$1")"`, "drill", path},

@@ -10,11 +10,11 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// runLimit is how long a run of zfs-replicate may take before it counts as
-// hanging. None of the scenarios needs a quarter of it.
+// runLimit is the time after which a run of zfs-replicate counts as hanging. No
+// scenario needs a quarter of it.
 const runLimit = 5 * time.Minute
 
-// Running is a run of zfs-replicate that is under way.
+// Running is a run of zfs-replicate in progress.
 type Running struct {
 	node   lab.Node
 	done   chan struct{}
@@ -34,8 +34,8 @@ func StartRun(ctx context.Context, n lab.Node, args ...string) *Running {
 	return r
 }
 
-// Wait waits for the run's end. One that hangs is an error that tells which
-// processes it hangs with.
+// Wait waits for the run's end. For a run that hangs, the error lists its
+// processes.
 func (r *Running) Wait() (Outcome, error) {
 	<-r.done
 	if r.err == nil || !errors.Is(r.err, context.DeadlineExceeded) && !strings.Contains(r.err.Error(), "has not ended") {
@@ -47,7 +47,7 @@ func (r *Running) Wait() (Outcome, error) {
 	return r.result, errors.Join(r.err, err, fmt.Errorf("its processes on %s: %s", r.node.Name(), strings.Join(list, "; ")))
 }
 
-// AwaitBytes waits until the run of zfs-replicate on a node has read so many
+// AwaitBytes waits until the run of zfs-replicate on a node has read that many
 // bytes, nearly all of them from "zfs send".
 func AwaitBytes(ctx context.Context, n lab.Node, bytes int64) error {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
@@ -72,8 +72,8 @@ echo "the run ended before it had read $1 bytes" >&2
 exit 1
 `
 
-// Processes lists what runs on a node of zfs-replicate, zfs and ssh sessions
-// that it has opened; of a node at rest, nothing.
+// Processes lists the processes of zfs-replicate and zfs on a node, and the ssh
+// sessions that they opened; a node at rest has none.
 func Processes(ctx context.Context, n lab.Node) ([]string, error) {
 	text, err := Shell(ctx, n, `ps -eo pid=,stat=,etimes=,args= | grep -E '(^| )(/[^ ]*/)?(zfs-replicate|zfs) |ssh .*zfs-replicate' | grep -vE 'grep|bash -' || true`)
 	if err != nil {

@@ -19,8 +19,8 @@ type Programs struct {
 	Replicate string // cmd/zfs-replicate
 }
 
-// Build builds the programs that pairs of a kind need into a folder, static,
-// so that they run on any node. It needs a working directory in this module.
+// Build builds the static programs that pairs of a kind need into a folder. It
+// needs a working directory in this module.
 func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
 	p := Programs{Hub: filepath.Join(dir, "lab"), Replicate: filepath.Join(dir, "zfs-replicate")}
 	packages := map[string]string{p.Hub: "lab/cmd/lab", p.Replicate: "cmd/zfs-replicate"}
@@ -31,7 +31,7 @@ func Build(ctx context.Context, kind lab.Kind, dir string) (Programs, error) {
 	return p, buildAll(ctx, packages)
 }
 
-// SitePrograms are what sites need beyond that.
+// SitePrograms are the programs that sites need.
 type SitePrograms struct {
 	Programs
 	Failover string // cmd/failover-notify
@@ -42,8 +42,8 @@ type SitePrograms struct {
 	images images
 }
 
-// BuildSite builds the programs and container images that sites of a kind
-// need. Traefik's takes minutes, once.
+// BuildSite builds the programs and container images that sites of a kind need.
+// The first build of Traefik takes minutes.
 func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, error) {
 	base, err := Build(ctx, kind, dir)
 	if err != nil {
@@ -64,8 +64,8 @@ func BuildSite(ctx context.Context, kind lab.Kind, dir string) (SitePrograms, er
 	return p, err
 }
 
-// install puts the programs of a release on a node, each one after those that it
-// starts.
+// install puts the programs of a release on a node, each program after those
+// that it starts.
 func (p SitePrograms) install(ctx context.Context, n lab.Node) error {
 	for _, one := range [][2]string{
 		{p.Replicate, "/usr/sbin/zfs-replicate"},
@@ -83,9 +83,9 @@ func (p SitePrograms) install(ctx context.Context, n lab.Node) error {
 	return nil
 }
 
-// buildAll builds packages of this module, static. Each program has its
-// package's name, so that one call, which loads and links them side by side,
-// serves all that go into one folder.
+// buildAll builds static programs of this module. A program has its package's
+// name, so that one call, which loads and links them side by side, serves a
+// folder.
 func buildAll(ctx context.Context, packages map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()

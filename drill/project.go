@@ -12,20 +12,20 @@ import (
 	"github.com/understudy-ha/understudy/lab/image"
 )
 
-// Where things lie on the nodes of a site.
+// Places on the nodes of a site.
 const (
-	// Checkout is the folder that both nodes have of the owner's services.
+	// Checkout is the folder of the owner's services on both nodes.
 	Checkout = "/srv/server"
-	// Apps is the dataset that has one of each application below it; it is
+	// Apps is the dataset that holds a dataset for each application; it is
 	// mounted at a folder of the same name.
 	Apps = Pool + "/apps"
-	// nodeEnv tells containers which node they run on.
+	// nodeEnv tells containers the name of their node.
 	nodeEnv = "/etc/lab/node.env"
 )
 
-// Applications are the projects beside Traefik, each with a dataset of its own
-// and another restart policy. An emulated processor has enough with two: each
-// start costs it many seconds of Compose.
+// Applications returns the projects beside Traefik, each with a dataset of its
+// own and another restart policy. On emulated machines there are two: each
+// start costs many seconds of Compose.
 func Applications(kind lab.Kind) []string {
 	if kind == lab.VM {
 		return []string{"app1", "app2"}
@@ -35,11 +35,11 @@ func Applications(kind lab.Kind) []string {
 
 var restartPolicies = map[string]string{"app1": "always", "app2": "unless-stopped", "app3": `"no"`}
 
-// images are the files of the two container images that a site runs.
+// images are the files of the two container images of a site.
 type images struct{ traefik, webapp string }
 
-// makeImages makes them in a folder: the real Traefik for virtual machines,
-// for namespaces one that follows the same facts and starts at once.
+// makeImages makes the images in a folder. Virtual machines get the real
+// Traefik; namespaces get a stand-in that behaves alike and starts at once.
 func makeImages(ctx context.Context, kind lab.Kind, webapp, dir string) (images, error) {
 	i := images{traefik: filepath.Join(dir, "traefik.tar"), webapp: filepath.Join(dir, "webapp.tar")}
 	traefik := webapp
@@ -55,7 +55,7 @@ func makeImages(ctx context.Context, kind lab.Kind, webapp, dir string) (images,
 	return i, container.Write(i.webapp, "webapp:lab", webapp)
 }
 
-// Slow says how long the containers of a project take, beyond what they need.
+// Slow is the extra time that the containers of a project take.
 type Slow struct{ Start, Stop string } // as time.ParseDuration takes them
 
 func (s Slow) args() string {
@@ -69,7 +69,7 @@ func (s Slow) args() string {
 	return args
 }
 
-// files are the projects' files, by their path below Checkout.
+// files returns the projects' files by their path below Checkout.
 func files(kind lab.Kind, slow map[string]Slow) map[string]string {
 	all := map[string]string{}
 	for _, name := range Applications(kind) {
@@ -117,8 +117,8 @@ func routes(names []string) string {
 	return "http:\n  routers:\n" + routers.String() + "  middlewares:\n" + middlewares.String() + "  services:\n" + services.String()
 }
 
-// SetProjects writes the projects' files on a node, with those that are slow
-// named. Containers that are there already stay as they are.
+// SetProjects writes the projects' files on a node; slow names those with extra
+// times. Existing containers stay unchanged.
 func SetProjects(ctx context.Context, n lab.Node, slow map[string]Slow) error {
 	for path, text := range files(n.Kind(), slow) {
 		if err := WriteFile(ctx, n, Checkout+"/"+path, text); err != nil {

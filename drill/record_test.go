@@ -17,12 +17,12 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// resultsFile is where results are written, if anywhere.
+// resultsFile is the environment variable with the file for results.
 const resultsFile = "DRILL_RESULTS"
 
-// record writes the result of a scenario that has just begun, and again when it
-// has ended in whatever way, after complete has added what is known by then;
-// complete may be nil.
+// record writes the result of a scenario that starts, and again when the
+// scenario ends, whether it passes or fails, after complete has added
+// measurements; complete may be nil.
 func record(t *testing.T, scenario string, complete func(*report.Result)) {
 	t.Helper()
 	group, _, _ := strings.Cut(strings.TrimPrefix(t.Name(), "Test"), "/")
@@ -47,7 +47,7 @@ func record(t *testing.T, scenario string, complete func(*report.Result)) {
 	})
 }
 
-// measured is what a scenario of a site has shown so far.
+// measured holds the measurements of a scenario.
 type measured struct {
 	began   time.Time
 	ended   time.Time // when it had happened, before the site was made whole
@@ -55,19 +55,19 @@ type measured struct {
 	moments report.Moments
 	missing map[string]bool // acknowledged writes that are missing where they must be
 	gone    int             // the takeover's, when it began
-	// Where partly, not all acknowledged writes are looked for, only so many.
+	// With partly set, only sought acknowledged writes are searched for.
 	partly bool
 	sought int
 }
 
-// took notes how long something took to move, the first time.
+// took records the time of the first move.
 func (m *measured) took(fault time.Time, moments report.Moments) {
 	if m.fault.IsZero() {
 		m.fault, m.moments = fault, moments
 	}
 }
 
-// misses notes an acknowledged write that is missing where it must be.
+// misses records an acknowledged write that is missing.
 func (m *measured) misses(id string) {
 	if m.missing == nil {
 		m.missing = map[string]bool{}
@@ -75,7 +75,7 @@ func (m *measured) misses(id string) {
 	m.missing[id] = true
 }
 
-// begins is called first in a scenario, whose result is recorded.
+// begins starts a scenario and the record of its result.
 func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	d.ctx, d.name, d.began = ctx, name, time.Now()
@@ -91,11 +91,10 @@ func (d *takeover) begins(t *testing.T, ctx context.Context, name string) {
 	})
 }
 
-// happened says that what is shown of a scenario ends here: from now on the site
-// is made whole.
+// happened ends the observation of a scenario; its cleanup follows.
 func (d *takeover) happened() { d.measured.ended = time.Now().Add(time.Second) } // which shows that it lasts
 
-// completes fills a result in.
+// completes adds the measurements to a result.
 func (d *takeover) completes(r *report.Result) {
 	m := d.measured
 	if m.ended.IsZero() {
@@ -121,13 +120,14 @@ func (d *takeover) completes(r *report.Result) {
 		r.Writes = m.sought
 	}
 	r.Lost = len(m.missing)
-	// What is still in tail nobody has found, since the scenario has failed before.
+	// Writes that are still in tail were not found, since the scenario failed
+	// before.
 	r.Kept = max(0, d.gone-m.gone-r.Lost-len(d.tail))
 	r.Lanes = d.Line.Lanes(zero, from, m.ended, d.names()...)
 	r.Changes = d.Line.Changes(zero, from, m.ended, d.names()...)
 }
 
-// names are those of all nodes.
+// names returns the names of all nodes.
 func (d *takeover) names() []string {
 	var names []string
 	for _, n := range d.Lab.Nodes {
@@ -136,8 +136,8 @@ func (d *takeover) names() []string {
 	return names
 }
 
-// reacted is when something was done about a fault for the first time: by what
-// the nodes have recorded, or when the address was seen to move.
+// reacted returns the first reaction to a fault: by the records of the nodes,
+// or by the move of the virtual IP.
 func (d *takeover) reacted(m measured) time.Time {
 	var first time.Time
 	earlier := func(at time.Time) {
@@ -158,8 +158,8 @@ func (d *takeover) reacted(m measured) time.Time {
 	return first
 }
 
-// recorded are the moments, by this machine's clock, at which a node has written
-// down that something is to be done or has begun. A node that can't be asked has
+// recorded returns the moments, by this machine's clock, at which a node
+// recorded a request or the start of an action. A node that cannot be asked has
 // none.
 func recorded(ctx context.Context, n lab.Node) []time.Time {
 	ahead, err := ahead(ctx, n)
@@ -186,8 +186,8 @@ func recorded(ctx context.Context, n lab.Node) []time.Time {
 	return list
 }
 
-// ahead is how far a node's clock is ahead of this machine's. Nodes of
-// namespaces have the same.
+// ahead returns how far a node's clock is ahead of this machine's. Namespaces
+// share its clock.
 func ahead(ctx context.Context, n lab.Node) (time.Duration, error) {
 	if n.Kind() == lab.NS {
 		return 0, nil

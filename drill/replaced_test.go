@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// TestPackagedReplaced puts a new server in the place of one that is gone, by the one
-// command that its page has for it. systemd is the real one.
+// TestPackagedReplaced replaces a lost server by the one command of its
+// runbook. systemd is the real one.
 func TestPackagedReplaced(t *testing.T) {
 	if os.Getenv("UNDERSTUDY_TAKEOVER") == "" || Kind() != lab.NS {
 		t.Log("this is run by itself, on nodes in namespaces: make takeover LAB=ns")
@@ -45,7 +45,7 @@ func TestPackagedReplaced(t *testing.T) {
 	}
 }
 
-// again runs a set-up of a pair of which one node serves, and sees that it is whole.
+// again runs setup on a pair that serves and checks that the pair is complete.
 func (p *packaged) again(t *testing.T, setup string) {
 	t.Helper()
 	if text := p.types(t, 0, setup); !strings.Contains(text, "A failover would work right now") {
@@ -58,7 +58,8 @@ func (p *packaged) again(t *testing.T, setup string) {
 	p.judge(t)
 }
 
-// blockOf is a page's block of shell, which readers type and TestRunbooks does not.
+// blockOf returns a shell block of a page, which readers type and TestRunbooks
+// does not.
 func blockOf(t *testing.T, page, begins string) string {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -72,8 +73,8 @@ func blockOf(t *testing.T, page, begins string) string {
 	return found[1]
 }
 
-// nobody makes a server one that was installed anew, with the package, and that a
-// person can log in to.
+// nobody turns a server into a newly installed one that has the package and
+// lets the operator log in.
 const nobody = `units="understudy-fence understudy-join understudy keepalived understudy-replicate.timer understudy-lag-check.timer understudy-image-sync.timer"
 systemctl stop keepalived # its last hook starts the watcher
 systemctl stop $units understudy-replicate understudy-lag-check understudy-image-sync; systemctl disable $units

@@ -10,15 +10,16 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// NodeState is what a node has recorded of itself.
+// NodeState is a node's record of itself.
 type NodeState struct {
 	Role        state.RoleFile
 	Request     state.Request
 	Eligibility state.Eligibility
-	// Shown says that keepalived is shown that the node may hold the address.
+	// Shown reports whether keepalived is told that the node may hold the
+	// virtual IP.
 	Shown bool
-	// Boot is the id of the node's boot: what was recorded in another one says
-	// what the node was.
+	// Boot is the id of the current boot. Records of another boot describe the
+	// past.
 	Boot string
 }
 
@@ -34,10 +35,10 @@ func (s NodeState) String() string {
 		s.Role.Role, s.Role.Reason, s.Current(), s.Role.Term, s.Request.Seq, s.Request.Requested, s.Request.Source, s.Shown, reasons)
 }
 
-// ReadState reads what a node has recorded of itself, at one moment each.
+// ReadState reads a node's record of itself, each file at one moment.
 func ReadState(ctx context.Context, n lab.Node) (NodeState, error) {
 	var s NodeState
-	// Without starting a program: an emulated processor takes long for each.
+	// No program is started: each one costs an emulated processor a long time.
 	text, err := Shell(ctx, n, `exec 2>/dev/null; set +e
 		for f in /var/lib/understudy/{role,intent,eligibility}.json; do text={}; [ -r "$f" ] && text=$(<"$f"); echo "${text//$'\n'/ }"; done
 		text=0; [ -r /run/understudy/eligible ] && text=$(</run/understudy/eligible)

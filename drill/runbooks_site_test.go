@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// The pages speak of the pair that all documents have; the lab's has addresses
-// of its own, and keeps the keys of the documents' names for itself.
+// The documents describe one pair. The lab's pair has other addresses and the
+// same names, with its own keys.
 var (
 	toLab = []string{
 		"192.168.86.100", VirtualIP, "192.168.86.47", "10.77.0.11", "192.168.86.48", "10.77.0.12", "192.168.86.49", "10.77.0.13",
@@ -30,8 +30,8 @@ var (
 	}()
 )
 
-// pairConfig is that of the documents, with the lab's addresses and a little
-// less patience. The third node is not yet in it.
+// pairConfig is the configuration of the documents with the lab's addresses and
+// shorter times. The third node is missing at first.
 const pairConfig = `nodes:
   - {name: primary,   address: 10.77.0.11, priority: 100}
   - {name: secondary, address: 10.77.0.12, priority: 90}
@@ -54,8 +54,8 @@ witness: {targets: ["ping://10.77.0.1"]}
 failover: {join_wait: 15s, peer_stop: 60s}
 `
 
-// systemctl stands for the real one where there is no systemd: it tells the
-// lab's services to do the same.
+// systemctl stands for the real one where there is no systemd: it controls the
+// lab's services.
 const systemctl = `#!/bin/bash
 verb=$1; shift
 for unit in "$@"; do
@@ -78,17 +78,17 @@ for unit in "$@"; do
 done
 `
 
-// dropIn is where the package has keepalived's.
+// dropIn is the path of the packaged drop-in of keepalived.
 const dropIn = "keepalived.service.d/understudy.conf"
 
-// runbooks is a pair, as the documents describe it, and a third machine.
+// runbooks is the pair of the documents and a third machine.
 type runbooks struct {
 	*takeover
 	third lab.Node
 	load  *load // of the page that puts one on
 }
 
-// runbookPrograms are built once, for as many sites as are needed.
+// runbookPrograms are built once for all sites.
 type runbookPrograms struct {
 	SitePrograms
 	more []string // paths of programs that other sites do without
@@ -115,7 +115,7 @@ func buildRunbooks(t *testing.T, ctx context.Context) (p runbookPrograms) {
 	return p
 }
 
-// newRunbooks makes a site, with primary active and secondary ready.
+// newRunbooks makes a site on which primary is active and secondary is ready.
 func newRunbooks(t *testing.T, ctx context.Context, p runbookPrograms) *runbooks {
 	t.Helper()
 	began := time.Now()
@@ -159,12 +159,12 @@ func newRunbooks(t *testing.T, ctx context.Context, p runbookPrograms) *runbooks
 	return r
 }
 
-// bare makes a node one that has been given programs and a pool, and no more.
+// bare gives a node the programs and a pool, and nothing else.
 const bare = `rm -rf /etc/lab/boot.d/[0-9][0-9]-{fence,join,watch,keepalived} /etc/understudy/config.yaml /etc/keepalived/keepalived.conf /etc/understudy/pair_* /root/.ssh/authorized_keys2`
 
 const keepalivedOf = `failover-notify keepalived >/etc/keepalived/keepalived.conf`
 
-// pairKeys lets each of the nodes in by the others' gates.
+// pairKeys lets each node in through the gates of the others.
 func (r *runbooks) pairKeys(t *testing.T, nodes ...lab.Node) {
 	t.Helper()
 	for _, n := range nodes {
@@ -181,7 +181,7 @@ func (r *runbooks) pairKeys(t *testing.T, nodes ...lab.Node) {
 	}
 }
 
-// look finds out which node is active now.
+// look finds the active node.
 func (r *runbooks) look(t *testing.T) {
 	t.Helper()
 	states, err := r.Lab.States(r.ctx)
@@ -197,8 +197,8 @@ func (r *runbooks) look(t *testing.T) {
 	}
 }
 
-// whole checks that the page has left a pair that is as it should be, without
-// more help than what runs each minute.
+// whole checks that the page leaves a healthy pair, with no help but the runs
+// of each minute.
 func (r *runbooks) whole(t *testing.T) {
 	t.Helper()
 	r.look(t)

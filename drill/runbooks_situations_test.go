@@ -11,8 +11,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// situations are in an order in which each page leaves the pair as the next one
-// begins with it, or with the roles changed.
+// situations come in an order in which each page leaves the pair as the next
+// page needs it, or with exchanged roles.
 var situations = []situation{
 	{page: "README.md", bring: func(*testing.T, *runbooks, string) {}},
 	{page: "power-loss.md", bring: powerLost, hands: map[string]func(*testing.T, *runbooks){"switch on": switchOn}},
@@ -28,14 +28,14 @@ var situations = []situation{
 	{page: "third-node.md", bring: thirdComes},
 }
 
-// primaryServes moves the services to the primary, where they are in most nights.
+// primaryServes moves the services to the primary, the usual state.
 func primaryServes(t *testing.T, r *runbooks, _ string) {
 	if r.look(t); r.active != r.A {
 		r.switched(t)
 	}
 }
 
-// switched has the nodes change places.
+// switched exchanges the roles.
 func (r *runbooks) switched(t *testing.T) {
 	t.Helper()
 	r.shell(t, r.active, `failover-notify switchover >&2`)
@@ -44,7 +44,7 @@ func (r *runbooks) switched(t *testing.T) {
 	r.whole(t)
 }
 
-// note is a file that only the node that went away has.
+// note is a file that only the failed node has.
 const note = `echo "written last" >/tank/apps/app1/note; sync`
 
 func powerLost(t *testing.T, r *runbooks, c string) {
@@ -62,7 +62,8 @@ func switchOn(t *testing.T, r *runbooks) {
 	r.booted(t, began)
 }
 
-// movedAway has the services on the secondary, and the primary back and whole.
+// movedAway has the services on the secondary, and a healthy primary as the
+// standby.
 func movedAway(t *testing.T, r *runbooks, _ string) {
 	if r.look(t); r.active == r.A {
 		r.switched(t)
@@ -86,7 +87,7 @@ func cutOff(t *testing.T, r *runbooks, c string) {
 
 func plugIn(t *testing.T, r *runbooks) { r.must(t, r.A.RestoreNetwork(r.ctx)) }
 
-// poolFails has the primary's pool lose a disk: what is left still serves.
+// poolFails takes a disk from the primary's pool, which keeps serving.
 func poolFails(t *testing.T, r *runbooks, c string) {
 	primaryServes(t, r, c)
 	r.shell(t, r.A, `echo "zpool degraded=tank" >/var/lib/zfssim/faults`)
@@ -105,7 +106,8 @@ func takeLoadOff(t *testing.T, r *runbooks) {
 	r.keeps(t, r.ends(t, r.load))
 }
 
-// keptSomething has a node that lost its power keep what only it had.
+// keptSomething leaves a node that lost power with a preserved copy of its
+// unreplicated changes.
 func keptSomething(t *testing.T, r *runbooks, c string) {
 	powerLost(t, r, c)
 	switchOn(t, r)
@@ -115,7 +117,8 @@ func keptSomething(t *testing.T, r *runbooks, c string) {
 	r.whole(t)
 }
 
-// bothServe cuts the two apart where no witness tells them who is cut off.
+// bothServe cuts the nodes off from each other where no witness helps: split
+// brain.
 func bothServe(t *testing.T, r *runbooks, c string) {
 	primaryServes(t, r, c)
 	for _, n := range []lab.Node{r.A, r.B} {
@@ -144,7 +147,8 @@ func serverGone(t *testing.T, r *runbooks, c string) {
 	r.must(t, r.PullPlug(r.ctx, r.B))
 }
 
-// newServer is one of the same name and address, with the programs and a pool.
+// newServer is a server of the same name and address, with the programs and a
+// pool.
 func newServer(t *testing.T, r *runbooks) {
 	r.must(t, r.B.Start(r.ctx))
 	r.booted(t, r.B)
@@ -154,7 +158,8 @@ func newServer(t *testing.T, r *runbooks) {
 	r.must(t, setServices(r.ctx, r.B))
 }
 
-// thirdComes has the third machine start what a boot of a bare one does not.
+// thirdComes starts on the third machine the services that a plain boot does
+// not start.
 func thirdComes(t *testing.T, r *runbooks, c string) {
 	primaryServes(t, r, c)
 	r.must(t, setServices(r.ctx, r.third))

@@ -17,22 +17,23 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// runbookPages is where the pages lie that people follow at night.
+// runbookPages is the folder of the runbooks.
 const runbookPages = "../docs/runbooks"
 
-// situation is what a page is for.
+// situation is the state of a pair that a page is for.
 type situation struct {
 	page string
-	// cases are those that the page's blocks name with when; none is one.
+	// cases are the cases that blocks of the page name with when; none counts
+	// as one.
 	cases []string
-	// bring makes the site what it is when somebody opens the page.
+	// bring brings the site into the situation.
 	bring func(t *testing.T, r *runbooks, c string)
-	// hands are what the page has a person do without a command.
+	// hands are the manual actions of the page.
 	hands map[string]func(t *testing.T, r *runbooks)
 }
 
-// TestRunbooks brings a site into the situation of each page, types what the
-// page says, compares what comes out, and wants a pair that is whole again.
+// TestRunbooks brings a site into the situation of each page, types the
+// commands of the page, compares their output, and expects a healthy pair.
 func TestRunbooks(t *testing.T) {
 	if Kind() != lab.NS {
 		t.Log("the runbooks are run on nodes in namespaces; the vm drill goes through the same commands")
@@ -51,7 +52,7 @@ func TestRunbooks(t *testing.T) {
 		}
 		delete(pages, s.page)
 		if !r.page(t, ctx, s, steps) {
-			// What is left of it says nothing about the next page.
+			// Its remains say nothing about the next page.
 			r.must(t, r.Down())
 			r = newRunbooks(t, ctx, programs)
 		}
@@ -80,8 +81,8 @@ func readPages(t *testing.T) map[string][]runbook.Step {
 	return pages
 }
 
-// page goes through all cases of a page, and checks that they have left no step
-// out. It is false when the site is not what it was.
+// page runs all cases of a page and checks that they cover every step. It
+// returns false when the site was not in its expected state.
 func (r *runbooks) page(t *testing.T, ctx context.Context, s situation, steps []runbook.Step) (all bool) {
 	done, hands := map[int]bool{}, map[string]bool{}
 	cases := s.cases
@@ -134,7 +135,7 @@ func (r *runbooks) page(t *testing.T, ctx context.Context, s situation, steps []
 	return true
 }
 
-// step does one step as a person does.
+// step performs one step as an operator does.
 func (r *runbooks) step(t *testing.T, s situation, step runbook.Step) {
 	t.Helper()
 	where := fmt.Sprintf("%s:%d", s.page, step.Line)
@@ -165,8 +166,8 @@ func (r *runbooks) step(t *testing.T, s situation, step runbook.Step) {
 	}
 }
 
-// tries does something once or, where a person repeats it, now and then until
-// nothing is missing.
+// tries performs an action once or, for a step with repeat, until nothing is
+// missing.
 func (r *runbooks) tries(t *testing.T, repeat bool, missing func() string) {
 	t.Helper()
 	began := time.Now()
@@ -182,7 +183,7 @@ func (r *runbooks) tries(t *testing.T, repeat bool, missing func() string) {
 	}
 }
 
-// where are the nodes that a page means.
+// where returns the nodes that a page means.
 func (r *runbooks) where(t *testing.T, where, name string) []lab.Node {
 	t.Helper()
 	r.look(t)
@@ -201,7 +202,7 @@ func (r *runbooks) where(t *testing.T, where, name string) []lab.Node {
 	return r.Lab.Nodes[i : i+1]
 }
 
-// power does what a script says that ends the whole node, if it does.
+// power performs the commands of a script that end the whole node.
 func (r *runbooks) power(t *testing.T, n lab.Node, script string) bool {
 	t.Helper()
 	verb := strings.TrimSpace(script)
@@ -216,8 +217,8 @@ func (r *runbooks) power(t *testing.T, n lab.Node, script string) bool {
 	return true
 }
 
-// typed runs a script on a node as at a terminal, and returns what is seen
-// there. An exit code other than the right one is an error.
+// typed runs a script on a node as on a terminal and returns the screen. An
+// unexpected exit code is an error.
 func (r *runbooks) typed(n lab.Node, step runbook.Step) (string, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, max(time.Minute, patience()))
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// TestScriptsOnZFS runs the scripts that "make test" runs on the simulator on
-// real OpenZFS: whatever the simulator does differently fails here.
+// TestScriptsOnZFS runs the scripts of "make test" on real OpenZFS. Every
+// difference from the simulator fails here.
 func TestScriptsOnZFS(t *testing.T) {
 	if Kind() != lab.VM {
 		t.Log("nothing to do with LAB=ns: its nodes have the simulator, on which make test runs the scripts; LAB=vm runs them on OpenZFS")
@@ -47,7 +47,7 @@ func TestScriptsOnZFS(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// Each node has one processor: each takes every other script, one at a time.
+	// Each node has one processor: it runs every second script, one at a time.
 	share := make([][]string, len(l.Nodes))
 	for i, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
@@ -66,7 +66,7 @@ func TestScriptsOnZFS(t *testing.T) {
 	}
 }
 
-// bundleScripts makes an archive with the test program and the scripts.
+// bundleScripts makes an archive of the test program and the scripts.
 func bundleScripts(t *testing.T, ctx context.Context, dir string, scripts []string) string {
 	t.Helper()
 	root := filepath.Join(dir, "scripts")
@@ -95,8 +95,8 @@ func bundleScripts(t *testing.T, ctx context.Context, dir string, scripts []stri
 	return bundle
 }
 
-// runScripts runs some scripts on a node and returns what the test program
-// said. Pools lie on the node's disk: its /tmp is in memory.
+// runScripts runs some scripts on a node and returns the output of the test
+// program. Pools lie on the node's disk, since /tmp is in memory.
 func runScripts(t *testing.T, ctx context.Context, n lab.Node, bundle string, names []string) string {
 	if err := n.CopyTo(ctx, bundle, "/var/lib/understudy-disk/scripts.tar"); err != nil {
 		t.Error(err)
@@ -118,8 +118,8 @@ func runScripts(t *testing.T, ctx context.Context, n lab.Node, bundle string, na
 	return out.String()
 }
 
-// verdict reports how a script went, as a test of its own. One of which nothing is
-// known has failed.
+// verdict reports the result of a script as a test of its own. A script without
+// a result has failed.
 func verdict(t *testing.T, output, name string) {
 	t.Run(name, func(t *testing.T) {
 		result := regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): TestScripts/` + regexp.QuoteMeta(name) + ` \((.*)\)$`).FindStringSubmatch(output)
@@ -134,7 +134,7 @@ func verdict(t *testing.T, output, name string) {
 	})
 }
 
-// said is what the test program printed about one script.
+// said returns the output of the test program about one script.
 func said(output, name string) string {
 	var b strings.Builder
 	on := false

@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/move"
 )
 
-// TestSelfDrill has the pair drill itself, as its owner would, while its
-// applications are written to.
+// TestSelfDrill runs the drill of failover-notify, as the owner of a pair
+// would, under constant writes.
 func TestSelfDrill(t *testing.T) {
 	if Kind() == lab.VM {
 		t.Log("this is tried on nodes in namespaces: on virtual machines TestFailback switches over, there and back")
@@ -32,11 +32,10 @@ func TestSelfDrill(t *testing.T) {
 	})
 }
 
-// pairKey is a key that is for the gate alone, as a pair's is.
+// pairKey is a key for the gate alone, as a pair has it.
 const pairKey = "/etc/understudy/pair_ed25519"
 
-// gated has the nodes reach each other through the gate, as docs/setup.md
-// has it, and by no other key.
+// gated connects the nodes through the gate alone, as docs/setup.md does.
 func (d *takeover) gated(t *testing.T) {
 	t.Helper()
 	for _, n := range d.Lab.Nodes {
@@ -46,7 +45,7 @@ func (d *takeover) gated(t *testing.T) {
 	d.must(t, d.Reconfigure(d.ctx, func(c Config) { c.Set("ssh.identity_file", pairKey) }))
 }
 
-// drills are those that a node remembers.
+// drills returns the drills that a node remembers.
 func (d *takeover) drills(t *testing.T, n lab.Node) []move.Drill {
 	t.Helper()
 	var list []move.Drill
@@ -83,7 +82,7 @@ func aDrill(t *testing.T, d *takeover) {
 		if m.Times.Stop <= 0 || m.Times.Send <= 0 || m.Times.Address <= 0 || m.Times.Projects <= 0 || m.Gap <= 0 {
 			t.Errorf("a part of %s → %s took no time: %+v", m.From, m.To, m)
 		}
-		// The end is noticed when it is asked for next.
+		// The next question notices the end.
 		if parts > m.Gap+1 || parts < m.Gap/2 {
 			t.Errorf("the parts of %s → %s take %.2f s, all of it %.2f s", m.From, m.To, parts, m.Gap)
 		}
@@ -92,8 +91,8 @@ func aDrill(t *testing.T, d *takeover) {
 	d.ready(t) // without any replication but the drill's own
 }
 
-// noFailback is a standby whose key is not for asking anything of the active
-// node: nothing moves.
+// noFailback has a standby whose key may not ask anything of the active node:
+// nothing moves.
 func noFailback(t *testing.T, d *takeover) {
 	before := len(d.drills(t, d.active))
 	hide, show := `sed -i '/ pair /s/^/#/' /root/.ssh/authorized_keys`, `sed -i '/ pair /s/^#*//' /root/.ssh/authorized_keys`
@@ -110,8 +109,8 @@ func noFailback(t *testing.T, d *takeover) {
 	}
 }
 
-// failbackFails is a drill whose standby, active by then, can't hand over: its
-// services stay there, and that is said.
+// failbackFails is a drill whose standby, active by then, cannot hand over: the
+// services stay there, and the drill reports it.
 func failbackFails(t *testing.T, d *takeover) {
 	from, to := d.active, d.standby
 	began := time.Now()

@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// TestSetup makes a pair of two nodes that know nothing of each other, by the
-// command that a person would type, and pulls the plug.
+// TestSetup makes a pair of two unconfigured nodes by one command, and cuts the
+// power of the active node.
 func TestSetup(t *testing.T) {
 	if Kind() != lab.NS {
 		t.Log("the set-up is the same on virtual machines; it is tried on ns nodes")
@@ -29,13 +29,13 @@ func TestSetup(t *testing.T) {
 	hostKey := strings.Fields(d.shell(t, d.B, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`))[1]
 	flags := []string{"--peer", d.B.Address(), "--virtual-ip", VirtualIP, "--witness", "ping://10.77.0.1", "--dataset", Apps, "--services-directory", Checkout}
 
-	// A host that nobody knows is not talked to, and a wrong key is refused.
+	// setup refuses an unknown host, and a wrong key.
 	d.setup(t, 76, "its host key is not known here", flags...)
 	d.setup(t, 76, "its host key is not the one that was given", append(flags, "--host-key", "SHA256:of-another")...)
 	flags = append(flags, "--host-key", hostKey, "--yes")
 	d.setup(t, 64, "is not in the network of eth0", append(flags, "--virtual-ip", "192.0.2.1")...)
 
-	// What it would do is shown, and nothing is done.
+	// A dry run prints the steps and changes nothing.
 	text := d.setup(t, 0, "", append(flags, "--dry-run", "--verbose")...)
 	for _, want := range []string{
 		"would do: configuration on a", "virtual_ip: " + VirtualIP + "/24", "projects: [apps/*/docker-compose.yml]", "first: [traefik]",
@@ -50,7 +50,7 @@ func TestSetup(t *testing.T) {
 		d.shell(t, n, `! ls -d /etc/understudy /etc/keepalived/keepalived.conf 2>/dev/null`)
 	}
 
-	// Ended in the middle, it goes on; without systemd a person starts the rest.
+	// A killed setup resumes; without systemd the operator starts the services.
 	d.ended(t, flags)
 	d.setup(t, 3, "start: this has to be done by hand", flags...)
 	d.shell(t, d.A, `grep -c '^restrict,command="failover-notify gate",from="'"$1"'" ssh-ed25519 [^ ]* understudy b$' /root/.ssh/authorized_keys`, d.B.Address())
@@ -61,7 +61,8 @@ func TestSetup(t *testing.T) {
 	}
 	d.serves(t)
 
-	// What differs is left alone, and kept where it is to be replaced.
+	// setup leaves a different file alone, and saves a copy where it replaces
+	// one.
 	d.shell(t, d.B, `echo '# of my own' >>/etc/keepalived/keepalived.conf`)
 	text = d.setup(t, 76, "keepalived on b: what is there differs", "--yes")
 	if !strings.Contains(text, "-# of my own") {
@@ -74,7 +75,7 @@ func TestSetup(t *testing.T) {
 	d.moved(t, pulled, afterCrash)
 }
 
-// newBare makes a site, and takes from its nodes what they know of each other.
+// newBare makes a site and removes all configuration from its nodes.
 func newBare(t *testing.T, ctx context.Context) *takeover {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -106,7 +107,7 @@ func newBare(t *testing.T, ctx context.Context) *takeover {
 		for file := range more {
 			d.must(t, n.CopyTo(ctx, file, "/usr/bin/"+filepath.Base(file)))
 		}
-		// The lab's key becomes the one that a person has on the first node.
+		// The lab's key becomes the operator's key on the first node.
 		d.shell(t, n, `programs=$(command -v zfs-replicate); [ "$programs" = /usr/bin/zfs-replicate ] || mv "$programs" /usr/bin/
 			[ "$(hostname)" != a ] || mv /etc/understudy/id_ed25519 /root/.ssh/id_ed25519
 			rm -rf /etc/understudy /etc/keepalived/keepalived.conf /root/.ssh/config /root/.ssh/known_hosts /var/lib/understudy`)
@@ -114,7 +115,7 @@ func newBare(t *testing.T, ctx context.Context) *takeover {
 	return d
 }
 
-// setup runs the command on the first node, and returns what it printed there.
+// setup runs the command on the first node and returns its output.
 func (d *takeover) setup(t *testing.T, code int, says string, flags ...string) string {
 	t.Helper()
 	began := time.Now()
@@ -128,7 +129,7 @@ func (d *takeover) setup(t *testing.T, code int, says string, flags ...string) s
 		t.Fatalf("exit code %d, want %d and %q:\n%s%s", result.Code, code, says, result.Stdout, result.Stderr)
 	}
 	for line := range strings.Lines(result.Stdout) {
-		// Files and diffs, which stand further in, are as wide as they are.
+		// Files and diffs, which are indented, keep their width.
 		if len([]rune(strings.TrimRight(line, "\n"))) > 80 && !strings.HasPrefix(line, "      ") {
 			t.Errorf("wider than 80 columns: %q", line)
 		}
@@ -136,7 +137,7 @@ func (d *takeover) setup(t *testing.T, code int, says string, flags ...string) s
 	return result.Stdout
 }
 
-// ended begins a set-up and kills it when the configuration has been written.
+// ended starts a setup and kills it once the configuration is written.
 func (d *takeover) ended(t *testing.T, flags []string) {
 	t.Helper()
 	d.shell(t, d.A, `failover-notify setup "$@" >/root/setup.log 2>&1 & setup=$!

@@ -13,25 +13,25 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// VirtualIP is the address that moves between the nodes of a site.
+// VirtualIP is the virtual IP of a site.
 const VirtualIP = "10.77.0.100"
 
-// SiteOptions say what site to make.
+// SiteOptions describe the site to make.
 type SiteOptions struct {
 	Kind     lab.Kind
 	Nodes    []string // as in Options
 	Programs SitePrograms
 	// Configure changes the config that both nodes get; it may be nil.
 	Configure func(Config)
-	// Ready is called when the nodes are up, before their services are started; it
-	// may be nil.
+	// Ready is called when the nodes are up and their services are not; it may
+	// be nil.
 	Ready func(*Site) error
 	Log   io.Writer // gets the lab's progress; nil drops it
 }
 
-// Site is a pair whose nodes have services: Traefik and applications as
-// Compose projects, their data in replicated datasets, and a virtual IP
-// that keepalived moves. Everything that happens to it is watched.
+// Site is a pair whose nodes have services: Traefik and applications as Compose
+// projects, their data in replicated datasets, and a virtual IP that keepalived
+// moves. All of it is observed.
 type Site struct {
 	*Pair
 	Line *report.Timeline
@@ -41,8 +41,8 @@ type Site struct {
 	watch     *watcher
 }
 
-// SiteUp makes a site in which nothing has been started yet but Docker. On
-// error nothing is left.
+// SiteUp makes a site on which Docker alone is started. On error nothing is
+// left.
 func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
 	s := &Site{programs: o.Programs}
 	s.configure = func(c Config) {
@@ -81,7 +81,7 @@ func SiteUp(ctx context.Context, o SiteOptions) (_ *Site, err error) {
 	return s, s.makeDatasets(ctx)
 }
 
-// Down removes the site with all it held.
+// Down removes the site with its contents.
 func (s *Site) Down() error {
 	if s.watch != nil {
 		s.watch.end()
@@ -89,7 +89,7 @@ func (s *Site) Down() error {
 	return s.Pair.Down()
 }
 
-// Watched is an error when part of the time was not observed.
+// Watched returns an error when a part of the time was not observed.
 func (s *Site) Watched() error { return s.watch.alive() }
 
 // Reconfigure writes the site's config, with changes, to both nodes.
@@ -102,7 +102,7 @@ func (s *Site) Reconfigure(ctx context.Context, change func(Config)) error {
 	})
 }
 
-// Other is the node that n is not.
+// Other returns the node that is not n.
 func (s *Site) Other(n lab.Node) lab.Node {
 	if n == s.A {
 		return s.B
@@ -110,13 +110,13 @@ func (s *Site) Other(n lab.Node) lab.Node {
 	return s.A
 }
 
-// PullPlug takes a node's power away.
+// PullPlug cuts the power of a node.
 func (s *Site) PullPlug(ctx context.Context, n lab.Node) error {
 	defer s.Line.Break(n.Name())
 	return n.PullPlug(ctx)
 }
 
-// siteConfig is what a site's config has beyond a pair's.
+// siteConfig adds the settings of a site to a pair's configuration.
 func siteConfig(c Config) {
 	c.Set("virtual_ip", VirtualIP+"/24")
 	c.Set("interface", "eth0")
@@ -132,7 +132,7 @@ func siteConfig(c Config) {
 	c.Set("replication.datasets", []any{Config{"name": Apps}})
 }
 
-// each does something to both nodes side by side.
+// each calls do for all nodes at the same time.
 func (s *Site) each(do func(lab.Node) error) error {
 	failures := make([]error, len(s.Lab.Nodes))
 	var all sync.WaitGroup
@@ -173,20 +173,20 @@ func (s *Site) prepare(ctx context.Context, n lab.Node) error {
 			return err
 		}
 	}
-	// The plug may be pulled before the kernel has written all this by itself.
+	// A power loss must not undo this: the kernel would write it later.
 	if _, err := n.Run(ctx, lab.Argv("sync", "-f", "/")); err != nil {
 		return fmt.Errorf("write what node %s was given to its disk: %w", n.Name(), err)
 	}
 	return nil
 }
 
-// keepalivedConfig writes keepalived's configuration. The check ends by itself
-// when it takes two thirds of a second, which an emulated processor now and then
-// needs for it: there, several in a row have to fail.
+// keepalivedConfig writes keepalived's configuration. The check ends itself
+// after two thirds of a second, which an emulated processor exceeds now and
+// then: there, several checks in a row have to fail.
 const keepalivedConfig = `failover-notify keepalived >/etc/keepalived/keepalived.conf
 [ "$1" != vm ] || sed -i -e 's/^    interval 1$/    interval 2/; s/^    timeout 1$/    timeout 3/; s/^    fall 2$/    fall 3/; s/^    rise 2$/    rise 1/' /etc/keepalived/keepalived.conf`
 
-// services are those of a node in the order that packaging/systemd gives them.
+// services returns the services of a node in the order of packaging/systemd.
 func services(n lab.Node) []lab.Service {
 	list := []lab.Service{
 		observerService(n),
@@ -205,10 +205,10 @@ func services(n lab.Node) []lab.Service {
 	return list
 }
 
-// dockerService is the Docker Engine as packaging/systemd/docker.service.d has it:
-// nothing is revived at boot. For names that it does not know it asks a resolver: one
-// that refuses at once, where none could answer. It refuses versions of its API below
-// minAPI; "" leaves it its own floor.
+// dockerService is the Docker Engine as packaging/systemd/docker.service.d
+// configures it: it starts no containers at boot. Its resolver refuses unknown
+// names at once, since none could answer. The engine refuses versions of its
+// API below minAPI; "" keeps its own minimum.
 func dockerService(minAPI string) lab.Service {
 	return lab.DockerServiceFrom(minAPI, 20, "--restart=false", "--dns", "127.0.0.1")
 }
@@ -222,7 +222,7 @@ func setServices(ctx context.Context, n lab.Node) error {
 	return nil
 }
 
-// makeDatasets makes those of the applications on the first node.
+// makeDatasets makes the applications' datasets on the first node.
 func (s *Site) makeDatasets(ctx context.Context) error {
 	if _, err := Shell(ctx, s.A, `zfs create "$1"; for name in "${@:2}"; do zfs create "$1/$name"; done`, append([]string{Apps}, Applications(s.Lab.Kind())...)...); err != nil {
 		return fmt.Errorf("make the datasets of the applications: %w", err)
@@ -230,8 +230,8 @@ func (s *Site) makeDatasets(ctx context.Context) error {
 	return nil
 }
 
-// StartServices starts what stands behind Docker on both nodes, the second a
-// little later, as at a first boot.
+// StartServices starts the services after Docker on both nodes, on the second
+// node a little later, as at a first boot.
 func (s *Site) StartServices(ctx context.Context) error {
 	return s.each(func(n lab.Node) error {
 		if n == s.B {

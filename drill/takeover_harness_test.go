@@ -25,15 +25,15 @@ type takeover struct {
 
 	results  []report.Result
 	measured measured
-	// replicated is when the last replication that came to its end began: what
-	// was acknowledged before is on both nodes.
+	// replicated is the start of the last successful replication: both nodes
+	// have every write acknowledged before it.
 	replicated time.Time
 	lost       map[string]bool // writes that were lost with the node that had them
 	gone       int             // how many they are
 	tail       map[string]bool // those of which it is not known yet that their node has kept them
 }
 
-// patience is how long a takeover may take before it counts as not happening.
+// patience is the time after which a takeover counts as not happening.
 func patience() time.Duration {
 	if Kind() == lab.VM {
 		return 6 * time.Minute
@@ -41,7 +41,7 @@ func patience() time.Duration {
 	return 40 * time.Second
 }
 
-// recent is how long ago the answers may be that tell what answers now.
+// recent is the largest age of answers that show what answers now.
 func recent() time.Duration {
 	if Kind() == lab.VM {
 		return 10 * time.Second
@@ -70,7 +70,7 @@ func (d *takeover) state(t *testing.T, n lab.Node) NodeState {
 	return s
 }
 
-// afterwards runs a script when the scenario has ended, in whatever way.
+// afterwards runs a script when the scenario ends, whether it passes or fails.
 func (d *takeover) afterwards(t *testing.T, n lab.Node, script string, args ...string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -81,7 +81,7 @@ func (d *takeover) afterwards(t *testing.T, n lab.Node, script string, args ...s
 	})
 }
 
-// await waits until nothing is missing any more.
+// await waits until nothing is missing.
 func (d *takeover) await(t *testing.T, missing func() string) {
 	t.Helper()
 	began := time.Now()
@@ -104,7 +104,7 @@ func (d *takeover) await(t *testing.T, missing func() string) {
 	}
 }
 
-// awaitState waits until a node has recorded what is wanted.
+// awaitState waits until a node has recorded a certain state.
 func (d *takeover) awaitState(t *testing.T, n lab.Node, what string, is func(NodeState) bool) {
 	t.Helper()
 	d.await(t, func() string {
@@ -116,9 +116,9 @@ func (d *takeover) awaitState(t *testing.T, n lab.Node, what string, is func(Nod
 	})
 }
 
-// moved waits until the standby has taken over, records how long that took
-// since the fault, and has the two change places. With a goal above 0 the
-// address must be there in that time, but on an emulated machine.
+// moved waits until the standby has taken over, records the times since the
+// fault, and exchanges active and standby. With a goal above 0 the virtual IP
+// must move in that time, except on emulated machines.
 func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	t.Helper()
 	var m report.Moments
@@ -128,8 +128,8 @@ func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	})
 	d.measured.took(fault, m)
 	t.Logf("address after %.2f s, Traefik after %.2f s, all projects after %.2f s", m.Address.Seconds(), m.Traefik.Seconds(), m.Projects.Seconds())
-	// It is looked for ten times a second: what counts is when it can't have been
-	// there yet.
+	// The observer asks ten times a second: the last question before the
+	// virtual IP arrived counts.
 	if goal > 0 && m.Earliest > goal && Kind() == lab.NS {
 		t.Errorf("the address was not there after %.2f s, the goal is %.2f s", m.Earliest.Seconds(), goal.Seconds())
 	}
@@ -137,8 +137,8 @@ func (d *takeover) moved(t *testing.T, fault time.Time, goal time.Duration) {
 	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })
 }
 
-// stays checks that for a while from now on the active node keeps the address
-// and everything answers there, with no gap longer than a restart of nothing.
+// stays checks that for a while the active node keeps the virtual IP and
+// everything answers there without interruption.
 func (d *takeover) stays(t *testing.T, while time.Duration) {
 	t.Helper()
 	from := time.Now()
@@ -157,7 +157,8 @@ func (d *takeover) stays(t *testing.T, while time.Duration) {
 	d.await(t, func() string { return d.unanswered(time.Now().Add(-recent())) })
 }
 
-// unanswered names what has not answered on the active node since a moment.
+// unanswered names a target that has not answered on the active node since a
+// moment.
 func (d *takeover) unanswered(from time.Time) string {
 	seen := d.Line.Since(from)
 	for _, target := range append([]string{"traefik"}, d.Line.Projects...) {
@@ -172,7 +173,7 @@ func (d *takeover) unanswered(from time.Time) string {
 	return ""
 }
 
-// serves waits until the active node has the address and everything answers.
+// serves waits until the active node has the virtual IP and everything answers.
 func (d *takeover) serves(t *testing.T) {
 	t.Helper()
 	d.await(t, func() string {
@@ -180,7 +181,7 @@ func (d *takeover) serves(t *testing.T) {
 		if !ok || !s.Address {
 			return "the address on " + d.active.Name() + ": " + d.state(t, d.active).String()
 		}
-		// One that is not seen would not be missed on the other node.
+		// A project that is not observed would not be missed on the other node.
 		if len(s.Running) != len(d.Line.Projects)+1 || len(s.Writable) != len(d.Line.Projects)+1 {
 			return "everything on " + d.active.Name() + ": " + report.Activity(s)
 		}
@@ -189,7 +190,7 @@ func (d *takeover) serves(t *testing.T) {
 	d.awaitState(t, d.active, "the role", func(s NodeState) bool { return s.Role.Role == state.RoleActive && s.Current() })
 }
 
-// idle waits until a node neither writes nor has the address.
+// idle waits until a node neither writes nor has the virtual IP.
 func (d *takeover) idle(t *testing.T, n lab.Node) {
 	t.Helper()
 	began := time.Now()
@@ -202,9 +203,8 @@ func (d *takeover) idle(t *testing.T, n lab.Node) {
 	})
 }
 
-// judge checks the promises of all that was seen since the scenario began: one
-// writer at a time, and nothing acknowledged is lost but what a takeover may
-// lose.
+// judge checks the promises for all observations of the scenario: one writer at
+// a time, and no acknowledged write is lost but those that a takeover may lose.
 func (d *takeover) judge(t *testing.T) {
 	t.Helper()
 	d.must(t, d.Watched())
@@ -226,8 +226,8 @@ func (d *takeover) judge(t *testing.T) {
 		switch {
 		case present[a.ID] || d.lost[a.ID]:
 		case a.Node != d.active.Name() && a.Received.After(d.replicated):
-			// Replication is asynchronous: what the other node acknowledged
-			// after the last one began may be on that one alone.
+			// Replication is asynchronous: writes that the other node
+			// acknowledged after the last run started may exist there alone.
 			d.lost[a.ID], d.tail[a.ID] = true, true
 			gone++
 		default:
@@ -246,8 +246,8 @@ func (d *takeover) judge(t *testing.T) {
 	}
 }
 
-// lostNothing is judge after a move that was planned: everything acknowledged is
-// on the new node, however late.
+// lostNothing is judge after a planned move: the new node has every
+// acknowledged write.
 func (d *takeover) lostNothing(t *testing.T) {
 	t.Helper()
 	before := d.gone
@@ -257,7 +257,7 @@ func (d *takeover) lostNothing(t *testing.T) {
 	}
 }
 
-// explain prints what is known when a scenario has failed.
+// explain prints the known facts after a failed scenario.
 func (d *takeover) explain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// heal makes the standby one that could take over again: it runs, has given
-// everything up, and has received what the active node has.
+// heal makes the standby ready for a takeover: it runs, has stepped down, and
+// has received the data of the active node.
 func (d *takeover) heal(t *testing.T) {
 	t.Helper()
 	d.wake(t, d.standby)
@@ -29,7 +29,7 @@ func (d *takeover) heal(t *testing.T) {
 	d.ready(t)
 }
 
-// wake starts a node that is off and waits until its services were started.
+// wake starts a node that is off and waits for its services.
 func (d *takeover) wake(t *testing.T, n lab.Node) {
 	t.Helper()
 	d.must(t, n.RestoreNetwork(d.ctx))
@@ -54,8 +54,8 @@ func (d *takeover) booted(t *testing.T, n lab.Node) {
 	})
 }
 
-// replicate brings the standby up to date. One that was active before may have
-// written what is nowhere else, and keeps that.
+// replicate brings the standby up to date. A former active node preserves its
+// unreplicated changes first.
 func (d *takeover) replicate(t *testing.T) {
 	t.Helper()
 	d.shell(t, d.standby, `! zfs list "$1" >/dev/null 2>&1 || zfs-replicate rejoin --yes >&2`, Apps)
@@ -69,8 +69,8 @@ func (d *takeover) replicate(t *testing.T) {
 	d.replicated = began
 }
 
-// kept checks that what was acknowledged by the node that is the standby now,
-// and never came to the active one, can still be read there.
+// kept checks that acknowledged writes that never reached the active node can
+// be read on the standby.
 func (d *takeover) kept(t *testing.T) {
 	t.Helper()
 	if len(d.tail) == 0 {
@@ -99,7 +99,7 @@ func (d *takeover) kept(t *testing.T) {
 	clear(d.tail)
 }
 
-// writesIn are the ids in an application's log.
+// writesIn returns the ids in an application's log.
 func writesIn(log string) map[string]bool {
 	ids := map[string]bool{}
 	for line := range strings.Lines(log) {
@@ -110,7 +110,8 @@ func writesIn(log string) map[string]bool {
 	return ids
 }
 
-// ready waits until keepalived on the standby says that it could take over.
+// ready waits until keepalived on the standby is told that the node is
+// eligible.
 func (d *takeover) ready(t *testing.T) {
 	t.Helper()
 	d.awaitState(t, d.standby, "a standby that could take over", func(s NodeState) bool {
@@ -118,9 +119,8 @@ func (d *takeover) ready(t *testing.T) {
 	})
 }
 
-// recover brings a site back on its feet after a scenario that failed, so that
-// the others can show what they have to: both nodes are booted anew. Without a
-// site there is nothing to go on with.
+// recover repairs a site after a failed scenario by booting both nodes, so that
+// the other scenarios can run. Without a site they cannot.
 func (d *takeover) recover(t *testing.T, ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -149,7 +149,7 @@ func (d *takeover) recover(t *testing.T, ctx context.Context) {
 		}
 		return "an active node: " + d.state(t, d.A).String() + "; " + d.state(t, d.B).String()
 	})
-	// What was lost on the way says nothing about the next scenario.
+	// Writes lost on the way say nothing about the next scenario.
 	for _, name := range d.Line.Projects {
 		for _, a := range d.Line.Answers(name) {
 			d.lost[a.ID] = true

@@ -19,15 +19,15 @@ func parentKilled(t *testing.T, d *takeover) {
 	d.moved(t, killed, afterCrash)
 }
 
-// childKilled kills the process that speaks VRRP; its parent starts another,
-// which takes the address that it finds away.
+// childKilled kills the process that speaks VRRP. Its parent starts another
+// one, which removes the address that it finds.
 func childKilled(t *testing.T, d *takeover) {
 	killed := time.Now()
 	d.shell(t, d.active, `kill -9 $(pgrep -P "$(lab-service pid keepalived)")`)
 	d.moved(t, killed, 0)
 }
 
-// keepalivedKilled leaves nobody who would take the address away.
+// keepalivedKilled leaves no process that would remove the address.
 func keepalivedKilled(t *testing.T, d *takeover) {
 	node, killed := d.active, time.Now()
 	d.must(t, lab.KillService(d.ctx, node, "keepalived"))
@@ -35,8 +35,8 @@ func keepalivedKilled(t *testing.T, d *takeover) {
 	d.idle(t, node)
 }
 
-// noticed waits until status says so of the check, on a node that goes on
-// serving meanwhile.
+// noticed waits until status reports a defect of the check, on a node that
+// keeps serving.
 func (d *takeover) noticed(t *testing.T, change, back string) {
 	began := time.Now()
 	d.shell(t, d.active, change)
@@ -63,7 +63,7 @@ func checkInsecure(t *testing.T, d *takeover) {
 	d.noticed(t, `chmod 777 /usr/bin/track-traefik`, `chmod 755 /usr/bin/track-traefik`)
 }
 
-// slowStarts makes everything that is started from now on take its time.
+// slowStarts slows down every start from now on.
 func (d *takeover) slowStarts(t *testing.T, after string) {
 	t.Helper()
 	for _, n := range d.Lab.Nodes {
@@ -78,10 +78,10 @@ func (d *takeover) slowStarts(t *testing.T, after string) {
 	}
 }
 
-// flaps has keepalived change its mind three times within five seconds, while
-// projects are still starting and stopping: the last request counts, and the other
-// node, which keeps quiet, is left alone. The address stays where it is, so that
-// both may be seen to the end.
+// flaps makes keepalived change its state three times within five seconds,
+// while projects still start and stop. The last request counts. The other node
+// sends nothing and is left alone. The address stays, so that both nodes can be
+// observed to the end.
 func flaps(t *testing.T, d *takeover) {
 	d.slowStarts(t, "2s")
 	began := time.Now()
@@ -94,10 +94,10 @@ func flaps(t *testing.T, d *takeover) {
 	}
 }
 
-// whilePromoting has the standby promote itself, slowly, and ends its keepalived in
-// the middle. The other node takes over again, unless it has heard by then that its
-// data is not the newest any more: in that case it stays out, whatever else is
-// down, and the newest data is served as soon as keepalived is back where it is.
+// whilePromoting makes the standby promote itself slowly, and ends its
+// keepalived in the middle. The other node takes over again, unless it has
+// heard that its data is out of date. In that case it stays out, and the newest
+// data is served once keepalived is back on its node.
 func (d *takeover) whilePromoting(t *testing.T, end func(lab.Node)) {
 	d.slowStarts(t, "3s")
 	from, to := d.active, d.standby

@@ -12,8 +12,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// cablePulled cuts the active node off: it has to notice by itself and stop,
-// before the other one starts.
+// cablePulled cuts the active node off: it must notice and stop before the
+// standby starts.
 func cablePulled(t *testing.T, d *takeover) {
 	node, cut := d.active, time.Now()
 	d.must(t, node.CutNetwork(d.ctx, lab.Both))
@@ -36,9 +36,9 @@ func (d *takeover) primaryActive(t *testing.T) {
 	d.heal(t)
 }
 
-// powerPulled takes the power from the primary; when it comes back, with a
-// higher priority and containers that restart always, nothing moves and
-// nothing of it runs.
+// powerPulled cuts the power of the primary. When it returns, with a higher
+// priority and containers that always restart, nothing moves and none of its
+// services run.
 func powerPulled(t *testing.T, d *takeover) {
 	d.primaryActive(t)
 	node := d.active
@@ -52,8 +52,8 @@ func powerPulled(t *testing.T, d *takeover) {
 	}
 }
 
-// inLogOnly waits until acknowledged writes lie on the active node in ZFS's
-// intent log alone. They are in no snapshot before the dataset was mounted again.
+// inLogOnly waits until acknowledged writes are in ZFS's intent log alone. No
+// snapshot has them before the dataset is mounted again.
 func (d *takeover) inLogOnly(t *testing.T) {
 	if Kind() != lab.VM {
 		return // the simulator has no such log
@@ -76,7 +76,7 @@ func (d *takeover) inLogOnly(t *testing.T) {
 	})
 }
 
-// returns starts a node that was active and checks that it takes nothing back.
+// returns starts a former active node and checks that it takes nothing back.
 func (d *takeover) returns(t *testing.T, node lab.Node) {
 	t.Helper()
 	began := time.Now()
@@ -91,9 +91,9 @@ func (d *takeover) returns(t *testing.T, node lab.Node) {
 	}
 }
 
-// revived is a node whose Docker starts containers again at boot, as it does
-// without the option that packaging/systemd suggests. For moments they run, and
-// nothing but Docker could prevent it; but never with data that can be written.
+// revived is a node whose Docker starts containers at boot, since the option
+// that packaging/systemd suggests is missing. They run for moments, which only
+// Docker could prevent, but never with writable data.
 func revived(t *testing.T, d *takeover) {
 	node := d.active
 	d.must(t, lab.SetService(d.ctx, node, lab.DockerService(20)))
@@ -127,7 +127,7 @@ func revived(t *testing.T, d *takeover) {
 	d.began = time.Now()
 }
 
-// powerPulledPortLate is a switch that lets nothing through for the first ten
+// powerPulledPortLate is a switch that forwards nothing for the first ten
 // seconds of the returning node.
 func powerPulledPortLate(t *testing.T, d *takeover) {
 	d.primaryActive(t)
@@ -143,8 +143,8 @@ func powerPulledPortLate(t *testing.T, d *takeover) {
 	d.idle(t, node)
 }
 
-// coldBoot takes the power from both; the standby boots first. The node that
-// was active last serves again, with all that was ever acknowledged.
+// coldBoot cuts the power of both nodes; the standby boots first. The node that
+// was active last serves again, with every acknowledged write.
 func coldBoot(t *testing.T, d *takeover) {
 	d.must(t, d.each(func(n lab.Node) error { return d.PullPlug(d.ctx, n) }))
 	began := time.Now()
@@ -166,8 +166,8 @@ func coldBoot(t *testing.T, d *takeover) {
 	t.Logf("everything answered %.1f s after the power was back", time.Since(began).Seconds())
 }
 
-// promotionFails takes the standby the places where its data would be mounted:
-// it gives the address back and stays out, and nothing goes to and fro.
+// promotionFails blocks the mount points of the standby: it releases the
+// virtual IP and stays out, and nothing moves back and forth.
 func promotionFails(t *testing.T, d *takeover) {
 	from, to := d.active, d.standby
 	block := `zfs unmount "$1" 2>/dev/null || true; rm -rf /"$1"; touch /"$1"`

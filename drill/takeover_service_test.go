@@ -13,30 +13,29 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// The goals for the address: after a crash VRRP's own time of up to 3.65 s,
-// after a stop or fault next to none, after Traefik's exit two checks more.
+// The goals for the virtual IP: VRRP's own time of up to 3.65 s after a crash,
+// nearly none after a stop or fault, two checks more after Traefik's exit.
 const (
 	afterCrash   = 3700 * time.Millisecond
 	afterStop    = time.Second
 	afterTraefik = 3500 * time.Millisecond
 )
 
-// keepalivedEnded is a keepalived that ends in order, without anybody having
-// handed over before.
+// keepalivedEnded ends keepalived without a handover.
 func keepalivedEnded(t *testing.T, d *takeover) {
 	ended := time.Now()
 	d.endKeepalived(t, d.active)
 	d.moved(t, ended, afterStop)
 }
 
-// endKeepalived ends keepalived with SIGTERM, without what its unit does
-// before.
+// endKeepalived ends keepalived with SIGTERM, without the commands that its
+// unit runs before.
 func (d *takeover) endKeepalived(t *testing.T, n lab.Node) {
 	t.Helper()
 	d.must(t, lab.SignalService(d.ctx, n, "keepalived", "TERM"))
 }
 
-// switchover moves everything by hand: not one acknowledged write is lost.
+// switchover moves everything on request: no acknowledged write may be lost.
 func switchover(t *testing.T, d *takeover) {
 	asked := time.Now()
 	d.shell(t, d.active, `failover-notify switchover >&2`)
@@ -62,8 +61,8 @@ func rebooted(t *testing.T, d *takeover) {
 	d.returns(t, node)
 }
 
-// reload has keepalived read its configuration again, in the middle of
-// everything: no hook comes of it, and nothing may.
+// reload makes keepalived read its configuration again while everything runs:
+// no hook may follow, and nothing may change.
 func reload(t *testing.T, d *takeover) {
 	before := d.state(t, d.active)
 	for _, n := range d.Lab.Nodes {
@@ -75,13 +74,12 @@ func reload(t *testing.T, d *takeover) {
 	}
 }
 
-// asKeepalived runs a script ($1) in a shell that is called keepalived, by which
-// hooks know whose request they bring.
+// asKeepalived runs a script ($1) in a shell called keepalived: hooks recognise
+// by this name whose request they bring.
 const asKeepalived = `mkdir -p /run/drill; cp /bin/bash /run/drill/keepalived; /run/drill/keepalived -c "$1"`
 
-// hooksInWrongOrder runs hooks as keepalived does, which starts them in the
-// right order but does not wait: the last one started counts, whichever comes
-// last.
+// hooksInWrongOrder runs hooks as keepalived does: it starts them in order
+// without waiting. The hook that started last counts, whichever ends last.
 func hooksInWrongOrder(t *testing.T, d *takeover) {
 	before := d.state(t, d.active)
 	d.shell(t, d.active, asKeepalived, `
@@ -111,7 +109,7 @@ func traefikPaused(t *testing.T, d *takeover) {
 	d.moved(t, paused, 0)
 }
 
-// traefikBroken has the stand-in answer every request with 500.
+// traefikBroken makes the stand-in answer every request with 500.
 func traefikBroken(t *testing.T, d *takeover) {
 	d.shell(t, d.active, `touch /run/broken`)
 	broken := time.Now()
@@ -121,9 +119,9 @@ func traefikBroken(t *testing.T, d *takeover) {
 	d.shell(t, d.standby, `docker rm -f traefik`)
 }
 
-// dockerFrozen stops the engine's process: containers go on serving, so nothing
-// may move by itself. When a person takes the node out, its services are ended
-// without the engine.
+// dockerFrozen stops the engine's process. Containers keep serving, so nothing
+// may move. When the operator holds the node, its services end without the
+// engine.
 func dockerFrozen(t *testing.T, d *takeover) {
 	node := d.active
 	d.must(t, lab.SignalService(d.ctx, node, "docker", "STOP"))
@@ -140,14 +138,14 @@ func dockerFrozen(t *testing.T, d *takeover) {
 		t.Errorf("held, %s is %s", node.Name(), s)
 	}
 	d.judge(t)
-	// Let go on, Docker starts again by itself what has a restart policy. It has
-	// no data any more, but has to be noticed and stopped.
+	// Once continued, Docker restarts containers by their policies. They have
+	// no data, but must be noticed and stopped.
 	d.must(t, lab.SignalService(d.ctx, node, "docker", "CONT"))
 	d.stoppedAgain(t, node)
 }
 
-// stoppedAgain waits until the watcher has looked after what Docker started by
-// itself, and goes on judging from there.
+// stoppedAgain waits until the watcher has stopped the containers that Docker
+// started, and watches on.
 func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 	t.Helper()
 	began := time.Now()
@@ -159,7 +157,7 @@ func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 	})
 	from := time.Now()
 	d.await(t, func() string {
-		// Not from before: then the data was being given up.
+		// An earlier state does not count: the data was still in use then.
 		since := time.Now().Add(-3 * time.Second)
 		if since.Before(began) {
 			since = began
@@ -182,10 +180,10 @@ func (d *takeover) stoppedAgain(t *testing.T, n lab.Node) {
 	d.began = time.Now()
 }
 
-// dockerDead kills the engine and all it has started, but for the containers.
-// Its proxies, by which the check reaches Traefik, end with it, but the kernel
-// goes on bringing clients to the containers, so nothing may move by itself. When
-// a person takes the node out, there is no engine to stop the containers with.
+// dockerDead kills the engine and all its processes but the containers. The
+// proxies, through which the check reaches Traefik, end with it. The kernel
+// still forwards clients to the containers, so nothing may move. When the
+// operator holds the node, no engine can stop the containers.
 func dockerDead(t *testing.T, d *takeover) {
 	node := d.active
 	d.must(t, lab.KillService(d.ctx, node, "docker"))
@@ -205,9 +203,9 @@ func dockerDead(t *testing.T, d *takeover) {
 	d.stoppedAgain(t, node)
 }
 
-// dockerRestarted is what systemd makes of a killed engine, a moment later. The one
-// that starts ends the containers that the other one left, and the address moves
-// as when Traefik has exited.
+// dockerRestarted restarts a killed engine a moment later, as systemd does. The
+// new engine ends the containers of the old one, and the virtual IP moves as
+// when Traefik exits.
 func dockerRestarted(t *testing.T, d *takeover) {
 	node := d.active
 	d.must(t, lab.KillService(d.ctx, node, "docker"))
@@ -218,9 +216,9 @@ func dockerRestarted(t *testing.T, d *takeover) {
 	d.idle(t, node)
 }
 
-// engineRefusesOld restarts the standby's engine with a floor under the versions of its
-// API, as an upgrade to Docker 29.0 does, while the watcher and the check run. The
-// node stays ready and takes over. The next scenario finds that engine active.
+// engineRefusesOld restarts the standby's engine with a minimum API version, as
+// an upgrade to Docker 29.0 does, while the watcher and the check run. The node
+// stays ready and takes over. The next scenario finds that engine active.
 func engineRefusesOld(t *testing.T, d *takeover) {
 	node := d.standby
 	d.must(t, lab.SetService(d.ctx, node, dockerService("1.44")))
@@ -247,8 +245,8 @@ func engineRefusesOld(t *testing.T, d *takeover) {
 	}
 }
 
-// poolSuspended adds a pool of its own, in memory that runs out, since the
-// pool of the other scenarios must survive the power's loss.
+// poolSuspended adds a pool in memory that runs out, since the pool of the
+// other scenarios must survive the power loss.
 func poolSuspended(t *testing.T, d *takeover) {
 	vault := func(c Config) {
 		c.Set("replication.datasets", []any{Config{"name": Apps}, Config{"name": "vault/data"}})
@@ -270,7 +268,7 @@ func poolSuspended(t *testing.T, d *takeover) {
 	})
 	d.moved(t, time.Now(), 0)
 	d.must(t, d.Reconfigure(d.ctx, nil))
-	// Nothing but the power's end frees what hangs in a suspended pool.
+	// Only a power loss frees the processes that hang in a suspended pool.
 	d.must(t, d.PullPlug(d.ctx, node))
 	d.shell(t, d.active, `zpool destroy -f vault; umount /mnt/vault`)
 }

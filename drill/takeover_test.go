@@ -12,16 +12,16 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// scenario is one thing that happens to a site.
+// scenario is an event on a site.
 type scenario struct {
 	name string
 	do   func(*testing.T, *takeover)
 	only lab.Kind // empty: both
 }
 
-// scenarios come in an order in which few of them need another node active
-// than the one before left. On virtual machines, where each takes minutes, those
-// are run in which real ZFS, the real Traefik or a real boot matters.
+// scenarios come in an order that needs few moves between them. On virtual
+// machines, where each takes minutes, only those run that depend on real ZFS,
+// the real Traefik or a real boot.
 var scenarios = []scenario{
 	{"keepalived ended", keepalivedEnded, lab.NS},
 	{"switchover", switchover, ""},
@@ -53,8 +53,8 @@ var scenarios = []scenario{
 	{"both cold-booted, the standby first", coldBoot, ""},
 }
 
-// TestTakeover goes through the scenarios on one site: each leaves it healthy,
-// with the node that came off worse a standby again that has everything.
+// TestTakeover runs the scenarios on one site. Each leaves a healthy pair with
+// an up-to-date standby.
 func TestTakeover(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("takeovers on virtual machines are run by themselves: make takeover LAB=vm; in software emulation they need a quiet machine and, with what is given back, up to three hours")
@@ -67,7 +67,7 @@ func TestTakeover(t *testing.T) {
 	d.goThrough(t, ctx, scenarios)
 }
 
-// goThrough goes through scenarios: each leaves the site healthy.
+// goThrough runs scenarios. Each leaves the site healthy.
 func (d *takeover) goThrough(t *testing.T, ctx context.Context, list []scenario) {
 	for _, s := range list {
 		if s.only != "" && s.only != Kind() {
@@ -90,7 +90,7 @@ func (d *takeover) goThrough(t *testing.T, ctx context.Context, list []scenario)
 	}
 }
 
-// report prints what was measured, also after failures.
+// report prints the measurements, also after failures.
 func (d *takeover) report(t *testing.T) {
 	if err := report.PrintTable(os.Stdout, d.results); err != nil {
 		t.Error(err)
@@ -137,8 +137,8 @@ func startTakeover(t *testing.T, ctx context.Context, programs SitePrograms) *ta
 	return d
 }
 
-// atMost is how long something may take in all: an emulated machine needs several
-// times what a real one does.
+// atMost returns a limit of time. An emulated machine gets several times as
+// much.
 func atMost(d time.Duration) time.Duration {
 	if Kind() == lab.VM {
 		return 4 * d

@@ -17,7 +17,7 @@ import (
 // three is a site with two standbys.
 type three struct{ *takeover }
 
-// TestThreeNodes goes through the life of one active node and two standbys.
+// TestThreeNodes covers one active node with two standbys.
 func TestThreeNodes(t *testing.T) {
 	if Kind() == lab.VM && os.Getenv("UNDERSTUDY_TAKEOVER") == "" {
 		t.Log("as the takeovers, this is run by itself on virtual machines: make takeover LAB=vm")
@@ -38,7 +38,7 @@ func TestThreeNodes(t *testing.T) {
 		{"the fresher one is held, and rejoins", fresherHeld},
 	} {
 		if !d.part(t, ctx, s.name, func(t *testing.T) { s.do(t, d) }) {
-			return // each goes on from where the one before has come to
+			return // each continues from the state of the one before
 		}
 	}
 }
@@ -77,7 +77,7 @@ func newSite(t *testing.T, ctx context.Context, o SiteOptions) *takeover {
 	return d
 }
 
-// part goes through one scenario and judges it; false when it has failed.
+// part runs one scenario and judges it; it returns false after a failure.
 func (d three) part(t *testing.T, ctx context.Context, name string, do func(*testing.T)) bool {
 	return t.Run(name, func(t *testing.T) {
 		d.begins(t, ctx, name)
@@ -107,7 +107,7 @@ func (d three) onlyOneWrites(t *testing.T) {
 	}
 }
 
-// sends replicates from the active node, to all others or to those named.
+// sends replicates from the active node to all standbys, or to those named.
 func (d three) sends(t *testing.T, to ...string) {
 	t.Helper()
 	var args []string
@@ -123,7 +123,7 @@ func (d three) sends(t *testing.T, to ...string) {
 	d.replicated = began
 }
 
-// standsBy waits until a node could take over.
+// standsBy waits until a node is ready to take over.
 func (d three) standsBy(t *testing.T, n lab.Node) {
 	t.Helper()
 	d.awaitState(t, n, "a standby that could take over", func(s NodeState) bool {
@@ -131,7 +131,7 @@ func (d three) standsBy(t *testing.T, n lab.Node) {
 	})
 }
 
-// written waits until each application has acknowledged something from now on.
+// written waits until each application acknowledges a write from now on.
 func (d three) written(t *testing.T) {
 	t.Helper()
 	from := time.Now()
@@ -152,8 +152,7 @@ func (d three) takesOver(t *testing.T, n lab.Node, since time.Time) {
 	d.serves(t)
 }
 
-// has checks that what was acknowledged before a moment can be read on the active
-// node.
+// has checks that the active node has every write acknowledged before a moment.
 func (d three) has(t *testing.T, before time.Time) {
 	t.Helper()
 	present := writesIn(d.shell(t, d.active, `cat /"$1"/*/log`, Apps))
@@ -196,8 +195,8 @@ func bothReceive(t *testing.T, d three) {
 	}
 }
 
-// fresherTakesOver pulls the plug after a run to the node with the lowest
-// priority alone: the other one gets the address first, and leaves it.
+// fresherTakesOver cuts the power after a run to the node with the lowest
+// priority alone. The other standby gets the virtual IP first, and leaves it.
 func fresherTakesOver(t *testing.T, d three) {
 	d.written(t)
 	d.sends(t, d.c().Name())
@@ -206,14 +205,14 @@ func fresherTakesOver(t *testing.T, d three) {
 	d.takesOver(t, d.c(), pulled)
 	d.neverWrote(t, d.B)
 	d.has(t, d.replicated)
-	// The third node follows the new one.
+	// The third node follows the new active node.
 	d.standsBy(t, d.B)
 	d.sends(t, d.B.Name())
 	d.standsBy(t, d.B)
 }
 
-// firstReturns is the node that was active, with a tail of its own: it takes
-// nothing, and rejoins.
+// firstReturns is the former active node, with unreplicated changes: it takes
+// nothing and rejoins.
 func firstReturns(t *testing.T, d three) {
 	d.must(t, d.A.Start(d.ctx))
 	d.booted(t, d.A)
@@ -225,7 +224,8 @@ func firstReturns(t *testing.T, d three) {
 	d.serves(t)
 }
 
-// switchoverPast hands over to a node that another one comes before.
+// switchoverPast hands over to a node with a lower priority than the other
+// standby.
 func switchoverPast(t *testing.T, d three) {
 	from, asked := d.active, time.Now()
 	said := d.shell(t, from, `failover-notify switchover --to "$1"`, d.B.Name())
@@ -239,8 +239,8 @@ func switchoverPast(t *testing.T, d three) {
 	}
 }
 
-// plannedStopOfThree is "systemctl stop keepalived": the standby that comes first
-// gets all.
+// plannedStopOfThree is "systemctl stop keepalived": the first standby takes
+// over.
 func plannedStopOfThree(t *testing.T, d three) {
 	stopped := d.active
 	began := time.Now()
@@ -253,8 +253,8 @@ func plannedStopOfThree(t *testing.T, d three) {
 	d.standsBy(t, stopped)
 }
 
-// fresherHeld is a standby that has newer data and may not take over: the other
-// one does, and the first has something that nobody else has. It keeps that.
+// fresherHeld is a held standby with newer data. The other standby takes over,
+// so the first one has unreplicated changes, which it preserves.
 func fresherHeld(t *testing.T, d three) {
 	d.written(t)
 	d.sends(t, d.c().Name())

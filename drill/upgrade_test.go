@@ -17,8 +17,8 @@ import (
 )
 
 // TestUpgrade upgrades a pair from the previous release, the standby first. In
-// between, the two releases have to work together in both roles, each on the
-// state that the previous one has left.
+// between, the two releases work together in both roles, each on the state of
+// the previous one.
 func TestUpgrade(t *testing.T) {
 	if Kind() == lab.VM {
 		t.Log("this runs on nodes in namespaces: which release sends and which one receives has nothing to do with real ZFS")
@@ -44,8 +44,8 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// buildPrevious builds the previous release's programs and puts them in the place
-// of this one's.
+// buildPrevious builds the programs of the previous release and puts them in
+// the place of the current ones.
 func buildPrevious(t *testing.T, ctx context.Context, dir string, programs *SitePrograms) {
 	t.Helper()
 	commit := previousRelease(t)
@@ -80,7 +80,7 @@ func buildPrevious(t *testing.T, ctx context.Context, dir string, programs *Site
 	programs.Whole = "" // all of it was one program
 }
 
-// previous is the version that the previous release's programs print.
+// previous is the version that the programs of the previous release print.
 const previous = "previous-release"
 
 // previousRelease returns the commit that drill/previous-release names.
@@ -99,7 +99,7 @@ func previousRelease(t *testing.T) string {
 	return ""
 }
 
-// upgrade is a site on its way from one release to the next.
+// upgrade is a site between two releases.
 type upgrade struct {
 	*takeover
 	programs SitePrograms // of this release
@@ -121,8 +121,8 @@ func (u *upgrade) of(n lab.Node) func(*testing.T, *takeover) {
 	}
 }
 
-// install gives a node this release as its package does: the programs are replaced
-// and the watcher is started again. Nothing moves and nothing stops.
+// install upgrades a node as its package does: it replaces the programs and
+// restarts the watcher. Nothing moves, and nothing stops.
 func (u *upgrade) install(t *testing.T, n lab.Node) {
 	t.Helper()
 	u.must(t, u.programs.install(u.ctx, n))
@@ -132,7 +132,7 @@ func (u *upgrade) install(t *testing.T, n lab.Node) {
 	u.stays(t, 3*time.Second)
 }
 
-// move moves everything to the other node by a switchover.
+// move performs a switchover.
 func (u *upgrade) move(t *testing.T) {
 	t.Helper()
 	from, asked := u.active.Name(), time.Now()
@@ -143,9 +143,8 @@ func (u *upgrade) move(t *testing.T) {
 	t.Logf("from %s to %s: no write was taken for %.2f s", from, u.active.Name(), u.gap(t, from, u.active.Name(), asked).Seconds())
 }
 
-// whole checks that the pair is one: the active node replicates, the standby could
-// take over, each node says the same of both, and each runs the release that it
-// should.
+// whole checks the pair: the active node replicates, the standby is ready, both
+// nodes report the same roles, and each runs its release.
 func (u *upgrade) whole(t *testing.T) {
 	t.Helper()
 	u.replicate(t)
@@ -164,7 +163,7 @@ func (u *upgrade) whole(t *testing.T) {
 	}
 }
 
-// roles returns what a node's status says of both nodes.
+// roles returns the roles of both nodes in a node's status.
 func (u *upgrade) roles(t *testing.T, n lab.Node) map[string]string {
 	t.Helper()
 	result := u.tries(t, n, "failover-notify", "status", "-o", "json")

@@ -16,7 +16,8 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// observerService answers on a node, before all others do.
+// observerService answers questions about a node. It starts before all other
+// services.
 func observerService(n lab.Node) lab.Service {
 	return lab.Service{
 		Name: "observer", Order: 5, Restart: true,
@@ -36,7 +37,7 @@ type watcher struct {
 	err    error
 }
 
-// startWatch watches a lab's nodes and the virtual IP until end.
+// startWatch observes a lab's nodes and the virtual IP until end.
 func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 	w := observe.Watch{
 		Nodes: map[string]string{}, Address: VirtualIP, Projects: Applications(l.Kind()),
@@ -44,7 +45,8 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 		Prefix: strconv.FormatInt(time.Now().UnixMilli(), 36),
 	}
 	if l.Kind() == lab.VM {
-		// Each question costs an emulated processor some hundredths of a second.
+		// Each question costs an emulated processor some hundredths of a
+		// second.
 		w.Every, w.EveryProject = 300*time.Millisecond, time.Second
 	}
 	for _, n := range l.Nodes {
@@ -82,7 +84,7 @@ func startWatch(l *lab.Lab, observer string) (*watcher, error) {
 	return one, nil
 }
 
-// alive is the error with which the observer has ended, if it has.
+// alive returns the error of an observer that ended.
 func (w *watcher) alive() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/understudy-ha/understudy/drill"
 )
 
-// about says what was measured on what.
+// about describes the measured versions and machines.
 type about struct {
 	nodes, host, versions string
 }
@@ -48,7 +48,8 @@ if dmesg | grep -q 'Hypervisor detected: KVM'; then echo KVM; else echo emulatio
 	}, nil
 }
 
-// field finds "name: value" or "name=value" in a file of such lines.
+// field returns the value of "name: value" or "name=value" in a file of such
+// lines.
 func field(path, name string) string {
 	file, err := os.Open(path)
 	if err != nil {

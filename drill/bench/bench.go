@@ -15,14 +15,14 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// part is one thing to measure. Its rows go into the table.
+// part is one measurement. Its rows go into the table.
 type part struct {
 	name string
 	on   nodes
 	run  func(*bench, context.Context) error
 }
 
-// nodes are what a part is measured on.
+// nodes are the nodes that a part is measured on.
 type nodes int
 
 const (
@@ -31,7 +31,7 @@ const (
 	fast          // two nodes of namespaces, at native speed, with real Docker
 )
 
-// parts are in the order of the table.
+// parts returns the parts in the order of the table.
 func parts() []part {
 	return []part{
 		{"datasets", virtual, (*bench).datasets},
@@ -65,8 +65,8 @@ type bench struct {
 	loads []float64 // of the host, one minute's average, at each part's begin and end
 }
 
-// measure runs the parts, those on the same nodes together, so that no others
-// take their processors.
+// measure runs the parts. Parts on the same nodes run together, so that no
+// other nodes compete for the processors.
 func (b *bench) measure(ctx context.Context, names []string) error {
 	b.began = time.Now()
 	dir, err := os.MkdirTemp("", "understudy-bench-")
@@ -86,7 +86,7 @@ func (b *bench) measure(ctx context.Context, names []string) error {
 	return nil
 }
 
-// measureOn brings nodes up, runs parts on them and takes the nodes down.
+// measureOn starts nodes, runs parts on them and removes the nodes.
 func (b *bench) measureOn(ctx context.Context, on nodes, dir string, chosen []part) (err error) {
 	switch on {
 	case virtual:
@@ -132,14 +132,14 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.log, "bench: %6.1f s: %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// cost is what a program took on the node that it ran on.
+// cost is the use of resources by a program on its node.
 type cost struct {
 	seconds float64 // wall
 	cpu     float64 // seconds of processor time, with that of its children
 	rss     int64   // bytes: the largest resident size of it or one of its children
 }
 
-// patience is the deadline of everything that is measured.
+// patience is the deadline of every measured program.
 const patience = 30 * time.Minute
 
 // timed runs a program on a node under GNU time.
@@ -158,7 +158,7 @@ func (b *bench) timed(ctx context.Context, n lab.Node, what string, argv ...stri
 	return c, result.Stdout, err
 }
 
-// readCost reads what GNU time wrote.
+// readCost parses the output of GNU time.
 func (b *bench) readCost(ctx context.Context, n lab.Node, report string) (cost, error) {
 	text, err := drill.Run(ctx, n, "cat", report)
 	if err != nil {
@@ -184,7 +184,7 @@ func (b *bench) shell(ctx context.Context, n lab.Node, script string, args ...st
 	return drill.Shell(ctx, n, script, args...)
 }
 
-// noteLoad remembers how busy the host is.
+// noteLoad records the load of the host.
 func (b *bench) noteLoad() {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

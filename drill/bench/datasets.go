@@ -11,22 +11,22 @@ import (
 	"github.com/understudy-ha/understudy/pkg/replicate"
 )
 
-// otherPool is the pool that the programs compared with work on, so that
-// nobody's snapshots are in another's way.
+// otherPool is the pool of the programs compared with, so that no snapshots
+// interfere.
 const otherPool = "other"
 
 // makeTree makes a dataset with children on a node, count in all, each with a
-// file in it.
+// file.
 const makeTree = `
 zfs create "$1"
 for i in $(seq -w 2 "$2"); do zfs create "$1/d$i"; done
 for mount in "/$1" "/$1"/*/; do echo "made" > "$mount/file"; done
 zpool sync`
 
-// changeTree writes a small file in each.
+// changeTree writes a small file into each dataset.
 const changeTree = `for mount in "/$1" "/$1"/*/; do date +%N > "$mount/changed"; done; zpool sync`
 
-// syncoid is called as from cron: no progress, and root at both ends.
+// syncoid is called as from cron: without progress, as root on both nodes.
 var syncoid = []string{"syncoid", "-r", "--no-privilege-elevation", "--quiet", "--sshkey", "/etc/understudy/id_ed25519",
 	otherPool + "/data", "root@b:" + otherPool + "/data"}
 
@@ -77,7 +77,7 @@ func (b *bench) makeOther(ctx context.Context) error {
 	return nil
 }
 
-// only makes a config that replicates those datasets and nothing else.
+// only makes a configuration that replicates those datasets and nothing else.
 func only(datasets ...string) func(drill.Config) {
 	return func(c drill.Config) {
 		var list []any
@@ -112,7 +112,7 @@ func (b *bench) unchanged(ctx context.Context) error {
 		}
 	}
 	mine := median(ours)
-	how := fmt.Sprintf("wall time; median of %d runs of ours around one of syncoid", len(ours))
+	how := fmt.Sprintf("wall time; median of %d of our runs around one of syncoid", len(ours))
 	what := fmt.Sprintf("%d datasets, unchanged", b.sizes.datasets)
 	b.add(atMost(what, "syncoid -r", mine, plain.seconds, 0.03, how))
 	b.add(atMost(what, "syncoid -r --no-sync-snap", mine, bare.seconds, 0.03, how))
@@ -144,7 +144,7 @@ func (b *bench) changed(ctx context.Context) error {
 		}
 	}
 	b.add(atMost(fmt.Sprintf("%d datasets, a small file written in each", b.sizes.datasets), "syncoid -r",
-		median(ours), theirs.seconds, 0.15, fmt.Sprintf("wall time; median of %d runs of ours around one of syncoid", len(ours))))
+		median(ours), theirs.seconds, 0.15, fmt.Sprintf("wall time; median of %d of our runs around one of syncoid", len(ours))))
 	return nil
 }
 
@@ -158,8 +158,8 @@ func sentItems(result *replicate.Result) int {
 	return n
 }
 
-// replicate measures "zfs-replicate run". Its result is checked: each dataset
-// must be in order.
+// replicate measures "zfs-replicate run" and checks its result: every dataset
+// must succeed.
 func (b *bench) replicate(ctx context.Context, what string, args ...string) (cost, *replicate.Result, error) {
 	c, stdout, err := b.timed(ctx, b.pair.A, what, append([]string{"zfs-replicate", "run", "-o", "json"}, args...)...)
 	if err != nil {
@@ -175,8 +175,8 @@ func (b *bench) replicate(ctx context.Context, what string, args ...string) (cos
 	return c, &result, nil
 }
 
-// counting is a folder of stand-ins, first on PATH, that write down each call
-// and then become the real program.
+// counting is a folder of stand-ins, first on PATH, that record each call and
+// then become the real program.
 const counting = `
 mkdir -p /run/count
 for program in ssh zfs zpool; do
@@ -187,8 +187,8 @@ printf '#!/bin/sh\necho receiver >> /run/count/calls\nPATH=/run/count:$PATH exec
 chmod +x /run/count/*
 rm -f /run/count/calls`
 
-// processes counts the processes of a run in two ways: as the run itself
-// reports them, and as stand-ins on PATH see them.
+// processes counts the processes of a run in two ways: by its own report, and
+// by the stand-ins on PATH.
 func (b *bench) processes(ctx context.Context) error {
 	config := func(c drill.Config) {
 		only(drill.Pool + "/data")(c)
@@ -241,7 +241,7 @@ func (b *bench) processes(ctx context.Context) error {
 	return b.pair.Configure(ctx, only(drill.Pool+"/data"))
 }
 
-// calls reads what the stand-ins of a node wrote down.
+// calls returns the calls that the stand-ins of a node recorded.
 func (b *bench) calls(ctx context.Context, n lab.Node) (map[string]int, error) {
 	text, err := drill.Run(ctx, n, "cat", "/run/count/calls")
 	if err != nil {

@@ -10,18 +10,19 @@ import (
 	"github.com/understudy-ha/understudy/drill"
 )
 
-// probeRuns is how often the check and what it replaces are run, in turns.
+// probeRuns is the number of runs of the check and of its alternative, in
+// turns.
 const probeRuns = 200
 
-// The goals of what keepalived runs.
+// The goals for the programs that keepalived runs.
 const (
 	probeRatio = 0.4
 	probeBytes = 20 << 20
 	hookRuns   = 20
 )
 
-// probe measures the check that keepalived runs every second against the one
-// that it replaces, on the active node.
+// probe measures the check that keepalived runs every second against the
+// command that it replaces, on the active node.
 func (b *bench) probe(ctx context.Context) error {
 	a := b.site.A
 	inspect := []string{"docker", "inspect", "-f", "{{.State.Running}}", "traefik"}
@@ -50,8 +51,8 @@ func (b *bench) probe(ctx context.Context) error {
 	return nil
 }
 
-// hook measures what keepalived and other nodes start, on the active node, against
-// "docker inspect" in the same run.
+// hook measures the programs that keepalived and other nodes start, on the
+// active node, against "docker inspect" in the same run.
 func (b *bench) hook(ctx context.Context) error {
 	event := []string{"failover-notify", "event", "INSTANCE", "understudy", "MASTER", "100"}
 	peer := []string{"failover-notify", "peer", "-o", "json"}

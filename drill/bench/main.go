@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// errMissed is a bench that went through, with a goal that was not reached.
+// errMissed reports a finished bench that missed a goal.
 var errMissed = errors.New("a goal was missed: see the table")
 
 func main() {
@@ -28,8 +28,8 @@ func main() {
 	}
 }
 
-// sizes are how much is measured with; other than the defaults they are for
-// trying things out.
+// sizes are the amounts of data and runs; values other than the defaults are
+// for trials.
 type sizes struct {
 	datasets      int // of the runs against syncoid
 	stream        int // MiB of the one big dataset

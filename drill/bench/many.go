@@ -10,8 +10,8 @@ import (
 
 const manyPool = "many"
 
-// makeMany makes datasets with many snapshots, and copies the pool's disk to
-// the standby: the same guids are on both sides then, as after that many runs.
+// makeMany makes datasets with many snapshots and copies the disk of the pool
+// to the standby. Both nodes then have the same guids, as after that many runs.
 const makeMany = `
 zfs create -o canmount=off "many/data"
 for i in $(seq -w 2 "$1"); do zfs create -o canmount=off "many/data/d$i"; done
@@ -22,12 +22,13 @@ tar -cS many.pool | ssh b tar -xS -C /var/lib/understudy-disk
 zpool import -N -d /var/lib/understudy-disk/many.pool many
 ssh b zpool import -N -d /var/lib/understudy-disk/many.pool many`
 
-// receiverReport is where GNU time writes what the receiver took.
+// receiverReport is the file in which GNU time records the costs of the
+// receiver.
 const receiverReport = "/run/receiver.time"
 
 const timedReceiver = `printf '#!/bin/sh\nexec /usr/bin/time -q -o ` + receiverReport + ` -f "%%e %%U %%S %%M" zfs-replicate "$@"\n' > /run/timed-receiver; chmod +x /run/timed-receiver`
 
-// many measures memory and time with many snapshots, of which none is new.
+// many measures memory and time with many snapshots of which none is new.
 func (b *bench) many(ctx context.Context) error {
 	snapshots := b.sizes.manyDatasets * b.sizes.manySnapshots
 	if err := lab.MakePool(ctx, b.pair.A, manyPool, 2<<30); err != nil {
@@ -46,7 +47,7 @@ func (b *bench) many(ctx context.Context) error {
 	if err := b.pair.Configure(ctx, config); err != nil {
 		return err
 	}
-	// The first run makes bookmarks; after it all is as on any later day.
+	// The first run makes bookmarks. Later runs are as on any other day.
 	if _, _, err := b.replicate(ctx, "many snapshots, first run"); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (b *bench) many(ctx context.Context) error {
 			return err
 		}
 		if n := len(result.Standbys[0].Items); n != b.sizes.manyDatasets {
-			return fmt.Errorf("%d datasets were made, but %d were looked at", b.sizes.manyDatasets, n)
+			return fmt.Errorf("%d datasets exist, the run reports %d", b.sizes.manyDatasets, n)
 		}
 		r, err := b.readCost(ctx, b.pair.B, receiverReport)
 		if err != nil {

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// nonlinear is from where on the planner's cost per snapshot is no longer
-// called constant when there are four times as many.
+// nonlinear is the limit above which the planner's cost per snapshot no longer
+// counts as constant when there are four times as many.
 const nonlinear = 1.5
 
-// planning runs the planner's Go benchmark on the host and sees that the cost
-// per snapshot stays the same.
+// planning runs the planner's Go benchmark on the host and checks that the cost
+// per snapshot stays constant.
 func (b *bench) planning(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -47,7 +47,8 @@ func (b *bench) planning(ctx context.Context) error {
 	return nil
 }
 
-// perSnapshot reads the benchmark's own unit: nanoseconds by size.
+// perSnapshot returns the benchmark's own unit, nanoseconds per snapshot, by
+// size.
 func perSnapshot(out string) (map[string][]float64, error) {
 	costs := map[string][]float64{}
 	for line := range strings.Lines(out) {

@@ -10,10 +10,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// projectCount is how many projects are started.
+// projectCount is the number of projects.
 const projectCount = 12
 
-// projectRounds is how often each way of starting them is measured, in turns.
+// projectRounds is the number of measurements of each way to start them, in
+// turns.
 const projectRounds = 3
 
 // benchFolder is the folder of the projects on the node.
@@ -36,17 +37,17 @@ networks:
 EOF
 done`
 
-// startSerially is how the script in the hook starts them.
+// startSerially starts them as the script in the hook does.
 const startSerially = `cd ` + benchFolder + `; for compose in apps/*/docker-compose.yml; do docker compose -f "$compose" up -d; done`
 
-// countRunning prints how many of their containers run.
+// countRunning prints the number of running containers.
 const countRunning = `docker ps -q --filter status=running --filter name='^p[0-9]+-' | wc -l`
 
 const stopThem = `docker stop -t 1 $(docker ps -q --filter name='^p[0-9]+-') >/dev/null`
 
-// projects measures how long it takes until all projects are started: by a
-// promotion, and one after the other. Their containers are there, but stopped,
-// as on a node that was active before.
+// projects measures the start of all projects: by a promotion, and one after
+// the other. Their containers exist but are stopped, as on a former active
+// node.
 func (b *bench) projects(ctx context.Context) error {
 	if err := b.onlyProjects(ctx); err != nil {
 		return err
@@ -79,8 +80,8 @@ func (b *bench) projects(ctx context.Context) error {
 }
 
 // onlyProjects gives the first node those projects instead of the site's. The
-// watcher is stopped: it would stop what is started beside it, and each request
-// starts a process of its own then.
+// watcher is stopped, since it would stop projects that others start; each
+// request then starts a process of its own.
 func (b *bench) onlyProjects(ctx context.Context) error {
 	if err := b.become(ctx, state.RoleStandby); err != nil {
 		return err
@@ -99,8 +100,8 @@ func (b *bench) onlyProjects(ctx context.Context) error {
 	})
 }
 
-// promoted has the node take over and returns how many seconds its projects
-// took to start. It is a standby again then.
+// promoted makes the node active, returns the seconds in which its projects
+// started, and makes it a standby again.
 func (b *bench) promoted(ctx context.Context) (float64, error) {
 	if err := b.become(ctx, state.RoleActive); err != nil {
 		return 0, err

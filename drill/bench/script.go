@@ -21,7 +21,7 @@ fi
 zfs list -t snapshot -H -o name -s creation $POOL | grep replicate | head -n -10 | xargs -r -n1 zfs destroy`
 
 // script measures the script that zfs-replicate replaces. There is no ratio:
-// it does something else.
+// the script does something else.
 func (b *bench) script(ctx context.Context) error {
 	if err := b.makeOther(ctx); err != nil {
 		return err

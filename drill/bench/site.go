@@ -14,11 +14,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// stopwatch is where the program of that name lies on the site's first node.
+// stopwatch is the path of that program on the site's first node.
 const stopwatch = "/run/stopwatch"
 
-// upSite brings up two nodes with Docker, of which a is active. keepalived does
-// not run: what is asked of them is asked by hand.
+// upSite starts two nodes with Docker; a is active. keepalived does not run:
+// the roles are requested by commands.
 func (b *bench) upSite(ctx context.Context, dir string) error {
 	programs, err := drill.BuildSite(ctx, lab.NS, dir)
 	if err != nil {
@@ -52,12 +52,11 @@ func (b *bench) upSite(ctx context.Context, dir string) error {
 	return nil
 }
 
-// siteConfig leaves out what the programs compared with do not do either: to
-// ask whether the network is there.
+// siteConfig leaves out the questions to the network, which the programs
+// compared with do not ask either.
 func siteConfig(c drill.Config) { c.Set("witness.targets", []any{}) }
 
-// become asks the first node by hand to be active, or a standby, and waits
-// until it is.
+// become requests a role of the first node and waits until the node has it.
 func (b *bench) become(ctx context.Context, role state.Role) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -91,7 +90,7 @@ func (b *bench) become(ctx context.Context, role state.Role) error {
 	}
 }
 
-// lap is one run of a program, as the stopwatch prints it.
+// lap is one run of a program as the stopwatch prints it.
 type lap struct {
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu"` // seconds of processor time
@@ -117,7 +116,7 @@ func (b *bench) laps(ctx context.Context, n lab.Node, rounds int, pause time.Dur
 	return list, nil
 }
 
-// wall are the seconds of laps, and rss the largest size in bytes.
+// wall returns the seconds of laps, and rss the largest size in bytes.
 func wall(laps []lap) (seconds []float64, rss int64) {
 	for _, one := range laps {
 		seconds, rss = append(seconds, one.Seconds), max(rss, one.Bytes)
@@ -125,7 +124,7 @@ func wall(laps []lap) (seconds []float64, rss int64) {
 	return seconds, rss
 }
 
-// cpu are the seconds of processor time of laps.
+// cpu returns the seconds of processor time of laps.
 func cpu(laps []lap) (seconds []float64) {
 	for _, one := range laps {
 		seconds = append(seconds, one.CPU)

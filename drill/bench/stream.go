@@ -7,7 +7,7 @@ import (
 	"github.com/understudy-ha/understudy/drill"
 )
 
-// stream measures one big stream of incompressible data against bare zfs send
+// stream measures one large stream of incompressible data against bare zfs send
 // and receive, in turns.
 func (b *bench) stream(ctx context.Context) error {
 	const big, bare = drill.Pool + "/big", drill.Pool + "/bare"

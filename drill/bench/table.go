@@ -16,7 +16,7 @@ import (
 type row struct {
 	what  string
 	ours  string
-	other string // what it is compared with, and that one's figure
+	other string // the program compared with, and its figure
 	ratio string
 	goal  string
 	how   string // measured or counted
@@ -24,8 +24,8 @@ type row struct {
 	judged, met bool
 }
 
-// atMost is a row in which ours may take at most that part of the other's
-// seconds.
+// atMost is a row in which our program may take at most that part of the other
+// program's seconds.
 func atMost(what, other string, ours, theirs, limit float64, how string) row {
 	return row{
 		what: what, ours: seconds(ours), other: "`" + other + "`: " + seconds(theirs),
@@ -53,7 +53,7 @@ func (b *bench) missed() bool {
 	return slices.ContainsFunc(b.rows, func(r row) bool { return r.judged && !r.met })
 }
 
-// table is the rows in Markdown.
+// table returns the rows in Markdown.
 func (b *bench) table() string {
 	var text strings.Builder
 	text.WriteString("| what | ours | compared with | ratio | goal | verdict | measured how |\n|---|---|---|---|---|---|---|\n")
@@ -69,11 +69,11 @@ func (b *bench) table() string {
 	return text.String()
 }
 
-// takeovers begins the part of the page that the drill's results are written
-// into by hand.
+// takeovers starts the part of the page that holds the drill's results, which
+// are entered by hand.
 const takeovers = "\n## Takeovers\n"
 
-// kept returns that part of the page as it is; there may be no page yet.
+// kept returns that part of the page unchanged; the page may be missing.
 func kept(path string) (string, error) {
 	old, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -2,8 +2,8 @@ package main
 
 import "github.com/understudy-ha/understudy/drill"
 
-// fillScript makes five datasets below the pool's root, one of them a volume,
-// and fills them; it prints a line about each.
+// fillScript makes five datasets below the pool's root, among them a volume,
+// fills them, and prints a line about each.
 const fillScript = drill.DeviceScript + `
 zfs create tank/documents
 zfs create "tank/old recipes"
@@ -30,7 +30,7 @@ done
 printf 'tank/%-12s  a volume of 16M with an archive on it\n' disk
 `
 
-// changeScript changes what fillScript has made and prints what it did.
+// changeScript changes the files of fillScript and prints the changes.
 const changeScript = `
 echo "P.S. And one thing more." >>"/tank/documents/letters/letter 2.txt"
 rm "/tank/documents/letters/letter 3.txt"

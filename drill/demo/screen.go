@@ -14,10 +14,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// width is what a terminal has at least.
+// width is the smallest width of a terminal.
 const width = 80
 
-// screen prints the steps. Colours are for terminals whose user has not
+// screen prints the steps. It uses colours on terminals whose user has not
 // declined them.
 type screen struct {
 	out     io.Writer
@@ -33,7 +33,7 @@ func newScreen(out *os.File) *screen {
 	return &screen{out: out, colours: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// The styles, as their ANSI codes.
+// The styles as ANSI codes.
 const (
 	bold  = "1"
 	dim   = "2"
@@ -55,7 +55,7 @@ func (s *screen) line(text string) {
 	fmt.Fprintln(s.out, text)
 }
 
-// step begins a numbered step.
+// step starts a numbered step.
 func (s *screen) step(title string) {
 	s.steps++
 	s.began = time.Now()
@@ -67,18 +67,18 @@ func (s *screen) say(format string, args ...any) {
 	s.line("    " + fmt.Sprintf(format, args...))
 }
 
-// command shows a command that is run on a node.
+// command prints a command that runs on a node.
 func (s *screen) command(node, text string) {
 	s.line("    " + s.styled(dim, node+" # ") + text)
 }
 
-// done ends a step with what came of it and how long it took.
+// done ends a step with its outcome and duration.
 func (s *screen) done(format string, args ...any) {
 	text, took := fmt.Sprintf(format, args...), report.Duration(time.Since(s.began))
 	s.line("    " + pad(text, width-4-len(took)-1) + " " + s.styled(dim, took))
 }
 
-// Write shows the lab's progress in a subdued voice.
+// Write prints the lab's progress in a subdued colour.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,8 +95,8 @@ func (s *screen) Write(p []byte) (int, error) {
 	}
 }
 
-// table prints rows under a heading; numbers of columns are those of the
-// heading. Cells are padded by the width they have on a terminal.
+// table prints rows under a heading; columns are numbered as in the heading.
+// Cells are padded by their width on a terminal.
 func (s *screen) table(heading []string, rows [][]string) {
 	widths := make([]int, len(heading))
 	for _, row := range append([][]string{heading}, rows...) {
@@ -126,7 +126,7 @@ func pad(text string, columns int) string {
 	return text + strings.Repeat(" ", max(0, columns-uniseg.StringWidth(text)))
 }
 
-// shorten cuts text to a number of columns.
+// shorten cuts a text to a number of columns.
 func shorten(text string, columns int) string {
 	if uniseg.StringWidth(text) <= columns {
 		return text

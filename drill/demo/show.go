@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// What the cut stream is like: big enough to be cut in its middle, and slowed
-// down so that it is the same on a fast and on a slow machine.
+// The cut stream: large enough to be cut in its middle, and slowed down so that
+// it is the same on a fast and on a slow machine.
 const (
 	bigBytes  = 32 << 20
 	bandwidth = 8 << 20 // bytes per second
@@ -23,7 +23,7 @@ const (
 	big       = drill.Pool + "/media"
 )
 
-// demo is one showing.
+// demo is one run of the demo.
 type demo struct {
 	*screen
 	site     *drill.Site
@@ -44,7 +44,7 @@ func show(ctx context.Context, s *screen) (err error) {
 	}
 	defer os.RemoveAll(dir)
 
-	s.line(s.styled(bold, "Understudy") + ": node a serves, its standby b has all its data, and takes over")
+	s.line(s.styled(bold, "Understudy") + ": node a is active; its standby b has all the data and takes over")
 	d := &demo{screen: s}
 	if err := d.up(ctx, kind, dir); err != nil {
 		return err
@@ -62,14 +62,14 @@ func show(ctx context.Context, s *screen) (err error) {
 	return d.explain(ctx, kind, began)
 }
 
-// needsRoot says how to start the demo.
+// needsRoot tells how to start the demo.
 type needsRoot struct{}
 
 func (needsRoot) Error() string { return "the demo makes network namespaces, which needs root" }
 func (needsRoot) Hint() string  { return "sudo make demo" }
 
 func (d *demo) up(ctx context.Context, kind lab.Kind, dir string) error {
-	d.step("Two nodes come up")
+	d.step("Two nodes start")
 	programs, err := drill.BuildSite(ctx, kind, dir)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (d *demo) up(ctx context.Context, kind lab.Kind, dir string) error {
 }
 
 func (d *demo) fill(ctx context.Context) error {
-	d.step("A pool with five datasets and real files on a")
+	d.step("Node a gets a pool with five datasets and real files")
 	text, err := drill.Shell(ctx, d.site.A, fillScript)
 	if err != nil {
 		return fmt.Errorf("fill the pool: %w", err)
@@ -114,7 +114,7 @@ func (d *demo) first(ctx context.Context) error {
 }
 
 func (d *demo) change(ctx context.Context) error {
-	d.step("Life goes on: files are changed, added and removed on a")
+	d.step("Files are changed, added and removed on a")
 	text, err := drill.Shell(ctx, d.site.A, changeScript)
 	if err != nil {
 		return fmt.Errorf("change files: %w", err)
@@ -124,7 +124,7 @@ func (d *demo) change(ctx context.Context) error {
 }
 
 func (d *demo) again(ctx context.Context) error {
-	d.step("The next run sends only what was written since")
+	d.step("The next run sends only the changes")
 	o, err := d.run(ctx)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (d *demo) again(ctx context.Context) error {
 }
 
 func (d *demo) unchanged(ctx context.Context) error {
-	d.step("Nothing was written: nothing is done, in no time")
+	d.step("Without changes, a run does nothing")
 	o, err := d.run(ctx)
 	if err != nil {
 		return err
@@ -149,9 +149,9 @@ func (d *demo) unchanged(ctx context.Context) error {
 	return nil
 }
 
-// cut takes the network away in the middle of a stream.
+// cut disconnects the network in the middle of a stream.
 func (d *demo) cut(ctx context.Context) error {
-	d.step(fmt.Sprintf("%s more, and the cable comes out in the middle of it", report.Bytes(bigBytes)))
+	d.step(fmt.Sprintf("%s more, and the cable is pulled in the middle of the stream", report.Bytes(bigBytes)))
 	err := d.site.Configure(ctx, func(c drill.Config) {
 		c.Set("replication.bandwidth", fmt.Sprint(bandwidth>>20, "MiB/s"))
 		c.Set("replication.timeouts.stall", stall.String())
@@ -162,7 +162,7 @@ func (d *demo) cut(ctx context.Context) error {
 	if _, err := drill.Shell(ctx, d.site.A, `head -c "$1" /dev/urandom >/tank/media/film.mkv; sync`, fmt.Sprint(bigBytes)); err != nil {
 		return fmt.Errorf("write a big file: %w", err)
 	}
-	d.say("for this one run: %s/s at most, silence noticed after %s", report.Bytes(bandwidth), stall)
+	d.say("for this run: at most %s/s, a stall is detected after %s", report.Bytes(bandwidth), stall)
 	d.command("a", "zfs-replicate run")
 	run := drill.StartRun(ctx, d.site.A)
 	if err := drill.AwaitBytes(ctx, d.site.A, bigBytes/2); err != nil {
@@ -182,9 +182,9 @@ func (d *demo) cut(ctx context.Context) error {
 		return err
 	}
 	if o.Code == 0 {
-		return errors.New("a run whose stream was cut says that it succeeded")
+		return errors.New("a run whose stream was cut reports success")
 	}
-	d.say("noticed %s later, exit code %d:", report.Duration(noticed), o.Code)
+	d.say("detected after %s, exit code %d:", report.Duration(noticed), o.Code)
 	for line := range strings.Lines(o.Stderr) {
 		if line = strings.TrimSpace(line); strings.Contains(line, "error: ") || strings.HasPrefix(line, "hint: ") {
 			d.lines(line)
@@ -195,7 +195,7 @@ func (d *demo) cut(ctx context.Context) error {
 }
 
 func (d *demo) resume(ctx context.Context) error {
-	d.step("The next run resumes where the stream broke off")
+	d.step("The next run resumes the interrupted stream")
 	if err := d.site.Configure(ctx, nil); err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (d *demo) resume(ctx context.Context) error {
 }
 
 func (d *demo) compare(ctx context.Context) error {
-	d.step("Both sides compared: guids, and every byte of every file")
+	d.step("Both nodes are compared: guids, and every byte of every file")
 	rows, err := drill.Compare(ctx, d.site.A, d.site.B)
 	if err != nil {
 		return err

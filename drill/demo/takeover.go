@@ -16,14 +16,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// takeover is what is remembered of the second half.
+// takeover holds the state of the second half.
 type takeover struct {
 	replicated time.Time // when the last replication began
 	pulled     time.Time
 }
 
-// start boots what a real pair boots: docker, failover-notify and keepalived,
-// on both nodes.
+// start boots the services of a real pair, docker, failover-notify and
+// keepalived, on both nodes.
 func (d *demo) start(ctx context.Context) error {
 	d.step("Traefik and applications start, with keepalived on both nodes")
 	if err := d.site.Reconfigure(ctx, nil); err != nil {
@@ -39,11 +39,11 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.awaitRole(ctx, d.site.A, state.RoleActive); err != nil {
 		return err
 	}
-	d.done("a has the virtual IP and serves; b waits until it is up to date")
+	d.done("a has the virtual IP and serves; b is no candidate until it is up to date")
 	return nil
 }
 
-// write lets the clients write for a while, replicates, and goes on.
+// write lets the clients write for a while, replicates, and writes more.
 func (d *demo) write(ctx context.Context) error {
 	d.step("Clients write notes to the applications, at " + drill.VirtualIP)
 	if err := d.await(ctx, func() string { return d.notes(20) }); err != nil {
@@ -54,43 +54,43 @@ func (d *demo) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A node that has not heard of a's term stands back until then.
+	// A node that has not heard of a's term stays back until then.
 	if err := d.awaitRole(ctx, d.site.B, state.RoleStandby); err != nil {
 		return err
 	}
-	d.say("b has received it, and may take over from now on")
+	d.say("b has received the data and is eligible")
 	d.done("%s", sum(o))
 	return nil
 }
 
-// pull takes the power of the active node away.
+// pull cuts the power of the active node.
 func (d *demo) pull(ctx context.Context) error {
-	d.step("The plug of a is pulled")
+	d.step("Node a loses power")
 	d.takeover.pulled = time.Now()
 	if err := d.site.PullPlug(ctx, d.site.A); err != nil {
 		return err
 	}
-	d.say("%s a is off, in the middle of its work: nothing could be said or saved", d.styled(red, "✂"))
+	d.say("%s a is off in the middle of its work, without warning", d.styled(red, "✂"))
 	var m drillreport.Moments
 	err := d.await(ctx, func() (missing string) {
 		m, missing = d.site.Line.Moments(d.takeover.pulled, "b")
 		return missing
 	})
 	if err != nil {
-		// Soon the nodes are gone, with all that would explain it.
+		// The nodes, and every explanation with them, are removed soon.
 		status, statusErr := drill.Shell(ctx, d.site.B, `failover-notify status 2>&1 || true; docker ps -a 2>&1; tail -n 20 /var/log/lab/watch.log`)
-		return errors.Join(fmt.Errorf("%w\nwhat b says of itself:\n%s", err, status), statusErr)
+		return errors.Join(fmt.Errorf("%w\nstatus of b:\n%s", err, status), statusErr)
 	}
 	if err := d.awaitRole(ctx, d.site.B, state.RoleActive); err != nil {
 		return err
 	}
-	d.done("all applications answer again, from b, after %s", d.styled(green, fmt.Sprintf("%.1f s", m.Projects.Seconds())))
+	d.done("all applications answer again, on b, after %s", d.styled(green, fmt.Sprintf("%.1f s", m.Projects.Seconds())))
 	return nil
 }
 
-// check compares what a acknowledged with what b has.
+// check compares the notes that a acknowledged with those on b.
 func (d *demo) check(ctx context.Context) error {
-	d.step("Every note that b could have is there")
+	d.step("Every replicated note is on b")
 	text, err := drill.Shell(ctx, d.site.B, `cat /"$1"/*/log`, drill.Apps)
 	if err != nil {
 		return fmt.Errorf("read the notes on b: %w", err)
@@ -113,14 +113,14 @@ func (d *demo) check(ctx context.Context) error {
 		}
 	}
 	if missing > 0 || before == 0 {
-		return fmt.Errorf("%d notes that were acknowledged before the last replication are not on b, %d are", missing, before)
+		return fmt.Errorf("%d notes acknowledged before the last replication are missing on b, %d are there", missing, before)
 	}
 	d.say("%d notes were acknowledged up to the last replication: b has %s", before, d.styled(green, "all of them"))
-	d.done("%d of the last %s are on a's disk, and kept when a returns", after, report.Duration(d.takeover.pulled.Sub(d.takeover.replicated)))
+	d.done("%d of the last %s are on a's disk, and preserved when a returns", after, report.Duration(d.takeover.pulled.Sub(d.takeover.replicated)))
 	return nil
 }
 
-// acknowledged are the notes that applications on a node have acknowledged.
+// acknowledged returns the notes that applications on a node acknowledged.
 func (d *demo) acknowledged(node string) []observe.Answer {
 	var list []observe.Answer
 	for _, name := range drill.Applications(d.site.Lab.Kind()) {
@@ -129,7 +129,7 @@ func (d *demo) acknowledged(node string) []observe.Answer {
 	return list
 }
 
-// notes names how many notes are missing to that number.
+// notes describes how many notes are missing to that number.
 func (d *demo) notes(want int) string {
 	if have := len(d.acknowledged("a")); have < want {
 		return fmt.Sprintf("notes: %d of %d were acknowledged", have, want)
@@ -137,11 +137,11 @@ func (d *demo) notes(want int) string {
 	return ""
 }
 
-// serves names what does not answer on a node since a moment.
+// serves names the first target that has not answered on a node since a moment.
 func (d *demo) serves(node string, since time.Time) string {
 	seen := d.site.Line.Since(since)
 	if s, ok := seen.Last(node); !ok || !s.Address {
-		return "the address on " + node
+		return "the virtual IP on " + node
 	}
 	for _, name := range drill.Applications(d.site.Lab.Kind()) {
 		if !slices.ContainsFunc(seen.Answers(name), func(a observe.Answer) bool { return a.OK && a.Node == node }) {
@@ -151,7 +151,7 @@ func (d *demo) serves(node string, since time.Time) string {
 	return ""
 }
 
-// patience is how long something may take before it counts as not happening.
+// patience is the time after which an expected event counts as missing.
 func patience(kind lab.Kind) time.Duration {
 	if kind == lab.VM {
 		return 5 * time.Minute
@@ -159,7 +159,7 @@ func patience(kind lab.Kind) time.Duration {
 	return time.Minute
 }
 
-// await waits until nothing is missing any more.
+// await waits until nothing is missing.
 func (d *demo) await(ctx context.Context, missing func() string) error {
 	limit := patience(d.site.Lab.Kind())
 	deadline := time.After(limit)
@@ -181,7 +181,7 @@ func (d *demo) await(ctx context.Context, missing func() string) error {
 	}
 }
 
-// awaitRole waits until a node has recorded that it is what it should be.
+// awaitRole waits until a node has recorded the role.
 func (d *demo) awaitRole(ctx context.Context, n lab.Node, role state.Role) error {
 	var failed error
 	err := d.await(ctx, func() string {

@@ -23,7 +23,7 @@ func (d *demo) run(ctx context.Context) (drill.Outcome, error) {
 	return o, err
 }
 
-// count counts the datasets with which a run did something.
+// count counts the datasets that a run handled in a certain way.
 func count(o drill.Outcome, action plan.Action) int {
 	n := 0
 	for _, standby := range o.Result.Standbys {
@@ -36,7 +36,7 @@ func count(o drill.Outcome, action plan.Action) int {
 	return n
 }
 
-// sum says in one line what a run did.
+// sum describes a run in one line.
 func sum(o drill.Outcome) string {
 	var parts []string
 	for _, a := range []plan.Action{plan.Full, plan.Resume, plan.Incremental, plan.Current} {
@@ -47,7 +47,7 @@ func sum(o drill.Outcome) string {
 	return fmt.Sprintf("%s; %s in %s, %d ssh session", strings.Join(parts, ", "), report.Bytes(o.Bytes()), report.Seconds(o.Result.Seconds), o.Result.Processes["ssh"])
 }
 
-// hex is the start of a guid, which fits twice into a line.
+// hex returns the start of a guid; two fit into a line.
 func hex(guid string) string {
 	n, err := strconv.ParseUint(guid, 10, 64)
 	if err != nil {
@@ -56,7 +56,7 @@ func hex(guid string) string {
 	return fmt.Sprintf("%016x", n)[:12]
 }
 
-// lines prints a long line of another program in as many as it takes.
+// lines wraps a long line of another program.
 func (d *demo) lines(text string) {
 	for len(text) > 0 {
 		part := text
@@ -71,7 +71,7 @@ func (d *demo) lines(text string) {
 	}
 }
 
-// explain says what was real, and what to try next.
+// explain prints which parts were real, and what to try next.
 func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) error {
 	version, err := drill.Run(ctx, d.site.B, "zfs", "version") // a is off
 	if err != nil {
@@ -91,13 +91,13 @@ func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) erro
 	d.field("Took", report.Duration(time.Since(began)))
 	d.line("")
 	if kind != lab.VM {
-		d.field("Next", "LAB=vm make demo     the same with real OpenZFS, in two machines")
-		d.field("", "make lab-up          two nodes to play with; make lab-ssh NODE=a")
+		d.field("Next", "LAB=vm make demo     the same with real OpenZFS, on two virtual machines")
+		d.field("", "make lab-up          two nodes to try things on; make lab-ssh NODE=a")
 	} else {
-		d.field("Next", "make lab-up LAB=vm   two nodes to play with; make lab-ssh NODE=a")
+		d.field("Next", "make lab-up LAB=vm   two nodes to try things on; make lab-ssh NODE=a")
 	}
 	d.field("", "make test            all tests that need no nodes")
-	d.field("", "make drill           everything that can break, broken")
+	d.field("", "make drill           all failure scenarios")
 	return nil
 }
 

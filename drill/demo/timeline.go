@@ -21,10 +21,10 @@ type moment struct {
 	what string
 }
 
-// timeline shows what happened when: what was seen from outside, and what b has
-// recorded of its promotion.
+// timeline prints the observations from outside and the steps of the promotion
+// that b recorded.
 func (d *demo) timeline(ctx context.Context) error {
-	d.step("What happened when, in seconds since the plug was pulled")
+	d.step("Timeline, in seconds since the power loss")
 	offset, err := d.clock(ctx)
 	if err != nil {
 		return err
@@ -34,9 +34,9 @@ func (d *demo) timeline(ctx context.Context) error {
 		return err
 	}
 	since := func(at time.Time) time.Duration { return at.Add(-offset).Sub(d.takeover.pulled) }
-	list := []moment{{0, "a", "the power is gone"}}
+	list := []moment{{0, "a", "loses power"}}
 	if s.Request.Requested == state.RequestMaster {
-		list = append(list, moment{since(s.Request.Time), "b", "keepalived misses a, takes the address, calls failover-notify"})
+		list = append(list, moment{since(s.Request.Time), "b", "keepalived misses a, takes the virtual IP, calls failover-notify"})
 	}
 	if s.Role.Transition != nil {
 		list = append(list, promotion(s.Role.Transition.Steps, since)...)
@@ -50,12 +50,12 @@ func (d *demo) timeline(ctx context.Context) error {
 	return nil
 }
 
-// words say what the steps of a promotion are, in their order, for who sees them
-// for the first time. Steps of one text are one line.
+// words describes the steps of a promotion in their order. Steps with one text
+// make one line.
 var words = map[string]string{
-	"witness":        "asks whether a still serves, and is not answered",
-	"ask":            "asks whether a still serves, and is not answered",
-	"stop receiving": "receives no more from a",
+	"witness":        "asks whether a still serves; no answer",
+	"ask":            "asks whether a still serves; no answer",
+	"stop receiving": "stops receiving from a",
 	"list datasets":  "takes a snapshot, makes the data writable and mounts it",
 	"snapshot":       "takes a snapshot, makes the data writable and mounts it",
 	"make writable":  "takes a snapshot, makes the data writable and mounts it",
@@ -66,7 +66,8 @@ var words = map[string]string{
 	"start":          "starts",
 }
 
-// promotion are the steps of a promotion, those of one text in one line.
+// promotion returns the steps of a promotion; steps with one text make one
+// line.
 func promotion(steps []state.Step, since func(time.Time) time.Duration) []moment {
 	var list []moment
 	for _, step := range steps {
@@ -84,7 +85,7 @@ func promotion(steps []state.Step, since func(time.Time) time.Duration) []moment
 	return list
 }
 
-// answers are the first ones from b, as clients saw them.
+// answers returns the first answers of b that clients received.
 func (d *demo) answers() []moment {
 	var list []moment
 	seen := d.site.Line.Since(d.takeover.pulled)
@@ -97,7 +98,7 @@ func (d *demo) answers() []moment {
 	return list
 }
 
-// clock returns how far b's clock is ahead of ours.
+// clock returns how far b's clock is ahead of this machine's.
 func (d *demo) clock(ctx context.Context) (time.Duration, error) {
 	sent := time.Now()
 	text, err := drill.Run(ctx, d.site.B, "date", "+%s%N")

@@ -17,7 +17,7 @@ func TestPromotion(t *testing.T) {
 	}
 	got := promotion(steps, func(at time.Time) time.Duration { return at.Sub(fault) })
 	want := []moment{
-		{10 * time.Millisecond, "b", "asks whether a still serves, and is not answered"},
+		{10 * time.Millisecond, "b", "asks whether a still serves; no answer"},
 		{3 * time.Second, "b", "takes a snapshot, makes the data writable and mounts it"},
 		{3200 * time.Millisecond, "b", "starts traefik app1"},
 	}

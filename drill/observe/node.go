@@ -17,7 +17,7 @@ import (
 // Port is the UDP port that nodes answer on.
 const Port = 7707
 
-// View is what a node looks at.
+// View is what a node observes of itself.
 type View struct {
 	Address netip.Addr // the virtual IP
 	Below   string     // the folder below which datasets are mounted
@@ -45,12 +45,12 @@ func (v View) Answer(ctx context.Context, listen string) error {
 		if err != nil {
 			return err
 		}
-		// One that is not delivered is missed, as is one that was not asked for.
+		// A lost answer is missing, as is a lost question.
 		_, _ = conn.WriteTo(append(append(buffer[:n:n], ' '), text...), from)
 	}
 }
 
-// look looks at everything now.
+// look returns the current state.
 func (v View) look() State {
 	var s State
 	var failures [3]error
@@ -91,7 +91,7 @@ func (v View) writable() ([]string, error) {
 }
 
 // writableBelow reads one line of proc(5)'s mountinfo. A file system is
-// read-only when the mount is or the file system itself.
+// read-only when the mount or the file system itself is.
 func writableBelow(line, below string) (point string, ok bool) {
 	mount, super, found := strings.Cut(line, " - ")
 	m, s := strings.Fields(mount), strings.Fields(super)
@@ -105,13 +105,13 @@ func writableBelow(line, below string) (point string, ok bool) {
 	return m[4], !readOnly
 }
 
-// groups are the control groups of Docker's containers, with their processes: its
-// own ones, and those that systemd makes for it.
+// groups returns the control groups of Docker's containers with their
+// processes: Docker's own groups and those of systemd.
 var groups = []string{"/sys/fs/cgroup/docker/*/cgroup.procs", "/sys/fs/cgroup/system.slice/docker-*.scope/cgroup.procs"}
 
-// running names the projects by the processes in Docker's control groups, since
-// asking Docker, or looking at all processes, costs more than the processor of
-// a virtual machine has to spare.
+// running names the projects by the processes in Docker's control groups.
+// Asking Docker, or reading all processes, would cost an emulated processor too
+// much.
 func running() ([]string, error) {
 	var paths []string
 	for _, pattern := range groups {
@@ -123,7 +123,7 @@ func running() ([]string, error) {
 	}
 	var found []string
 	for _, path := range paths {
-		// One that ended meanwhile runs nothing.
+		// A container that ended meanwhile runs nothing.
 		pids, _ := os.ReadFile(path)
 		for _, pid := range strings.Fields(string(pids)) {
 			cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline")

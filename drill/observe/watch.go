@@ -13,27 +13,27 @@ import (
 	"time"
 )
 
-// Watch says what to look at and how often.
+// Watch describes what to observe and how often.
 type Watch struct {
-	// Nodes are the addresses of those that Answer, by name.
+	// Nodes are the addresses of the nodes by name.
 	Nodes map[string]string
-	// Address is the floating one.
+	// Address is the virtual IP.
 	Address string
-	// Projects are written to, each at its own path.
+	// Projects receive writes, each at its own path.
 	Projects []string
-	// Every is how often a node and Traefik are asked, EveryProject each of the
-	// projects.
+	// Every is the interval of questions to a node and to Traefik, EveryProject
+	// the interval for each project.
 	Every, EveryProject time.Duration
-	// Prefix makes the ids of writes different from those of other watches.
+	// Prefix distinguishes the ids of writes from those of other watches.
 	Prefix string
 }
 
-// patience is how long an answer may take. Longer than Linux waits before it
-// repeats the first packet of a connection (1 s) would hide when something
-// was back.
+// patience is the time that an answer may take. More than 1 s, after which
+// Linux repeats the first packet of a connection, would hide the end of an
+// outage.
 const patience = 900 * time.Millisecond
 
-// Run watches until ctx ends and writes each Event as a line of JSON.
+// Run observes until ctx ends and writes each Event as a line of JSON.
 func (w Watch) Run(ctx context.Context, out io.Writer) error {
 	var mu sync.Mutex
 	encoder := json.NewEncoder(out)
@@ -56,7 +56,7 @@ func (w Watch) Run(ctx context.Context, out io.Writer) error {
 	}
 	client := &http.Client{
 		Timeout: patience,
-		// A connection to a node that has gone must not outlive it.
+		// A connection must not outlive its node.
 		Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: patience}).DialContext},
 	}
 	all.Go(func() {
@@ -77,8 +77,8 @@ func (w Watch) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// each calls do so often, at the same time as earlier calls that have not
-// returned: one that hangs must not hide that the next would not.
+// each calls do at that interval, also while earlier calls have not returned: a
+// call that hangs must not hide that the next one succeeds.
 func each(ctx context.Context, every time.Duration, do func(n int)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

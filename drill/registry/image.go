@@ -15,8 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// makeImage makes an image of the program and a layer of data that does not
-// compress.
+// makeImage makes an image of the program and a layer of incompressible data.
 func makeImage(program []byte, seed, size int64) (v1.Image, error) {
 	var key [32]byte
 	for i := range 8 {

@@ -1,13 +1,12 @@
-// Command registry is a container registry that can be made to fail. It holds
-// images that it makes itself, and is told by HTTP what to hold and how to
-// fail:
+// Command registry is a container registry that fails on request. It makes its
+// images itself and is controlled by HTTP:
 //
 //	POST /lab/image?ref=app:1&seed=7&bytes=100000   make an image that runs PROGRAM
 //	PUT  /lab/faults                                replace the faults (JSON, a list of fault)
 //	GET  /lab/log                                   the requests since the last time, a line each
 //
 // The same seed and size make the same image, so that two registries can hold
-// the same.
+// equal images.
 package main
 
 import (
@@ -59,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// lab answers what the drill asks.
+// lab answers the requests of the drill.
 func (s *server) lab(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch r.URL.Path {

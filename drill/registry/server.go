@@ -20,21 +20,21 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// fault is one way to fail.
+// fault is one kind of failure.
 type fault struct {
-	// Match is an expression for "METHOD /path".
+	// Match is a regular expression for "METHOD /path".
 	Match string `json:"match"`
-	// Times is how often it happens; 0 is always.
+	// Times is the number of failures; 0 stands for always.
 	Times int `json:"times"`
-	// Status is answered instead, with RetryAfter where given.
+	// Status is the status of the answer, with RetryAfter if set.
 	Status     int    `json:"status"`
 	RetryAfter string `json:"retry_after"`
-	// Hang answers nothing. With After, that many bytes come first.
+	// Hang sends no answer, or After bytes of it.
 	Hang  bool  `json:"hang"`
 	After int64 `json:"after"`
-	// Corrupt changes the answer's last byte.
+	// Corrupt changes the last byte of the answer.
 	Corrupt bool `json:"corrupt"`
-	// Rate is how many bytes a second come; 0 is all at once.
+	// Rate limits the bytes per second; 0 stands for no limit.
 	Rate int `json:"rate"`
 
 	expression *regexp.Regexp
@@ -85,7 +85,7 @@ func (s *server) taken() []string {
 	return lines
 }
 
-// next is the fault for a request; nil when it goes well.
+// next returns the fault for a request; nil when there is none.
 func (s *server) next(what string) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +111,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
 		return
 	}
-	// The rest of a blob, as containerd asks for it, is something the library refuses; a
-	// server may as well answer with all of it.
+	// containerd asks for the rest of a blob, which the library refuses. A
+	// server may answer with the whole blob instead.
 	if strings.HasSuffix(r.Header.Get("Range"), "-") {
 		r.Header.Del("Range")
 	}
@@ -138,7 +138,7 @@ func code(status int) string {
 	return "UNKNOWN"
 }
 
-// spoil answers with the right thing, in a wrong way.
+// spoil sends the correct answer in a faulty way.
 func (s *server) spoil(w http.ResponseWriter, r *http.Request, f *fault) {
 	good := httptest.NewRecorder()
 	s.real.ServeHTTP(good, r)
@@ -180,7 +180,7 @@ func send(w http.ResponseWriter, b []byte) {
 	}
 }
 
-// make makes an image and keeps it.
+// make makes an image and stores it.
 func (s *server) make(q url.Values) error {
 	seed, err := strconv.ParseInt(q.Get("seed"), 10, 64)
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *server) make(q url.Values) error {
 	return remote.Write(ref, image, remote.WithTransport(direct{s.real}))
 }
 
-// direct answers requests without a network and without faults.
+// direct answers requests without network and faults.
 type direct struct{ handler http.Handler }
 
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -1,6 +1,6 @@
-// Package runbook reads the pages of docs/runbooks the way the drill runs them:
-// the commands of a page are fenced blocks that say on which node a person types
-// them, and what comes out is a block with a pattern below.
+// Package runbook reads the pages of docs/runbooks as the drill runs them. The
+// commands of a page are fenced blocks that name their node. A block below holds
+// the pattern of their output.
 //
 //	```sh on=standby
 //	failover-notify status
@@ -10,23 +10,22 @@
 //	…
 //	```
 //
-// After sh there may stand:
+// These options follow sh:
 //
-//	on=NODE     needed: active, standby, third, or a node's name
-//	exit=N      the exit code that is right; 0 without it
-//	repeat      a person repeats it until the output is as shown
-//	when=CASE   only in this case; the page says in words what it is
+//	on=NODE     required: active, standby, third, or a node's name
+//	exit=N      the expected exit code; 0 by default
+//	repeat      the operator repeats it until the output matches
+//	when=CASE   only in this case, which the page describes
 //
-// Blocks of other languages are for readers; shell is one of them, for what
-// nodes without systemd can't show.
+// Blocks of other languages are for readers. One of them is shell, for commands
+// that nodes without systemd do not have.
 //
-// A comment <!-- drill: NAME --> stands where a person does something with their
-// hands, such as switching a server on.
+// A comment <!-- drill: NAME --> marks manual work, such as switching a server on.
 //
 // In a pattern … stands for any text of a line, and a line of … alone for any
-// number of lines. Times, durations and sizes match any other ones, since pages
-// show what once was printed; all other figures have to be the same.
+// number of lines. Times, durations and sizes match any others; all other numbers
+// must be equal.
 //
-// The package owns the form of pages; it must not know nodes, nor what the
-// commands mean.
+// The package owns the form of pages. It must not know nodes, nor the meaning of
+// the commands.
 package runbook

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// MismatchError is output that is not what a page shows.
+// MismatchError reports output that differs from the page.
 type MismatchError struct {
-	// Wanted is the first line of the pattern that nothing matches; empty when
-	// there is more output than pattern.
+	// Wanted is the first line of the pattern without a match; it is empty when
+	// output follows the end of the pattern.
 	Wanted string
 	Output string
 }
@@ -25,8 +25,8 @@ func (e *MismatchError) Error() string {
 // anything stands for any text, or alone for any lines.
 const anything = "…"
 
-// changing are the texts that differ from one time to the next, with what stands
-// for each.
+// changing returns the texts that differ from one run to the next, with their
+// placeholders.
 var changing = []struct {
 	is    *regexp.Regexp
 	shown string
@@ -41,12 +41,11 @@ var changing = []struct {
 	{regexp.MustCompile(`\s+`), " "},
 }
 
-// Match reports whether output is what a pattern shows. The error is a
-// *MismatchError.
+// Match compares output with a pattern. The error is a *MismatchError.
 func Match(pattern, output string) error {
 	wanted, got := plain(pattern), plain(output)
-	// reached is how many lines of the output the pattern's lines before may
-	// have taken.
+	// reached holds the numbers of output lines that the previous lines of the
+	// pattern can cover.
 	reached := map[int]bool{0: true}
 	for _, line := range wanted {
 		next := map[int]bool{}
@@ -87,12 +86,13 @@ func matches(pattern, line string) bool {
 	return true
 }
 
-// plain are the lines of a text that are not empty, without what changes.
+// plain returns the non-empty lines of a text with placeholders for changing
+// parts.
 func plain(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
-		// A bar on a terminal is written over by what comes after it.
+		// On a terminal the next text overwrites a progress bar.
 		line = line[strings.LastIndex(line, "\r")+1:]
 		for _, c := range changing {
 			line = c.is.ReplaceAllString(line, c.shown)

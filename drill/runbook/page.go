@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Step is one thing that a page has a person do.
+// Step is one action of a page.
 type Step struct {
 	Line int // of the page, from 1
-	// Hand names what is done by hand; then nothing below is set.
+	// Hand names manual work; nothing below is set then.
 	Hand string
 
 	On     string // where the script is typed
@@ -17,13 +17,13 @@ type Step struct {
 	Repeat bool
 	Case   string // empty: in every case
 	Script string
-	// Output is the pattern of what is printed; only where HasOutput is set does
-	// the page show one.
+	// Output is the pattern of the output; the page shows one only where
+	// HasOutput is set.
 	Output    string
 	HasOutput bool
 }
 
-// FormError is a page that can't be run.
+// FormError reports a page that cannot be run.
 type FormError struct {
 	Line int
 	Text string
@@ -37,7 +37,7 @@ const (
 	handEnd   = " -->"
 )
 
-// Parse returns the steps of a page in their order. The error is a *FormError.
+// Parse returns the steps of a page in order. The error is a *FormError.
 func Parse(page string) ([]Step, error) {
 	var steps []Step
 	lines := strings.Split(page, "\n")
@@ -71,7 +71,7 @@ func Parse(page string) ([]Step, error) {
 	return steps, nil
 }
 
-// block adds what a fenced block says to the steps.
+// block adds the contents of a fenced block to the steps.
 func block(steps []Step, line int, info, text string) ([]Step, error) {
 	words := strings.Fields(info)
 	switch {
@@ -91,7 +91,7 @@ func block(steps []Step, line int, info, text string) ([]Step, error) {
 	return steps, nil
 }
 
-// command reads what stands after sh.
+// command parses the options after sh.
 func command(line int, words []string) (Step, error) {
 	s := Step{Line: line}
 	for _, word := range words {
@@ -121,7 +121,7 @@ func command(line int, words []string) (Step, error) {
 
 func indent(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// body is a block's text without the indentation of its list.
+// body returns the text of a block without the indentation of its list.
 func body(lines []string, indent int) string {
 	var b strings.Builder
 	for _, line := range lines {

@@ -78,7 +78,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// The pages can be read; what their commands do, the drill shows.
+// Every page can be parsed; the drill proves its commands.
 func TestPages(t *testing.T) {
 	files, err := filepath.Glob("../../docs/runbooks/*.md")
 	if err != nil || len(files) < 11 {

@@ -10,7 +10,7 @@ import (
 )
 
 // goBlocks returns the prose of a Go file: its comments, and its messages, which
-// are the literals of more than two words. In tests, only the comments count.
+// are the literals of more than two words but for scripts. In tests, only the comments count.
 func goBlocks(path string, source []byte) ([]block, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -29,12 +29,17 @@ func goBlocks(path string, source []byte) ([]block, error) {
 		if !isLiteral || literal.Kind != token.STRING {
 			return true
 		}
-		if text, err := strconv.Unquote(literal.Value); err == nil && strings.Count(text, " ") > 1 {
+		if text, err := strconv.Unquote(literal.Value); err == nil && strings.Count(text, " ") > 1 && !isScript(literal.Value) {
 			blocks = append(blocks, plainBlocks(text, files.Position(literal.Pos()).Line)...)
 		}
 		return true
 	})
 	return blocks, nil
+}
+
+// isScript reports whether a literal is a shell script of several lines.
+func isScript(literal string) bool {
+	return strings.HasPrefix(literal, "`") && strings.Contains(literal, "\n") && strings.ContainsAny(literal, "$;")
 }
 
 func commentBlocks(files *token.FileSet, group *ast.CommentGroup) []block {
