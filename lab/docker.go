@@ -6,18 +6,19 @@ import (
 	"os"
 )
 
-// DockerMinAPI is the environment's variable that gives the Docker Engines of a lab a
-// floor under the versions of their API, such as 1.44: the one of Docker 29.0 to 29.2.
+// DockerMinAPI is the environment variable that sets a minimum API version for
+// all Docker Engines of a lab, such as 1.44, the minimum of Docker 29.0 to
+// 29.2.
 const DockerMinAPI = "LAB_DOCKER_MIN_API"
 
 // DockerService is the Docker Engine as a service of a node. It restarts as
-// Docker's own unit does and leaves its containers alone when it dies.
+// Docker's own unit does, and leaves its containers alone when it dies.
 func DockerService(order int, args ...string) Service {
 	return DockerServiceFrom(os.Getenv(DockerMinAPI), order, args...)
 }
 
-// DockerServiceFrom is a Docker Engine that refuses versions of its API below
-// minAPI; "" leaves it its own floor.
+// DockerServiceFrom is a Docker Engine that refuses API versions below minAPI;
+// "" keeps its own minimum.
 func DockerServiceFrom(minAPI string, order int, args ...string) Service {
 	argv := append([]string{"dockerd"}, args...)
 	if minAPI != "" {

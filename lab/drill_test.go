@@ -19,10 +19,10 @@ import (
 	"github.com/understudy-ha/understudy/lab"
 )
 
-// kind of the nodes under test: $LAB, by default ns.
+// kind returns the kind of the nodes under test: $LAB, by default ns.
 func kind() lab.Kind { return lab.Kind(cmp.Or(os.Getenv("LAB"), string(lab.NS))) }
 
-// upLimit is what the lab promises for two nodes, its programs and image being
+// upLimit is the promised time to start two nodes once programs and image are
 // built.
 func upLimit() time.Duration {
 	if kind() == lab.VM {
@@ -31,7 +31,7 @@ func upLimit() time.Duration {
 	return 5 * time.Second
 }
 
-// built holds the programs that labs would otherwise build on each Up.
+// built holds programs that every Up would build otherwise.
 type built struct{ hub, simulator string }
 
 func build(t *testing.T) built {
@@ -53,7 +53,7 @@ func build(t *testing.T) built {
 	return b
 }
 
-// TestLab goes through a lab's life: the parts share it and come in order.
+// TestLab covers the life of a lab: the parts share it and run in order.
 func TestLab(t *testing.T) {
 	programs := build(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
@@ -192,7 +192,7 @@ func testPool(t *testing.T, ctx context.Context, a, _ lab.Node) {
 	}
 }
 
-// echoes counts the pings that a node has received.
+// echoes returns the number of pings that a node has received.
 func echoes(t *testing.T, ctx context.Context, n lab.Node) int {
 	t.Helper()
 	count, err := strconv.Atoi(run(t, ctx, n, "awk", `/^Icmp:/ { if (!c) { for (c = 1; $c != "InEchos"; c++); } else print $c }`, "/proc/net/snmp"))
@@ -203,7 +203,7 @@ func echoes(t *testing.T, ctx context.Context, n lab.Node) int {
 }
 
 func testCut(t *testing.T, ctx context.Context, a, b lab.Node) {
-	// reach tells whether pings from a come back, and whether they arrive.
+	// reach reports whether pings from a return, and whether they arrive.
 	reach := func() (back, arrive bool) {
 		before := echoes(t, ctx, b)
 		_, err := a.Run(ctx, lab.Argv("ping", "-q", "-c", "3", "-i", "0.2", "-W", "1", b.Address()))
@@ -296,7 +296,7 @@ func testStop(t *testing.T, ctx context.Context, a, b lab.Node) {
 	if err := a.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	// Neighbours remember an address for a while: it has to be the same one.
+	// Neighbours cache the hardware address for a while: it must stay the same.
 	run(t, ctx, b, "ping", "-q", "-c", "1", "-W", "1", a.Address())
 	if got := run(t, ctx, a, "cat", "/root/before-stop"); got != "unsynced" {
 		t.Errorf("what was written before the stop: %q", got)
@@ -332,8 +332,8 @@ func testPullPlug(t *testing.T, ctx context.Context, a, b lab.Node) {
 	checkPool(t, ctx, a)
 }
 
-// checkPool checks that the pool is back after a boot; the simulator's mounts
-// are its own affair.
+// checkPool checks that the pool is back after a boot. The simulator mounts
+// nothing at boot.
 func checkPool(t *testing.T, ctx context.Context, a lab.Node) {
 	t.Helper()
 	if got := run(t, ctx, a, "zpool", "list", "-H", "-o", "name"); got != "tank" {

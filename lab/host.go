@@ -18,13 +18,13 @@ import (
 	"github.com/understudy-ha/understudy/lab/internal/hub"
 )
 
-// checkHost names everything that this machine lacks, at once.
+// checkHost names everything that this machine lacks, in one error.
 func checkHost(kind Kind) error {
 	if os.Geteuid() != 0 {
 		return errors.New("a lab needs root, for its namespaces and network; run it with sudo")
 	}
 	if kind == VM && runtime.GOARCH != "amd64" {
-		return fmt.Errorf("a lab of kind %s needs an amd64 machine, this one is %s; use kind %s", VM, runtime.GOARCH, NS)
+		return fmt.Errorf("a lab of kind %s needs an amd64 machine, not %s; use kind %s", VM, runtime.GOARCH, NS)
 	}
 	needs := []string{"ip", "nsenter", "unshare", "ssh", "ssh-keygen", "tar"}
 	if kind == VM {
@@ -42,8 +42,8 @@ func checkHost(kind Kind) error {
 	return nil
 }
 
-// kvmWorks tells whether hardware virtualisation can run the lab's kernel
-// here, by running it. What it found is kept until the next boot.
+// kvmWorks reports whether hardware virtualisation can run the lab's kernel
+// here, by running it. The result is cached until the next boot.
 func kvmWorks(ctx context.Context, img image.Image) (bool, error) {
 	const yes, no = "yes\n", "no\n"
 	if device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
@@ -65,7 +65,7 @@ func kvmWorks(ctx context.Context, img image.Image) (bool, error) {
 	cmd.Stdout = &console
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	// How it ended does not matter, only how far it came.
+	// The exit code is irrelevant; the reached point counts.
 	_ = cmd.Run()
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("try hardware virtualisation: %w", context.Cause(ctx))
@@ -80,9 +80,9 @@ func kvmWorks(ctx context.Context, img image.Image) (bool, error) {
 	return works, nil
 }
 
-// simulated returns the stand-in for ZFS that namespace nodes have, built when
-// no program is given. Also where this machine has ZFS: pools are the
-// kernel's, so a node with the real programs would see the host's own.
+// simulated returns the simulator of ZFS for namespace nodes; it is built when
+// no program is given. Namespace nodes never get the real programs: pools
+// belong to the kernel, so a node would reach this machine's own.
 func simulated(ctx context.Context, dir, program string) ([]seedFile, error) {
 	if program == "" {
 		program = filepath.Join(dir, "zfssim")
@@ -96,7 +96,7 @@ func simulated(ctx context.Context, dir, program string) ([]seedFile, error) {
 	}, nil
 }
 
-// goBuild builds a program of this module, static, so that it runs on any node.
+// goBuild builds a static program of this module, which runs on any node.
 func goBuild(ctx context.Context, pkg, out string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -113,13 +113,13 @@ func goBuild(ctx context.Context, pkg, out string) error {
 	return nil
 }
 
-// alive tells a process from one that has ended, waited for or not yet.
+// alive reports whether a process is running, as opposed to a zombie or none.
 func alive(pid int) bool {
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && len(cmdline) > 0
 }
 
-// removeStale removes what labs have left whose hub was killed outright.
+// removeStale removes the remains of labs whose hub was killed.
 func removeStale(log io.Writer) {
 	left, _ := filepath.Glob(filepath.Join(RunRoot, "*", "pid"))
 	for _, path := range left {

@@ -19,12 +19,12 @@ import (
 	"github.com/understudy-ha/understudy/lab/internal/hub"
 )
 
-// HubCommand is the command of lab/cmd/lab that is a lab's hub.
+// HubCommand is the command of lab/cmd/lab that becomes a lab's hub.
 const HubCommand = "hub"
 
 const module = "github.com/understudy-ha/understudy"
 
-// claim takes the lab's name: its run folder, made new.
+// claim claims the lab's name by making its run folder.
 func claim(spec hub.Spec) error {
 	if err := os.MkdirAll(RunRoot, 0o755); err != nil {
 		return fmt.Errorf("make lab %s: %w", spec.Name, err)
@@ -57,12 +57,12 @@ func (l *Lab) startHub(ctx context.Context, program string) error {
 	cmd := exec.Command(program, HubCommand, l.spec.RunDir)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// A session of its own: a terminal's Ctrl-C is for the lab's owner.
+		// A session of its own: Ctrl-C on a terminal is for the lab's owner.
 		Setsid:     true,
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
 	}
 	if l.spec.Owned {
-		// Its end, with this process's, is what the hub ends by.
+		// The end of this pipe, with this process, ends the hub.
 		if l.lifeline, err = cmd.StdinPipe(); err != nil {
 			return fmt.Errorf("start the hub of lab %s: %w", l.spec.Name, err)
 		}
@@ -93,7 +93,7 @@ func (l *Lab) startHub(ctx context.Context, program string) error {
 	}
 }
 
-// enter keeps the lab's network at hand for the programs that run in it.
+// enter opens the lab's network for the programs that run in it.
 func (l *Lab) enter() (err error) {
 	if l.namespace, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", l.hubPID)); err != nil {
 		return fmt.Errorf("enter the network of lab %s: %w", l.spec.Name, err)
@@ -101,7 +101,7 @@ func (l *Lab) enter() (err error) {
 	return nil
 }
 
-// endHub asks the hub to end, waits, and kills it when it does not.
+// endHub asks the hub to end, waits, and kills it if it does not.
 func (l *Lab) endHub() error {
 	if l.hubPID == 0 {
 		return nil
@@ -146,8 +146,7 @@ func (l *Lab) gone(timeout time.Duration) bool {
 	return false
 }
 
-// Attach connects to a lab that runs already. Close ends the connection, Down
-// the lab.
+// Attach connects to a running lab. Close ends the connection, Down the lab.
 func Attach(ctx context.Context, name string) (*Lab, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -174,7 +173,7 @@ func Attach(ctx context.Context, name string) (*Lab, error) {
 	return l, nil
 }
 
-// The process that stands for a lab: its maker at first, then its hub.
+// The process of a lab: its maker at first, then its hub.
 func writePID(runDir string, pid int) error {
 	if err := os.WriteFile(filepath.Join(runDir, "pid"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
 		return fmt.Errorf("record the lab's process: %w", err)
@@ -190,14 +189,15 @@ func readPID(runDir string) (int, error) {
 	return strconv.Atoi(string(text))
 }
 
-// isHub tells a lab's hub from whatever else has got its process id.
+// isHub reports whether a process is the lab's hub, and not another one with
+// its reused id.
 func isHub(pid int, runDir string) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && strings.Contains(string(text), "\x00"+HubCommand+"\x00"+runDir+"\x00")
 }
 
-// Remove ends the lab of that name, or removes what one has left. That there
-// is none is no error.
+// Remove ends the lab of that name, or removes its remains. A missing lab is no
+// error.
 func Remove(ctx context.Context, name string) error {
 	l, err := Attach(ctx, name)
 	if err == nil {
@@ -208,7 +208,7 @@ func Remove(ctx context.Context, name string) error {
 	}
 	runDir := filepath.Join(RunRoot, name)
 	if pid, readErr := readPID(runDir); readErr == nil && isHub(pid, runDir) {
-		// It is there but does not answer.
+		// The hub exists but does not answer.
 		l = &Lab{spec: hub.Spec{Name: name, RunDir: runDir, DiskDir: diskDir(name)}, hubPID: pid}
 		return l.Down()
 	}

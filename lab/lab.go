@@ -19,32 +19,32 @@ import (
 // RunRoot holds a folder per running lab: description, sockets, logs, keys.
 const RunRoot = "/run/understudy-lab"
 
-// maxNodes is what the addresses of the lab's networks are planned for.
+// maxNodes is the limit of the lab's address plan.
 const maxNodes = 3
 
-// Options say what lab to make.
+// Options describe the lab to make.
 type Options struct {
 	// Kind of the nodes; NS when empty.
 	Kind Kind
 	// Nodes are their names; a and b when empty. The first one's address is
 	// 10.77.0.11, the next one's 10.77.0.12, …
 	Nodes []string
-	// Name is unique among the labs that run on this machine. When empty one
-	// is made up.
+	// Name is unique among the running labs of this machine. When empty, a name
+	// is generated.
 	Name string
-	// Systemd starts the nodes with systemd, as servers are, and puts nothing on
-	// them but addresses, host keys and a way in for the lab: they know neither each
-	// other nor services of the lab's (SetService). Under emulation a boot takes
+	// Systemd starts the nodes with systemd, as servers do. They get nothing
+	// but addresses, host keys and a login for the lab: they know neither each
+	// other nor services of the lab (SetService). Under emulation a boot takes
 	// minutes.
 	Systemd bool
-	// Detached labs outlive the process that made them and end with Down of
-	// an attached Lab only.
+	// Detached labs outlive the process that made them; Down of an attached Lab
+	// ends them.
 	Detached bool
-	// HubProgram is a built lab/cmd/lab. When empty, it is built, which needs
-	// a working directory inside this module.
+	// HubProgram is a built lab/cmd/lab. When empty, it is built, which needs a
+	// working directory in this module.
 	HubProgram string
-	// Simulator is a built lab/zfssim, for nodes of kind NS. When empty,
-	// it is built likewise.
+	// Simulator is a built lab/zfssim for nodes of kind NS. When empty, it is
+	// built likewise.
 	Simulator string
 	// Log gets progress; nil drops it.
 	Log io.Writer
@@ -65,8 +65,8 @@ type Lab struct {
 	namespace *os.File
 }
 
-// Up makes a lab and starts its nodes side by side. On error nothing is left.
-// The image is made first when it is not in the cache, which may take minutes.
+// Up makes a lab and starts its nodes at the same time. On error nothing is
+// left. A missing image is made first, which may take minutes.
 func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
@@ -111,7 +111,7 @@ func Up(ctx context.Context, o Options) (_ *Lab, err error) {
 	return l, l.each(func(n Node) error { return n.Start(ctx) })
 }
 
-// plan checks the options and lays out names, folders and addresses.
+// plan checks the options and assigns names, folders and addresses.
 func plan(o Options) (hub.Spec, error) {
 	if o.Kind == "" {
 		o.Kind = NS
@@ -136,7 +136,7 @@ func plan(o Options) (hub.Spec, error) {
 		RunDir:  filepath.Join(RunRoot, o.Name),
 		DiskDir: diskDir(o.Name),
 	}
-	// Names become parts of interface names, of at most 15 characters.
+	// Names become parts of interface names, which have at most 15 characters.
 	valid := regexp.MustCompile(`^[a-z][a-z0-9]{0,9}$`)
 	seen := map[string]bool{}
 	for i, name := range o.Nodes {
@@ -161,8 +161,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// chooseImage takes the full image where it is there anyway, since it serves
-// both kinds, and never makes more than the kind needs.
+// chooseImage uses an existing full image, which serves both kinds, and makes
+// no more than the kind needs.
 func chooseImage(ctx context.Context, kind Kind, log io.Writer) (image.Image, error) {
 	img, found, err := image.Find(image.Full)
 	if err != nil || found {
@@ -174,7 +174,7 @@ func chooseImage(ctx context.Context, kind Kind, log io.Writer) (image.Image, er
 	return image.Ensure(ctx, image.Base, log)
 }
 
-// writeFiles makes all that the nodes are told at boot.
+// writeFiles makes the files that the nodes get at boot.
 func (l *Lab) writeFiles(ctx context.Context, simulator string) error {
 	k, err := makeKeys(ctx, l.spec)
 	if err != nil {
@@ -204,16 +204,16 @@ func (l *Lab) Node(name string) (Node, error) {
 	return nil, fmt.Errorf("lab %s has no node %q", l.spec.Name, name)
 }
 
-// Name of the lab, by which others can attach to it.
+// Name returns the name of the lab, by which others can attach to it.
 func (l *Lab) Name() string { return l.spec.Name }
 
-// Kind of its nodes.
+// Kind returns the kind of its nodes.
 func (l *Lab) Kind() Kind { return l.spec.Kind }
 
-// States of the nodes by name.
+// States returns the states of the nodes by name.
 func (l *Lab) States(ctx context.Context) (map[string]State, error) { return l.hub.Status(ctx) }
 
-// each does something to all nodes side by side.
+// each calls do for all nodes at the same time.
 func (l *Lab) each(do func(Node) error) error {
 	failures := make([]error, len(l.Nodes))
 	var wait sync.WaitGroup
@@ -224,8 +224,8 @@ func (l *Lab) each(do func(Node) error) error {
 	return errors.Join(failures...)
 }
 
-// Close ends the connection to a lab that was attached to or is detached; the
-// lab goes on.
+// Close ends the connection to an attached or detached lab; the lab keeps
+// running.
 func (l *Lab) Close() error {
 	for _, n := range l.Nodes {
 		if m, ok := n.(*machine); ok {
@@ -235,8 +235,8 @@ func (l *Lab) Close() error {
 	return errors.Join(l.hub.Close(), l.namespace.Close())
 }
 
-// Down pulls all plugs and removes everything of the lab. It may be called
-// more than once.
+// Down cuts the power of all nodes and removes the lab. It may be called more
+// than once.
 func (l *Lab) Down() error {
 	for _, n := range l.Nodes {
 		if m, ok := n.(*machine); ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/lab/internal/hub"
 )
 
-// How long things may take before they count as failed; all far more than
-// they take on a busy machine.
+// The times after which operations count as failed; all far exceed a busy
+// machine's.
 const (
 	bootTimeVM  = 4 * time.Minute
 	bootTimeNS  = 30 * time.Second
@@ -24,8 +24,8 @@ const (
 	bootTimeSystemd, stopTimeSystemd = 8 * time.Minute, 5 * time.Minute
 )
 
-// machine is the Node of both kinds: what differs lies in the hub and the
-// node's own init.
+// machine is the Node of both kinds: their differences lie in the hub and in
+// the node's init.
 type machine struct {
 	spec hub.NodeSpec
 	lab  *Lab
@@ -64,7 +64,7 @@ func (m *machine) Start(ctx context.Context) error {
 }
 
 // awaitReady follows the node's console, which costs an emulated processor
-// nothing, until its init says that it is done.
+// nothing, until its init is ready.
 func (m *machine) awaitReady(ctx context.Context) error {
 	for {
 		console, err := os.ReadFile(m.Console())
@@ -99,8 +99,8 @@ func (m *machine) consoleTail() string {
 }
 
 func (m *machine) Stop(ctx context.Context) error {
-	// The connection ends in the middle of this command's own end, so what
-	// tells is only whether the node goes off.
+	// The node closes the connection while the command runs, so only the node's
+	// state counts.
 	argv, limit := Argv("kill", "-TERM", "1"), stopTime
 	if m.lab.spec.Systemd { // which gives each service a minute and a half
 		argv, limit = Argv("systemctl", "poweroff"), stopTimeSystemd
@@ -134,7 +134,7 @@ func (m *machine) SetClock(ctx context.Context, offset time.Duration) error {
 	if m.Kind() != VM {
 		return &UnsupportedError{Node: m.Name(), Kind: m.Kind(), What: "setting the clock"}
 	}
-	// Reckoned last, so that the way there costs as little as possible.
+	// Computed last, so that the transfer delays it as little as possible.
 	at := float64(time.Now().Add(offset).UnixMilli()) / 1000
 	_, err := m.Run(ctx, Argv("date", "-s", fmt.Sprintf("@%.3f", at)))
 	return err
@@ -148,7 +148,7 @@ func (m *machine) ask(ctx context.Context, method string, args hub.NodeArgs) err
 	return m.lab.hub.Node(ctx, method, args)
 }
 
-// host takes the prefix length off an address.
+// host removes the prefix length from an address.
 func host(prefix string) string {
 	address, _, _ := strings.Cut(prefix, "/")
 	return address

@@ -1,8 +1,8 @@
 #!/bin/bash
 # The first process of a node of either kind; systemd would take minutes under
-# emulation. It mounts what the kernel offers, sets the network, imports the
-# pools, starts sshd, then what stands in /etc/lab/boot.d, and reaps orphans
-# until it is told to stop (SIGTERM).
+# emulation. It mounts the file systems of the kernel, sets up the network,
+# imports the pools, starts sshd, then the scripts in /etc/lab/boot.d, and reaps
+# orphans until it is told to stop (SIGTERM).
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 cd /
 # KIND, NAME, ADDRESS, MANAGEMENT (the last two with prefix length).
@@ -29,9 +29,9 @@ link set eth1 up
 END
 mkdir -p /run/sshd /run/lock
 
-# services calls each script of /etc/lab/boot.d with start, in their order, or
-# with stop in the reverse one. One that fails or hangs does not keep the others
-# from their turn.
+# services calls each script of /etc/lab/boot.d with start, in order, or with
+# stop in reverse order. A script that fails or hangs does not hold up the
+# others.
 services() {
 	local order=()
 	[ "$1" = start ] || order=(-r)
@@ -40,7 +40,7 @@ services() {
 	done
 }
 
-# stop ends everything in the order a real shutdown does, then the machine.
+# stop ends everything in the order of a real shutdown, then the machine.
 stop() {
 	trap '' TERM
 	echo "lab-init: stopping"
@@ -48,13 +48,13 @@ stop() {
 		[ -z "$starting" ] || kill -TERM "$starting" 2>/dev/null
 		services stop
 	fi
-	# Docker first: it stops its containers itself and in order.
+	# Docker first: it stops its containers itself, in order.
 	if [ -s /run/docker.pid ]; then
 		kill -TERM "$(cat /run/docker.pid)" 2>/dev/null
 		for _ in $(seq 100); do [ -e "/proc/$(cat /run/docker.pid 2>/dev/null || echo none)" ] || break; sleep 0.1; done
 	fi
 	kill -TERM -1 2>/dev/null
-	# Process 1 and its own children of the moment aside, nothing should stay.
+	# All other processes must end, except the current children of process 1.
 	for _ in $(seq 50); do
 		others=0
 		for p in /proc/[0-9]*; do
@@ -79,20 +79,21 @@ stop() {
 }
 trap stop TERM
 
-# sshd does not wait for the pools: the two start side by side.
+# sshd does not wait for the pools: both start at the same time.
 /usr/sbin/sshd -e &
 if [ "$KIND" = vm ]; then
 	if modprobe zfs; then
 		if [ -s /etc/zfs/zpool.cache ]; then
 			zpool import -c /etc/zfs/zpool.cache -a -N
-			# Where services are started, they say when to mount.
+			# Nodes with services mount when their services say so.
 			[ -d /etc/lab/boot.d ] || zfs mount -a
 		fi
 	else
 		echo "lab-init: the zfs module does not load"
 	fi
 fi
-# listening tells whether somebody listens on port 22 (0x16), in state LISTEN.
+# listening reports whether a process listens on port 22 (0x16), in state
+# LISTEN.
 listening() { grep -q '^ *[0-9]*: 00000000:0016 00000000:0000 0A' /proc/net/tcp; }
 for _ in $(seq 500); do
 	listening && break
@@ -104,14 +105,14 @@ else
 	echo "lab-init: sshd does not listen"
 fi
 
-# Beside the rest: a node answers before its services do, as a server does.
+# In the background: a node answers before its services do, as a server does.
 starting=
 if [ -d /etc/lab/boot.d ]; then
 	{ services start; echo "lab-init: services started"; } &
 	starting=$!
 fi
 
-# Bash reaps orphans by itself; the traps need it to be waiting.
+# Bash reaps orphans by itself; for the traps it must be waiting.
 while :; do
 	sleep infinity &
 	wait $!

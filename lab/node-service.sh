@@ -1,17 +1,17 @@
 #!/bin/bash
 # Starts and ends a node's programs as systemd would: each in a control group of
-# its own, with a log, started again when it dies where that is asked for.
+# its own, with a log, and restarted after its death if requested.
 #
 #   lab-service start NAME always|never group|process PROGRAM [ARGUMENT…]
 #   lab-service stop NAME [SECONDS]    SIGTERM, and SIGKILL after the seconds
 #   lab-service pid NAME               the process id of the program
 #   lab-service running NAME           whether it runs, by exit code
 #
-# /etc/lab/before/NAME, where it is there, is run before the program is stopped in
-# order, and /etc/lab/after/NAME each time it has ended.
-# always: start it again when it ends by itself. group: whatever it has started
-# ends with it, as with systemd's KillMode=control-group; process: only the
-# program itself is ended, as Docker's unit wants it.
+# /etc/lab/before/NAME, if it exists, runs before the program is stopped in order,
+# and /etc/lab/after/NAME each time it has ended.
+# always: restart it when it ends by itself. group: its children end with it, as
+# with systemd's KillMode=control-group; process: the program alone is ended, as
+# in Docker's unit.
 set -uo pipefail
 
 verb=${1:?usage: lab-service start|stop|pid|running NAME}
@@ -45,7 +45,7 @@ watch() {
 		wait "$p"
 		echo "lab-service: $name ended with exit code $?"
 		end
-		# What was killed on purpose with all it had has nobody to say so.
+		# Nobody reports the end of a service that KillService killed.
 		[ -e "$run.killed" ] || [ ! -x "$after" ] || "$after"
 		[ "$again" = always ] || break
 		[ ! -e "$run.stop" ] || break
@@ -62,7 +62,8 @@ start)
 	if running; then exit 0; fi
 	rm -f "$run.stop" "$run.killed" "$run.pid"
 	echo "$mode" >"$run.mode"
-	# Not this caller's control group, session or streams: they may end.
+	# Independent of this caller's control group, session and streams: they may
+	# end.
 	(
 		trap '' HUP
 		watch "$again" "$@"

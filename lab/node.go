@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/lab/internal/hub"
 )
 
-// Kind is what nodes are made of.
+// Kind is the kind of a node.
 type Kind = hub.Kind
 
 const (
@@ -20,7 +20,7 @@ const (
 	VM = hub.VM
 )
 
-// Direction of traffic, as the node sees it.
+// Direction is a direction of traffic, as the node sees it.
 type Direction = hub.Direction
 
 const (
@@ -39,7 +39,7 @@ const (
 )
 
 // Node is one machine of a lab. Its methods may be called from several
-// goroutines, and work whatever is cut: they use a network of their own.
+// goroutines. They work whatever is cut, since they use a separate network.
 type Node interface {
 	// Name is the node's host name, which the other nodes can resolve.
 	Name() string
@@ -47,36 +47,36 @@ type Node interface {
 	Address() string
 	// Management is its address on the network that is never cut.
 	Management() string
-	// Kind is what the node is made of.
+	// Kind is the kind of the node.
 	Kind() Kind
-	// Console is the host's file with what the kernel and the first process
-	// wrote since the node's last start.
+	// Console is the host's file with the output of the kernel and the first
+	// process since the node's last start.
 	Console() string
 
-	// Start boots the node and returns when it answers. What it had written
-	// before it was stopped, or its plug pulled, is there again.
+	// Start boots the node and returns when it answers. Files written before a
+	// stop or a power loss are there again.
 	Start(ctx context.Context) error
 	// Stop shuts the node down in order.
 	Stop(ctx context.Context) error
-	// PullPlug ends the node at once, without any of its programs noticing.
+	// PullPlug ends the node at once, without notice to its programs.
 	PullPlug(ctx context.Context) error
-	// Freeze stops every process of the node, and Thaw lets them go on.
+	// Freeze stops every process of the node; Thaw continues them.
 	Freeze(ctx context.Context) error
 	Thaw(ctx context.Context) error
-	// CutNetwork drops the node's frames of that direction; the link itself
-	// stays up, as when a switch further off fails. Cuts add up.
+	// CutNetwork drops the node's frames of that direction. The link stays up,
+	// as when a remote switch fails. Cuts add up.
 	CutNetwork(ctx context.Context, direction Direction) error
 	// RestoreNetwork ends all cuts of the node.
 	RestoreNetwork(ctx context.Context) error
-	// SetClock sets the node's clock to the host's plus offset. For nodes that
-	// have no clock of their own the error is an *UnsupportedError.
+	// SetClock sets the node's clock to the host's plus offset. Nodes without a
+	// clock of their own return an *UnsupportedError.
 	SetClock(ctx context.Context, offset time.Duration) error
 
-	// Run runs a program as root and waits for it. A program that ends with
-	// an exit code other than 0 is an *ExitError beside its result.
+	// Run runs a program as root and waits for it. For an exit code other than
+	// 0 it returns the result and an *ExitError.
 	Run(ctx context.Context, cmd Command) (Result, error)
-	// CopyTo copies a file of the host to the node, with its permissions; it
-	// appears complete or not at all. Folders above it are made.
+	// CopyTo copies a file of the host to the node, with its permissions. It
+	// appears completely or not at all. Missing folders are made.
 	CopyTo(ctx context.Context, hostPath, nodePath string) error
 	// CopyFrom copies a file of the node to the host likewise.
 	CopyFrom(ctx context.Context, nodePath, hostPath string) error
@@ -84,23 +84,24 @@ type Node interface {
 
 // Command is a program to run on a node.
 type Command struct {
-	// Argv is handed over as it is: no shell looks at it.
+	// Argv is passed unchanged: no shell interprets it.
 	Argv []string
 	// Stdin may be nil.
 	Stdin io.Reader
-	// Stdout and Stderr, where not nil, get the output instead of the Result.
+	// Stdout and Stderr, where not nil, receive the output instead of the
+	// Result.
 	Stdout, Stderr io.Writer
 }
 
 // Argv is a Command without streams.
 func Argv(argv ...string) Command { return Command{Argv: argv} }
 
-// Result is what a program left behind.
+// Result is the outcome of a program.
 type Result struct {
-	// Code is its exit code, -1 when there is none.
+	// Code is the exit code, -1 when there is none.
 	Code           int
 	Stdout, Stderr string
-	// Took is the wall time, with the time to reach the node.
+	// Took is the wall time, including the time to reach the node.
 	Took time.Duration
 }
 
@@ -120,7 +121,8 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// UnsupportedError is returned for what a kind of node can not do.
+// UnsupportedError is returned for operations that a kind of node does not
+// support.
 type UnsupportedError struct {
 	Node string
 	Kind Kind

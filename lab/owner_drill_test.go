@@ -19,9 +19,9 @@ import (
 	"github.com/understudy-ha/understudy/lab/image"
 )
 
-// ownerEnv makes this test program a process that owns a lab and waits. Its
-// value is the hub's program, the simulator and the containers' image, with
-// colons between.
+// ownerEnv turns this test program into a process that owns a lab and waits.
+// Its value is the hub's program, the simulator and the containers' image,
+// separated by colons.
 const ownerEnv = "UNDERSTUDY_TEST_LAB_OWNER"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// own makes a lab with a container, says its name, and waits to be killed.
+// own makes a lab with a container, prints its name, and waits to be killed.
 func own(programs string) error {
 	parts := strings.Split(programs, ":")
 	hub, simulator, image := parts[0], parts[1], parts[2]
@@ -48,7 +48,7 @@ func own(programs string) error {
 	return fmt.Errorf("nobody killed me")
 }
 
-// TestKilledOwner kills the process that owns a lab and looks for what is left.
+// TestKilledOwner kills the process that owns a lab and searches for remains.
 func TestKilledOwner(t *testing.T) {
 	programs := build(t)
 	owner := exec.CommandContext(t.Context(), "/proc/self/exe")
@@ -97,8 +97,9 @@ func TestKilledOwner(t *testing.T) {
 	t.Logf("everything gone %.2f s after the owner was killed", time.Since(began).Seconds())
 }
 
-// traces lists what is there of a lab: processes that name it or are in its
-// control groups or network namespace, mounts, links, control groups and folders.
+// traces lists the traces of a lab: processes that name it or are in its
+// control groups or network namespace, mounts, links, control groups and
+// folders.
 func traces(t *testing.T, name, network string) []string {
 	t.Helper()
 	var found []string
@@ -107,7 +108,7 @@ func traces(t *testing.T, name, network string) []string {
 		t.Fatal(err)
 	}
 	for _, p := range processes {
-		// It may end while it is looked at.
+		// It may end meanwhile.
 		cmdline, _ := os.ReadFile(p + "/cmdline")
 		ns, _ := os.Readlink(p + "/ns/net")
 		group, _ := os.ReadFile(p + "/cgroup")
@@ -142,7 +143,7 @@ func traces(t *testing.T, name, network string) []string {
 			found = append(found, "folder "+path)
 		}
 	}
-	// Wherever this machine has mounted the hierarchy.
+	// The mount point of the hierarchy differs between machines.
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && strings.HasSuffix(path, "/understudy-lab/"+name) {
 			found = append(found, "control group "+path)

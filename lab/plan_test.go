@@ -105,7 +105,7 @@ func TestSeedHoldsWhatSSHNeeds(t *testing.T) {
 	}
 }
 
-// What a set-up writes must outlive a boot, which puts the seed's files back.
+// Files of a setup must survive a boot, which restores the files of the seed.
 func TestSeedOfABareNode(t *testing.T) {
 	k := keys{dir: t.TempDir()}
 	for _, kind := range []Kind{NS, VM} {

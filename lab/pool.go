@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// MakePool makes a pool of that size in bytes on a node, in a file on its
-// disk: a real one on a virtual machine, a simulated one in namespaces. Extra
+// MakePool makes a pool of that size in bytes on a node, in a file on its disk:
+// a real pool on a virtual machine, a simulated one in namespaces. Extra
 // arguments go to zpool create, before the name.
 func MakePool(ctx context.Context, n Node, name string, size int64, extra ...string) error {
 	file := "/var/lib/understudy-disk/" + name + ".pool"

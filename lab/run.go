@@ -18,8 +18,8 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// sshFailed is ssh's own exit code. A program that ends with it can not be
-// told from a lost connection and counts as one.
+// sshFailed is ssh's own exit code. A program with this exit code looks like a
+// lost connection and counts as one.
 const sshFailed = 255
 
 func (m *machine) Run(ctx context.Context, command Command) (Result, error) {
@@ -105,12 +105,10 @@ func (m *machine) CopyFrom(ctx context.Context, nodePath, hostPath string) (err 
 }
 
 // openMaster opens the connection that commands share: a handshake costs an
-// emulated processor a second, a command over it a fraction.
+// emulated processor a second, a command over the connection a fraction.
 func (m *machine) openMaster(ctx context.Context) error {
 	m.closeMaster()
 	// It lasts until closeMaster or the lab's end, not until ctx's.
-	// Others may have asked for the node while it was off, and the kernel goes
-	// on for up to a second to say that there is no such machine.
 	cmd := m.ssh(context.Background(), "-o", "ConnectionAttempts=5", "-M", "-N", "-T", m.destination())
 	log, err := os.Create(m.controlPath() + ".log")
 	if err != nil {
@@ -156,7 +154,7 @@ func (m *machine) closeMaster() {
 
 func (m *machine) destination() string { return "root@" + host(m.spec.Management) }
 
-// controlPath is this process's own: others may be attached to the same lab.
+// controlPath is separate for each process: several can attach to the same lab.
 func (m *machine) controlPath() string {
 	return filepath.Join(m.lab.spec.RunDir, fmt.Sprintf("ssh-%s-%d", m.Name(), os.Getpid()))
 }
@@ -174,19 +172,19 @@ func (m *machine) ssh(ctx context.Context, args ...string) *exec.Cmd {
 	}, args...)...)
 }
 
-// Command prepares a program of the host that runs inside the lab's network,
-// as 10.77.0.1: ssh, ping, curl, … The lab's end, ctx's or this process's ends
-// it.
+// Command prepares a program of the host that runs inside the lab's network, as
+// 10.77.0.1: ssh, ping, curl and so on. It ends with the lab, ctx or this
+// process.
 func (l *Lab) Command(ctx context.Context, argv ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=/proc/self/fd/3", "--"}, argv...)...)
 	cmd.ExtraFiles = []*os.File{l.namespace}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	// A shared connection keeps the output open after its client is gone.
+	// A shared connection keeps the output open after its client ends.
 	cmd.WaitDelay = 500 * time.Millisecond
 	return cmd
 }
 
-// SSH prepares a client for a person: without a command it opens a shell.
+// SSH prepares an interactive client: without a command it opens a shell.
 func (l *Lab) SSH(ctx context.Context, node string, argv ...string) (*exec.Cmd, error) {
 	n, err := l.Node(node)
 	if err != nil {

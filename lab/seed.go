@@ -69,8 +69,8 @@ func keygen(ctx context.Context, path, comment string) error {
 	return nil
 }
 
-// seedFile is a file that makes a node this node. Host is copied when it is
-// given, else Data is written, or a symbolic link made to Link.
+// seedFile is a file of a node's seed. Its contents are Host, a file to copy,
+// or Data, or a symbolic link to Link.
 type seedFile struct {
 	path, host, link string
 	data             []byte
@@ -122,8 +122,8 @@ func writeSeed(spec hub.Spec, node hub.NodeSpec, k keys, extra []seedFile) error
 	return nil
 }
 
-// pairSeed are the files of a node whose init is the lab's own, which reaches the
-// others by the lab's key.
+// pairSeed returns the files of a node with the lab's own init. It reaches the
+// other nodes by the lab's key.
 func pairSeed(k keys) []seedFile {
 	client := filepath.Join(k.dir, "id_ed25519")
 	const sshConfig = "Host *\n\tUser root\n\tIdentityFile /etc/understudy/id_ed25519\n\tUserKnownHostsFile /etc/understudy/known_hosts\n"
@@ -165,7 +165,7 @@ func (f seedFile) write(archive *tar.Writer) error {
 	return err
 }
 
-// padSector makes the file's size one that a disk can have.
+// padSector pads the file to a size that a disk can have.
 func padSector(file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"al.essio.dev/pkg/shellescape"
 )
 
-// bootDir holds the scripts that a node's boot calls with start, in the order
-// of their names, and its orderly end with stop, in the reverse order.
+// bootDir holds the scripts that a node calls with start at boot, in the order
+// of their names, and with stop at an orderly shutdown, in reverse order.
 const bootDir = "/etc/lab/boot.d"
 
-// beforeDir and afterDir hold what is run before the service of that name is
-// stopped, and when it has ended.
+// beforeDir and afterDir hold the commands that run before the service of that
+// name stops, and after it ended.
 const beforeDir, afterDir = "/etc/lab/before", "/etc/lab/after"
 
 // Service is a program that a node starts at boot.
@@ -23,27 +23,27 @@ type Service struct {
 	// Order, 0 to 99, is the service's place among the others.
 	Order int
 	Argv  []string
-	// Once says that the program is run to its end at boot, and the next
-	// service's turn comes then; else it stays.
+	// Once marks a program that ends: the boot waits for its end, then starts
+	// the next service. Other programs stay.
 	Once bool
-	// Optional services are left out while their program is not there.
+	// Optional services are skipped while their program is missing.
 	Optional bool
-	// Restart starts the program again when it dies.
+	// Restart restarts the program when it dies.
 	Restart bool
-	// ProcessOnly leaves what the program has started alone when it ends.
+	// ProcessOnly leaves the children of the program alone when it ends.
 	ProcessOnly bool
-	// Before, where given, is run before the program is stopped in order, as
-	// systemd's ExecStop is.
+	// Before, where given, runs before the program is stopped in order, as
+	// systemd's ExecStop does.
 	Before []string
-	// After, where given, is run each time the program has ended, but not after
+	// After, where given, runs each time the program has ended, except after
 	// KillService.
 	After []string
-	// Ready, where given, is repeated after the start until it ends with exit
-	// code 0; the next service's turn comes then.
+	// Ready, where given, is repeated after the start until it succeeds; then
+	// the next service starts.
 	Ready []string
 }
 
-// script is what stands for the service in bootDir.
+// script returns the script of the service in bootDir.
 func (s Service) script() string {
 	argv := shellescape.QuoteCommand(s.Argv)
 	var b strings.Builder
@@ -71,8 +71,8 @@ func (s Service) script() string {
 	return b.String()
 }
 
-// SetService makes a node start a service at each boot from now on, also one
-// after its plug was pulled, or start it differently.
+// SetService adds a service to every boot of a node from now on, also after a
+// power loss, or changes it.
 func SetService(ctx context.Context, n Node, s Service) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(s.Name) || s.Order < 0 || s.Order > 99 || len(s.Argv) == 0 {
 		return fmt.Errorf("service %q of node %s: want a name of small letters, an order of 0 to 99 and a program", s.Name, n.Name())
@@ -101,8 +101,8 @@ func StartService(ctx context.Context, n Node, name string) error {
 	return callService(ctx, n, name, "start")
 }
 
-// StopService ends a service as an orderly shutdown does: with SIGTERM, and
-// SIGKILL when it takes long.
+// StopService stops a service as an orderly shutdown does: with SIGTERM, and
+// SIGKILL after a while.
 func StopService(ctx context.Context, n Node, name string) error {
 	return callService(ctx, n, name, "stop")
 }
@@ -115,7 +115,7 @@ func callService(ctx context.Context, n Node, name, verb string) error {
 	return nil
 }
 
-// StartServices starts all services of a node in their order, as its boot does.
+// StartServices starts all services of a node in order, as its boot does.
 func StartServices(ctx context.Context, n Node) error {
 	const script = `for s in "$1"/[0-9][0-9]-*; do timeout 240 "$s" start </dev/null || { echo "$s failed" >&2; exit 1; }; done`
 	if _, err := n.Run(ctx, Argv("bash", "-euc", script, "service", bootDir)); err != nil {
@@ -125,7 +125,7 @@ func StartServices(ctx context.Context, n Node) error {
 }
 
 // SignalService sends a signal, such as KILL, STOP or HUP, to the service's
-// program, not to what it has started.
+// program alone.
 func SignalService(ctx context.Context, n Node, name, signal string) error {
 	if _, err := n.Run(ctx, Argv("bash", "-euc", `kill "-$2" "$(lab-service pid "$1")"`, "service", name, signal)); err != nil {
 		return fmt.Errorf("send SIG%s to service %s of node %s: %w", signal, name, n.Name(), err)
@@ -133,8 +133,7 @@ func SignalService(ctx context.Context, n Node, name, signal string) error {
 	return nil
 }
 
-// KillService ends every process of the service at once, and nothing starts
-// it again.
+// KillService kills every process of the service at once; nothing restarts it.
 func KillService(ctx context.Context, n Node, name string) error {
 	if _, err := n.Run(ctx, Argv("bash", "-euc", `touch "/run/lab/$1.stop" "/run/lab/$1.killed"; echo 1 >"/sys/fs/cgroup/lab-$1/cgroup.kill"`, "service", name)); err != nil {
 		return fmt.Errorf("kill service %s of node %s: %w", name, n.Name(), err)

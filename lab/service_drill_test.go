@@ -16,8 +16,8 @@ import (
 	"github.com/understudy-ha/understudy/lab/container"
 )
 
-// floating is the address that the test's keepalived moves.
-const floating = "10.77.0.100"
+// virtualIP is the virtual IP of the test's keepalived.
+const virtualIP = "10.77.0.100"
 
 const composeFile = `
 services:
@@ -42,12 +42,12 @@ vrrp_instance VI_1 {
 	priority %s
 	advert_int 1
 	virtual_ipaddress {
-		` + floating + `/24
+		` + virtualIP + `/24
 	}
 }
 `
 
-// makeWebapp makes the image that the tests' containers run.
+// makeWebapp makes the image of the tests' containers.
 func makeWebapp(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,7 +82,7 @@ func runProject(ctx context.Context, n lab.Node, image string) error {
 }
 
 // TestServices runs Docker, a Compose project and keepalived as services, and
-// takes the power away under them.
+// cuts the power.
 func TestServices(t *testing.T) {
 	programs, image := build(t), makeWebapp(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
@@ -104,7 +104,7 @@ func TestServices(t *testing.T) {
 			Before: []string{"touch", "/run/keepalived-ends"}, After: []string{"touch", "/run/keepalived-ended"},
 		}))
 		must(t, lab.StartService(ctx, n, "keepalived"))
-		awaitService(t, ctx, n, "address of a", `ip address show dev eth0 | grep -q `+floating+`/ || test "$(hostname)" != a`)
+		awaitService(t, ctx, n, "address of a", `ip address show dev eth0 | grep -q `+virtualIP+`/ || test "$(hostname)" != a`)
 	}
 	a, b := l.Nodes[0], l.Nodes[1]
 	answers := `test "$(curl -s -m 2 -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1:8000/write?id=1)" = 200`
@@ -114,7 +114,7 @@ func TestServices(t *testing.T) {
 
 	must(t, a.PullPlug(ctx))
 	pulled := time.Now()
-	awaitService(t, ctx, b, "address", `ip address show dev eth0 | grep -q `+floating+`/`)
+	awaitService(t, ctx, b, "address", `ip address show dev eth0 | grep -q `+virtualIP+`/`)
 	t.Logf("the address was on b %.1f s after a's plug was pulled", time.Since(pulled).Seconds())
 	began := time.Now()
 	must(t, a.Start(ctx))
@@ -122,17 +122,17 @@ func TestServices(t *testing.T) {
 	awaitService(t, ctx, a, "project", answers)
 	t.Logf("its project answered %.1f s after a was started again", time.Since(began).Seconds())
 
-	// Everything at once: nobody takes the address away, nothing comes after.
+	// At once: the address stays, and After does not run.
 	must(t, lab.KillService(ctx, b, "keepalived"))
 	awaitService(t, ctx, b, "end", `! lab-service running keepalived`)
-	run(t, ctx, b, "sh", "-c", `! test -e /run/keepalived-ended && ! test -e /run/keepalived-ends && ip address show dev eth0 | grep -q `+floating+`/`)
-	awaitService(t, ctx, a, "address", `ip address show dev eth0 | grep -q `+floating+`/`)
-	// In order: what comes before and after is run, and the address goes.
+	run(t, ctx, b, "sh", "-c", `! test -e /run/keepalived-ended && ! test -e /run/keepalived-ends && ip address show dev eth0 | grep -q `+virtualIP+`/`)
+	awaitService(t, ctx, a, "address", `ip address show dev eth0 | grep -q `+virtualIP+`/`)
+	// In order: Before and After run, and the address is removed.
 	must(t, lab.StopService(ctx, a, "keepalived"))
 	awaitService(t, ctx, a, "what comes after", `test -e /run/keepalived-ends && test -e /run/keepalived-ended && ! lab-service running keepalived`)
-	run(t, ctx, a, "sh", "-c", `! ip address show dev eth0 | grep -q `+floating+`/`)
+	run(t, ctx, a, "sh", "-c", `! ip address show dev eth0 | grep -q `+virtualIP+`/`)
 
-	// A program that dies is started again, one that was stopped is not.
+	// A program that dies is restarted, a stopped one is not.
 	must(t, lab.SignalService(ctx, a, "docker", "KILL"))
 	awaitService(t, ctx, a, "Docker again", `docker version && `+answers)
 	began = time.Now()
@@ -152,7 +152,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// awaitService repeats a test on a node until it is true.
+// awaitService repeats a test on a node until it succeeds.
 func awaitService(t *testing.T, ctx context.Context, n lab.Node, what, test string) {
 	t.Helper()
 	const script = `for _ in $(seq 300); do if { eval "$1"; } >/dev/null 2>&1; then exit 0; fi; sleep 0.1; done; tail -n 20 /var/log/lab/*.log >&2; exit 1`

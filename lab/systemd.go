@@ -15,7 +15,7 @@ import (
 //go:embed systemd
 var systemdFiles embed.FS
 
-// unitDir is where an administrator's units lie.
+// unitDir is the folder of an administrator's units.
 const unitDir = "etc/systemd/system/"
 
 // wanted are the lab's own units, by the target that starts them.
@@ -25,16 +25,16 @@ var wanted = map[string]string{
 	"lab-started.service": "graphical.target",
 }
 
-// masked are units that have nothing to do in a lab, and would take an emulated
-// processor's time: upkeep, logins on consoles, and sessions, which want a D-Bus
-// that the image does not have.
+// masked are units without a purpose in a lab that would cost an emulated
+// processor time: maintenance, logins on consoles, and sessions, which need a
+// D-Bus that the image lacks.
 var masked = []string{
 	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "sanoid.timer", "systemd-tmpfiles-clean.timer",
 	"getty@tty1.service", "serial-getty@ttyS0.service", "console-getty.service", "systemd-logind.service", "systemd-pstore.service",
 }
 
-// shared are units that would set up this machine's kernel and devices, which nodes
-// of namespaces share.
+// shared are units that would set up this machine's kernel and devices, which
+// namespace nodes share.
 var shared = []string{
 	"systemd-udevd.service", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket", "systemd-udev-trigger.service", "systemd-udev-settle.service",
 	"systemd-sysctl.service", "systemd-modules-load.service", "kmod-static-nodes.service", "systemd-random-seed.service",
@@ -43,17 +43,17 @@ var shared = []string{
 	"dev-hugepages.mount", "dev-mqueue.mount", "tmp.mount",
 }
 
-// bareSeed are the files of a node that systemd starts: a server as Debian leaves
-// it, with its addresses, and a way in for the lab. They are put back at each boot,
-// so what a set-up writes must not be among them: the lab's key lies in the second
-// file that sshd looks into.
+// bareSeed returns the files of a node with systemd: a plain Debian server with
+// its addresses and a login for the lab. Each boot restores them, so no file
+// that setup writes may be among them: the lab's key is in the second file that
+// sshd reads.
 func bareSeed(kind Kind, node hub.NodeSpec, k keys) ([]seedFile, error) {
 	files := []seedFile{
 		{path: "root/.ssh/authorized_keys2", host: filepath.Join(k.dir, "id_ed25519") + ".pub", mode: 0o600},
 		{path: "etc/machine-id", data: fmt.Appendf(nil, "%.32x\n", sha256.Sum256([]byte(node.Name))), mode: 0o444},
 		// A resolver that refuses at once, where none could answer.
 		{path: "etc/resolv.conf", data: []byte("nameserver 127.0.0.1\n"), mode: 0o644},
-		// The interfaces keep the kernel's names.
+		// The interfaces keep the names of the kernel.
 		{path: "etc/systemd/network/99-default.link", link: "/dev/null", mode: 0o777},
 	}
 	units := masked

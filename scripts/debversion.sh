@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Prints a version as Debian writes it, such that dpkg orders them as the commits
-# follow each other.
+# Prints a version in Debian's form, so that dpkg orders versions like the commits.
 #
 #   scripts/debversion.sh VERSION
 #
-# VERSION is what `git describe` says: v1.2.3 is 1.2.3, three commits later it is
-# 1.2.3+3.gb8d75e4, and the candidate v1.2.3-rc.1 comes before as 1.2.3~rc.1. What
-# has no tag before it is 0~ and the commit's date (SOURCE_DATE_EPOCH).
+# VERSION is the output of `git describe`: v1.2.3 becomes 1.2.3, three commits later
+# 1.2.3+3.gb8d75e4, and the candidate v1.2.3-rc.1 becomes 1.2.3~rc.1. Without an
+# earlier tag it is 0~ and the commit's date (SOURCE_DATE_EPOCH).
 set -euo pipefail
 
 [ $# -eq 1 ] || {

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Puts what was built where it belongs, or takes it away; `make install`,
-# `make uninstall` and `make package` call it.
+# Installs or removes the built files; `make install`, `make uninstall` and
+# `make package` call it.
 #
 #   scripts/install.sh install|uninstall PROGRAMS PAGES
 #
-# PROGRAMS is the folder of the built programs, PAGES that of their man pages and
-# completions (scripts/pages.sh). From the environment: DESTDIR, in front of
-# everything; PREFIX; ZSHDIR, where zsh looks for completions. Nothing is put into
-# /etc, and nothing that is put anywhere starts anything.
+# PROGRAMS is the folder of the built programs, PAGES the folder of their man pages
+# and completions (scripts/pages.sh). The environment sets DESTDIR, a prefix of
+# every path; PREFIX; and ZSHDIR, the folder of zsh's completions. It installs
+# nothing into /etc and starts nothing.
 set -euo pipefail
 
 usage() {
@@ -30,7 +30,7 @@ case $prefix in /*) ;; *)
 	;;
 esac
 
-# put MODE FOLDER FILE…: into ROOT, which is set below.
+# put MODE FOLDER FILE…: installs files below ROOT, which is set below.
 put() {
 	local mode=$1 folder=$2
 	shift 2
@@ -38,11 +38,12 @@ put() {
 	install -m "$mode" "$@" "$root$folder/"
 }
 
-# put_all ROOT: the layout, the only place that knows it (docs/packages.md).
+# put_all ROOT: installs everything. Only this function knows the layout
+# (docs/packages.md).
 put_all() {
 	local root=$1 drop_in file
-	# In bin, not sbin: ssh finds the other node's programs on the search path
-	# of a login that is not interactive, which has no sbin.
+	# In bin, not sbin: the other node's programs are found on the search path of
+	# a non-interactive ssh login, which has no sbin.
 	put 0755 "$prefix/bin" "$programs"/{failover-notify,image-sync,lag-check,track-traefik,zfs-replicate}
 	# The whole of failover-notify, which the one in bin starts for all but hooks.
 	put 0755 "$prefix/lib/understudy" "$programs/libexec/failover-notify"
@@ -52,13 +53,13 @@ put_all() {
 	put 0644 "$prefix/share/fish/vendor_completions.d" "$pages"/fish/*
 
 	put 0644 "$prefix/lib/systemd/system" packaging/systemd/*.service packaging/systemd/*.timer
-	# Beside the units a drop-in would act at once, on a keepalived or an engine
-	# that nobody has set up yet: these are put in place by a person or by setup.
+	# Beside the units a drop-in would take effect at once, on a keepalived or an
+	# engine that is not set up yet: the operator or setup puts these in place.
 	for drop_in in keepalived docker; do
 		put 0644 "$share/systemd/$drop_in.service.d" "packaging/systemd/$drop_in.service.d"/*
 	done
 	put 0644 "$share/keepalived" packaging/keepalived/*.conf
-	# These name our programs by absolute paths.
+	# These contain absolute paths of our programs.
 	for file in "$root$prefix/lib/systemd/system"/understudy* "$root$share"/systemd/*/* "$root$share"/keepalived/*; do
 		sed -i "s#/usr/bin/\(failover-notify\|image-sync\|lag-check\|track-traefik\|zfs-replicate\)#$prefix/bin/\1#" "$file"
 	done
@@ -76,7 +77,7 @@ put_all() {
 	ln -sfn ../../understudy "$root$doc/examples"
 }
 
-# take_all: the files that put_all would put, and empty folders of the project.
+# take_all: removes the files of put_all, and empty folders of the project.
 take_all() {
 	local stage path
 	stage=$(mktemp -d)

@@ -7,8 +7,7 @@ cd "$(dirname "$0")/.." || exit
 
 failed=0
 
-# check NAME COMMAND…: what the command prints is shown, and it fails by its
-# exit code.
+# check NAME COMMAND…: runs a check, shows its output, and judges its exit code.
 check() {
 	local name=$1
 	shift
@@ -33,8 +32,8 @@ sources() { find . -name '*.go' -not -path './.git/*' -not -path './bin/*' "$@";
 
 formatted() { sources -exec "$(go env GOROOT)/bin/gofmt" -l {} +; }
 
-# Functions that run before main, and ends of the process that skip what is
-# deferred, are kept out of packages.
+# Packages have no functions that run before main, and no exits that skip deferred
+# calls.
 no_init() { sources -exec grep -nE '^func init\(\)' {} /dev/null \;; }
 no_exit() {
 	sources -path './pkg/*' -not -path './pkg/cli/process.go' -not -name '*_test.go' \

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes dist/understudy_VERSION_ARCH.deb of what is built; `make package` calls it.
-# The same commit gives the same bytes.
+# Makes dist/understudy_VERSION_ARCH.deb from the built files; `make package` calls
+# it. The same commit gives the same bytes.
 #
 #   scripts/package.sh VERSION PAGES ARCH=PROGRAMS…
 #
-# VERSION is what `git describe` says, PAGES and PROGRAMS are folders, as for
-# scripts/install.sh. SOURCE_DATE_EPOCH is the date of all that is in the packages.
+# VERSION is the output of `git describe`; PAGES and PROGRAMS are folders, as for
+# scripts/install.sh. SOURCE_DATE_EPOCH is the date of all packaged files.
 set -euo pipefail
 
 if [ $# -lt 3 ] || [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.."
 umask 022
 export LC_ALL=C TZ=UTC
 
-# licenses: those of all libraries that are in the programs, and Go's own.
+# licenses: prints the licenses of Go and of all libraries in the programs.
 licenses() {
 	local module folder file
 	echo "Go, https://go.dev"
@@ -35,7 +35,7 @@ licenses() {
 		-f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/... ./libexec/... | sort -u)
 }
 
-# stage FOLDER PROGRAMS: the tree of the package.
+# stage FOLDER PROGRAMS: makes the tree of the package.
 stage() {
 	local root=$1 doc=$1/usr/share/doc/understudy
 	rm -rf "$root"

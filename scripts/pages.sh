@@ -3,9 +3,8 @@
 #
 #   scripts/pages.sh FOLDER
 #
-# They are the same for every architecture; the programs that write them are
-# built for this machine, with what writes man pages, and thrown away.
-# SOURCE_DATE_EPOCH is the pages' date.
+# They are the same for every architecture. Programs that can write them are built
+# for this machine and removed afterwards. SOURCE_DATE_EPOCH is the pages' date.
 set -euo pipefail
 
 [ $# -eq 1 ] || {

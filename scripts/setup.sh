@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Installs what building, testing and the lab need and is missing, on Debian 12
-# and 13 and Ubuntu 24.04. Running it again costs nothing: it looks first.
+# Installs missing packages for building, testing and the lab, on Debian 12 and 13
+# and Ubuntu 24.04. It checks first, so repeating it costs nothing.
 #
 #   scripts/setup.sh             everything
-#   scripts/setup.sh toolchain   only what `make build` and `make test` need
+#   scripts/setup.sh toolchain   the needs of `make build` and `make test` alone
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 
-# The Go command fetches the toolchain that go.mod asks for from the module
-# proxy when it is older. Distributions switch this off by default.
+# An older Go command fetches the toolchain of go.mod from the module proxy.
+# Distributions disable this by default.
 export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}"
 export PATH="$PATH:/usr/local/go/bin"
 # The first Go release that can fetch another.
@@ -17,10 +17,10 @@ readonly oldest_go=1.21
 
 toolchain_packages=(ca-certificates git make)
 lab_packages=(
-	cpio # looks into an initial ramdisk
+	cpio # unpacks an initial ramdisk
 	debian-archive-keyring # the node image is Debian on any host
 	e2fsprogs
-	etcd-server # the tests run one of their own
+	etcd-server # the tests start their own
 	gcc libc6-dev # the race detector
 	iproute2
 	kmod
@@ -33,8 +33,8 @@ lab_packages=(
 	zstd
 )
 
-# The tests of alerts, metrics and mail fetch these by themselves and unpack
-# them: what is installed would be started.
+# The tests of alerts, metrics and mail fetch and unpack these themselves: an
+# installed package would start its server.
 fetched_packages=(exim4-daemon-light libidn12 prometheus prometheus-node-exporter)
 
 say() { echo "setup: $*" >&2; }
@@ -60,12 +60,12 @@ apt() {
 		apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# Cleared by the first update, so that a run updates the lists once.
+# Cleared by the first update: a run updates the lists once.
 lists_old=yes
 
 install() {
 	command -v apt-get >/dev/null ||
-		die "these packages are missing, and this is not Debian or Ubuntu: $*" "install what corresponds to them, then run make again"
+		die "these packages are missing, and this is not Debian or Ubuntu: $*" "install the corresponding packages, then run make again"
 	if [ -n "$lists_old" ]; then
 		apt update
 		lists_old=
@@ -79,7 +79,7 @@ installed() {
 
 install_missing() {
 	local package missing=()
-	# On another distribution, use the installed programs. A program that
+	# Other distributions use their installed programs. A program that
 	# misses one names it.
 	command -v dpkg-query >/dev/null || return 0
 	for package in "$@"; do
@@ -106,7 +106,7 @@ known() {
 # at_least A B: version A is B or newer.
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-# The version of the Go command itself, whatever go.mod would make it fetch.
+# The version of the Go command itself, not of the toolchain in go.mod.
 go_version() { GOTOOLCHAIN=local go env GOVERSION 2>/dev/null | sed 's/^go//'; }
 
 usable_go() {
@@ -122,7 +122,7 @@ install_go() {
 		apt install -y --no-install-recommends golang-go
 		return
 	fi
-	# Debian 12 has a newer one in its backports.
+	# Debian 12 has a newer release in its backports.
 	local suite
 	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	[ "$suite" = bookworm ] ||
@@ -139,7 +139,7 @@ toolchain() {
 	local want have
 	want=$(sed -n 's/^go //p' go.mod)
 	if ! have=$(go env GOVERSION) || ! at_least "${have#go}" "$want"; then
-		die "Go $want can't be had (have ${have:-none}, GOTOOLCHAIN=$GOTOOLCHAIN)" \
+		die "Go $want is not available (have ${have:-none}, GOTOOLCHAIN=$GOTOOLCHAIN)" \
 			"set GOTOOLCHAIN=auto and let Go reach its module proxy, or install Go $want to /usr/local/go"
 	fi
 }
@@ -153,12 +153,12 @@ all)
 	new_etcd=
 	installed etcd-server || new_etcd=yes
 	install_missing "${lab_packages[@]}"
-	# Debian starts what it installs; nobody here has asked for a server.
+	# Debian starts an installed server; the tests do not need it.
 	if [ -n "$new_etcd" ] && [ -d /run/systemd/system ]; then
 		as_root systemctl disable --now etcd.service
 	fi
 	known "${fetched_packages[@]}"
-	# Now, so that nothing that follows depends on the network.
+	# Now, so that later steps do not depend on the network.
 	go mod download
 	go -C tools mod download
 	go -C packaging/nfpm mod download

@@ -16,9 +16,9 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Write writes an image of that name (NAME:TAG) as "docker load" takes it. All
-// that is in it is the program, as /program, its entry point. The same program
-// gives the same image.
+// Write writes an image of that name (NAME:TAG) as "docker load" reads it. It
+// holds the program alone, as /program, its entry point. The same program gives
+// the same image.
 func Write(path, name, program string) error {
 	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {

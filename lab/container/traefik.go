@@ -21,18 +21,17 @@ import (
 
 const module = "github.com/understudy-ha/understudy"
 
-// Traefik returns the program of the real Traefik, of the version that
-// lab/traefik/go.mod says, built first when it is not in the cache folder,
-// which takes five to ten minutes and 4 GiB of memory. Of several callers one
-// builds it and the others wait. Progress goes to log. It needs a working
-// directory in this module.
+// Traefik returns the program of the real Traefik, in the version of
+// lab/traefik/go.mod. A missing program is built first, which takes five to ten
+// minutes and 4 GiB of memory. Of several callers one builds it and the others
+// wait. Progress goes to log. It needs a working directory in this module.
 func Traefik(ctx context.Context, cache string, log io.Writer) (string, error) {
 	source, hash, err := traefikSource(ctx)
 	if err != nil {
 		return "", err
 	}
 	program := filepath.Join(cache, "traefik-"+runtime.GOARCH+"-"+hash)
-	// It appears under its name by one rename, complete.
+	// One rename puts it under its final name, complete.
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -52,8 +51,8 @@ func Traefik(ctx context.Context, cache string, log io.Writer) (string, error) {
 	return program, buildTraefik(ctx, source, program, log)
 }
 
-// traefikSource is the folder of Traefik's module and the first digits of the
-// hash over what it is built from.
+// traefikSource returns the folder of Traefik's module and the first digits of
+// the hash over its sources.
 func traefikSource(ctx context.Context) (dir, hash string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -88,7 +87,8 @@ func buildTraefik(ctx context.Context, source, program string, log io.Writer) er
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = 5 * time.Second
-	// The compilers are the go command's children: the group takes them along.
+	// The compilers are children of the go command: the signal goes to the
+	// whole group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {

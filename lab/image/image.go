@@ -22,14 +22,14 @@ import (
 //go:embed build.sh customize.sh bootable.sh unpack-kernel.sh disk.sh initrd-init files
 var recipe embed.FS
 
-// Stage is how much of the image is made.
+// Stage is a stage of the image.
 type Stage string
 
 const (
-	// Base is the userland alone, which is all that a namespace node needs.
-	// It takes about a minute to make.
+	// Base is the userland alone, which namespace nodes need. It takes about a
+	// minute to make.
 	Base Stage = "base"
-	// Full is Base with kernel, OpenZFS and the benchmarks' competitors. It
+	// Full is Base with kernel, OpenZFS and the programs of the benchmarks. It
 	// takes about ten minutes to make.
 	Full Stage = "full"
 )
@@ -37,7 +37,7 @@ const (
 // Image is a finished image in the cache.
 type Image struct {
 	Stage Stage
-	// Dir holds all its files and never changes once it is there.
+	// Dir holds the files of the image and never changes.
 	Dir string
 }
 
@@ -53,7 +53,7 @@ func (i Image) Initrd() string { return filepath.Join(i.Dir, "initrd.img") }
 // Disk is the raw root disk that nodes put their overlays on.
 func (i Image) Disk() string { return filepath.Join(i.Dir, "disk.img") }
 
-// CacheDir is the folder that images, and the disks of running labs, lie in:
+// CacheDir is the folder of images and of the disks of running labs:
 // $UNDERSTUDY_CACHE/lab, by default /var/cache/understudy/lab.
 func CacheDir() string {
 	root := os.Getenv("UNDERSTUDY_CACHE")
@@ -63,14 +63,14 @@ func CacheDir() string {
 	return filepath.Join(root, "lab")
 }
 
-// Find returns the image of the current recipe when it is in the cache.
+// Find returns the image of the current recipe if the cache has it.
 func Find(stage Stage) (Image, bool, error) {
 	hash, err := recipeHash()
 	if err != nil {
 		return Image{}, false, err
 	}
 	img := Image{Stage: stage, Dir: filepath.Join(CacheDir(), fmt.Sprintf("%s-%s", stage, hash))}
-	// The folder appears under its final name by one rename, complete.
+	// One rename puts the complete folder under its final name.
 	if _, err := os.Stat(img.Rootfs()); errors.Is(err, fs.ErrNotExist) {
 		return img, false, nil
 	} else if err != nil {
@@ -79,10 +79,10 @@ func Find(stage Stage) (Image, bool, error) {
 	return img, true, nil
 }
 
-// Ensure returns the image of the current recipe, making it first when it is
-// not in the cache. Of several callers one makes it and the others wait.
-// Progress goes to log. Images of older recipes are removed, but for those on
-// whose folder somebody holds a shared flock(2), as running labs do.
+// Ensure returns the image of the current recipe and makes it first if the
+// cache lacks it. Of several callers one makes it and the others wait. Progress
+// goes to log. Images of older recipes are removed, except those whose folder
+// has a shared flock(2), as of running labs.
 func Ensure(ctx context.Context, stage Stage, log io.Writer) (Image, error) {
 	if stage != Base && stage != Full {
 		return Image{}, fmt.Errorf("image stage %q: want %s or %s", stage, Base, Full)
@@ -99,7 +99,7 @@ func Ensure(ctx context.Context, stage Stage, log io.Writer) (Image, error) {
 		return img, err
 	}
 	defer unlock()
-	// Somebody else may have made it while we waited.
+	// Another process may have made it meanwhile.
 	if img, found, err = Find(stage); err != nil || found {
 		return img, err
 	}
@@ -109,8 +109,8 @@ func Ensure(ctx context.Context, stage Stage, log io.Writer) (Image, error) {
 	return img, prune(img)
 }
 
-// recipeHash identifies the recipe: the first digits of the SHA-256 over its
-// files' names and contents.
+// recipeHash identifies the recipe: the first digits of the SHA-256 over the
+// names and contents of its files.
 func recipeHash() (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(recipe, ".", func(path string, entry fs.DirEntry, err error) error {
@@ -156,8 +156,8 @@ func lockBuilds(ctx context.Context, stage Stage, log io.Writer) (func(), error)
 	}
 }
 
-// build runs the recipe, in namespaces of its own: what it mounts and starts
-// is gone when it is, whatever kills it.
+// build runs the recipe in namespaces of its own: its mounts and processes end
+// with it, even when it is killed.
 func build(ctx context.Context, img Image, log io.Writer) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		return fmt.Errorf("make the %s image: mmdebstrap is missing; run make setup", img.Stage)
@@ -196,15 +196,14 @@ func build(ctx context.Context, img Image, log io.Writer) error {
 	return nil
 }
 
-// prune removes the images of older recipes of the same stage, but none that
-// a lab uses.
+// prune removes the images of older recipes of the same stage that no lab uses.
 func prune(keep Image) error {
 	siblings, err := filepath.Glob(filepath.Join(CacheDir(), string(keep.Stage)+"-*"))
 	if err != nil {
 		return fmt.Errorf("prune old images: %w", err)
 	}
 	for _, old := range siblings {
-		// The build lock is held: a .partial is nobody's any more.
+		// The build lock is held: a .partial has no owner.
 		if old == keep.Dir || strings.HasSuffix(old, ".lock") {
 			continue
 		}

@@ -19,7 +19,7 @@ func TestFindWantsTheWholeImage(t *testing.T) {
 	if err != nil || found {
 		t.Fatalf("in an empty cache: %t, %v", found, err)
 	}
-	// What a killed build leaves.
+	// The remains of a killed build.
 	if err := os.MkdirAll(img.Dir+".partial/rootfs", 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What the initrd starts on a node whose first process is systemd. Called again by
-# lab-network.service, it sets the network.
+# The initrd starts this on a node whose first process is systemd.
+# lab-network.service calls it again to set up the network.
 export PATH=/usr/sbin:/usr/bin
 # ADDRESS and MANAGEMENT, both with prefix length.
 . /etc/lab/node

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// app appends what it is sent to a file, a numbered line each.
+// app appends received writes to a file, a numbered line each.
 type app struct {
 	name, node string
 
@@ -39,12 +39,12 @@ func runApp(ctx context.Context, args []string) error {
 	}
 	defer a.file.Close()
 	err = serve(ctx, *listen, a.handler())
-	// The signal has come; a program that takes its time goes on for a while.
+	// A slow program continues for a while after the signal.
 	time.Sleep(*slowStop)
 	return err
 }
 
-// openApp goes on where the file ends.
+// openApp continues at the end of the file.
 func openApp(name, node, dir string) (*app, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err != nil {
@@ -82,8 +82,8 @@ func (a *app) handler() http.Handler {
 	return mux
 }
 
-// write appends a line and returns its number when it is on the disk: only
-// then may the client rely on it.
+// write appends a line and returns its number once it is on the disk: only then
+// may the client rely on it.
 func (a *app) write(id string) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -23,8 +23,7 @@ func run(args []string) error {
 	if len(args) == 0 {
 		return errors.New("which role? webapp app or webapp proxy")
 	}
-	// As the first process of a container it gets no signal that it does not
-	// ask for.
+	// The first process of a container gets only the signals that it handles.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	switch args[0] {
@@ -53,7 +52,7 @@ func serve(ctx context.Context, address string, handler http.Handler) error {
 	}
 }
 
-// pause waits, but not longer than ctx.
+// pause waits until d has passed or ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// proxy follows the facts of Traefik that others rely on: ping on an entry
-// point of its own, 503 there while it terminates, 404 for what has no route
-// and 502 for a service that does not answer.
+// proxy behaves like Traefik where others depend on it: ping on an entry point
+// of its own, 503 there while it terminates, 404 without a route, and 502 for a
+// service that does not answer.
 type proxy struct {
-	// brokenFile: while it exists, every answer is 500.
+	// brokenFile: while this file exists, every answer is 500.
 	brokenFile  string
 	terminating atomic.Bool
 	transport   *http.Transport
@@ -30,9 +30,9 @@ func runProxy(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("webapp proxy", flag.ContinueOnError)
 	web := flags.String("web", ":80", "address to route from")
 	ping := flags.String("ping", ":8080", "address of /ping")
-	broken := flags.String("broken", "/broken", "while this file exists, all answers are 500")
-	slowStart := flags.Duration("slow-start", 0, "wait so long before serving")
-	grace := flags.Duration("grace", 0, "go on so long, with /ping answering 503, when told to stop")
+	broken := flags.String("broken", "/broken", "while this file exists, every answer is 500")
+	slowStart := flags.Duration("slow-start", 0, "time before it serves")
+	grace := flags.Duration("grace", 0, "time to continue, with /ping answering 503, after the signal to stop")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -19,7 +19,8 @@ import (
 	"github.com/understudy-ha/understudy/lab/internal/hub"
 )
 
-// remoteExit is a remote program's exit code, which becomes ours.
+// remoteExit is a remote program's exit code, which becomes the exit code of
+// this program.
 type remoteExit int
 
 func (remoteExit) Error() string { return "" }
@@ -106,7 +107,7 @@ func newSSH(name *string) *cobra.Command {
 			return nil
 		},
 	}
-	// What follows the node's name is the command's, options too.
+	// Arguments after the node's name belong to the command, options too.
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
@@ -180,7 +181,7 @@ func newImage() *cobra.Command {
 	}
 }
 
-// newNode gives a hand what drills do to a node.
+// newNode offers the faults of the drills as commands.
 func newNode(name *string) *cobra.Command {
 	actions := map[string]func(context.Context, lab.Node) error{
 		"start":   func(ctx context.Context, n lab.Node) error { return n.Start(ctx) },
@@ -216,7 +217,7 @@ func newNode(name *string) *cobra.Command {
 	}
 }
 
-// newHub is what lab.Up runs in a lab's own namespaces.
+// newHub is the process that lab.Up runs in a lab's own namespaces.
 func newHub() *cobra.Command {
 	return &cobra.Command{
 		Use:    lab.HubCommand + " RUN-FOLDER",
@@ -231,7 +232,7 @@ func newHub() *cobra.Command {
 	}
 }
 
-// newNSInit is what a hub runs as the first process of a namespace node.
+// newNSInit becomes the first process of a namespace node.
 func newNSInit() *cobra.Command {
 	return &cobra.Command{
 		Use:    hub.NSInitCommand,

@@ -1,5 +1,5 @@
-// Command lab makes labs by hand: two nodes in a network of their own, to be
-// looked at, broken and taken down. See lab/README.md.
+// Command lab makes labs for manual use: nodes in a network of their own, to
+// inspect, break and remove. See lab/README.md.
 package main
 
 import (

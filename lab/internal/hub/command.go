@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// commandTime is far more than any of the short commands here needs.
+// commandTime far exceeds the time of any command here.
 const commandTime = 20 * time.Second
 
 // command runs a short program of the host with input on its stdin. With a
-// chroot it runs the program of that system instead.
+// chroot it runs the program of that system.
 func command(ctx context.Context, chroot, input string, argv ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()

@@ -1,9 +1,8 @@
-// Package hub owns the one process that a running lab is: it lives in network,
-// mount and process namespaces of its own, holds the bridges, and is the
-// parent of every node (a qemu process, or the first process of a namespace
-// node). When it ends, in whatever way, the kernel takes everything down with
-// it. The package holds both ends: the server that runs in that process and
-// the client through which a lab asks for things.
+// Package hub owns the process of a running lab. It lives in network, mount and
+// process namespaces of its own, holds the bridges, and is the parent of every
+// node: of a qemu process, or of the first process of a namespace node. When it
+// ends, the kernel removes everything with it. The package holds both ends, the
+// server in that process and the client of a lab.
 //
-// It must not know what runs inside a node, nor how images are made.
+// It must not know the programs inside a node, nor how images are made.
 package hub

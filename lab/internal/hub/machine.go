@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// machine is one node as the hub sees it: a process that can be started,
-// killed and frozen.
+// machine is one node in the hub: a process that can be started, killed and
+// frozen.
 type machine struct {
 	spec NodeSpec
 	kind driver
@@ -21,9 +21,10 @@ type machine struct {
 	frozen bool
 }
 
-// driver is what differs between the kinds of node.
+// driver holds the differences between the kinds of node.
 type driver interface {
-	// prepare makes what a node needs before its first start.
+	// prepare makes the files and links that a node needs before its first
+	// start.
 	prepare(ctx context.Context, node NodeSpec) error
 	// start starts the node's first process.
 	start(ctx context.Context, node NodeSpec, console *os.File) (*exec.Cmd, error)
@@ -77,7 +78,7 @@ func (m *machine) start(ctx context.Context, consolePath string) error {
 	exited := make(chan struct{})
 	m.cmd, m.exited, m.frozen = cmd, exited, false
 	go func() {
-		// How it ended says its console; here it matters only that it did.
+		// Its console explains its end; here only the end matters.
 		_ = cmd.Wait()
 		m.kind.ended(context.Background(), m.spec)
 		m.mu.Lock()
@@ -88,8 +89,8 @@ func (m *machine) start(ctx context.Context, consolePath string) error {
 	return nil
 }
 
-// kill ends the node at once, as when its plug is pulled. A node that is off
-// stays so.
+// kill ends the node at once, as a power loss does. A node that is off stays
+// off.
 func (m *machine) kill(ctx context.Context) error {
 	m.mu.Lock()
 	cmd, exited := m.cmd, m.exited

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The lab's networks, each a bridge in the hub's network namespace. Nothing
-// leads out of it. The hub itself is .1 on both.
+// The lab's networks, each a bridge in the hub's network namespace. No network
+// leads out. The hub itself is .1 on both.
 const (
 	lanBridge        = "lan"
 	managementBridge = "management"
@@ -16,9 +16,9 @@ const (
 	managementHub    = "10.78.0.1/24"
 )
 
-// network owns the bridges, the nodes' ports on them, and what is cut.
+// network owns the bridges, the nodes' ports on them, and the cuts.
 type network struct {
-	// rootfs has the nft program; the host need not.
+	// rootfs has the nft program; the host may lack it.
 	rootfs string
 	// in and out hold the nodes whose traffic of that direction is dropped.
 	in, out map[string]bool
@@ -28,11 +28,11 @@ type network struct {
 func newNetwork(ctx context.Context, rootfs string) (*network, error) {
 	batch := "link set lo up\n"
 	for eth, bridge := range []struct{ name, address string }{{lanBridge, lanAddress}, {managementBridge, managementHub}} {
-		// Without a forwarding delay ports forward at once, and without
-		// snooping VRRP's multicast needs no querier. A bridge that has no
-		// hardware address of its own takes one of its ports', so that of the
-		// hub would change when a node comes or goes: what the others then send
-		// to the hub is lost until they ask again, which takes up to minutes.
+		// Without a forwarding delay, ports forward at once. Without snooping,
+		// VRRP's multicast needs no querier. The bridge gets a fixed hardware
+		// address: otherwise it would take one of its ports', so the hub's
+		// address would change when a node comes or goes. Others would then
+		// lose packets to the hub for up to minutes, until they ask again.
 		batch += fmt.Sprintf("link add %[1]s address 52:54:00:%02[3]x:00:01 type bridge forward_delay 0 mcast_snooping 0\n"+
 			"address add %[2]s dev %[1]s\nlink set %[1]s up\n", bridge.name, bridge.address, 0x77+eth)
 	}
@@ -42,7 +42,7 @@ func newNetwork(ctx context.Context, rootfs string) (*network, error) {
 	return &network{rootfs: rootfs, in: map[string]bool{}, out: map[string]bool{}}, nil
 }
 
-// port names the bridges' ends of a node's two links.
+// port returns the names of the bridges' ends of a node's two links.
 func port(node string) (lan, management string) { return "l-" + node, "m-" + node }
 
 // addTaps gives a node two tap devices, which stay when its qemu ends.
@@ -60,8 +60,8 @@ func (n *network) addPairs(ctx context.Context, node NodeSpec, pid int) error {
 		lan, hardwareAddress(node, 0), pid, management, hardwareAddress(node, 1), pid))
 }
 
-// hardwareAddress of a node's interface eth0 or eth1. It is the same after
-// each boot, as a real machine's is: neighbours remember it.
+// hardwareAddress returns the address of a node's interface eth0 or eth1. It
+// stays the same over boots, as on a real machine, since neighbours cache it.
 func hardwareAddress(node NodeSpec, eth int) string {
 	return fmt.Sprintf("52:54:00:%02x:00:%02x", 0x77+eth, 0x11+node.Index)
 }
@@ -76,18 +76,18 @@ func (n *network) attach(ctx context.Context, node, create string) error {
 	return nil
 }
 
-// removePairs forgets a node's links; those of a namespace that is gone may
-// linger for a moment.
+// removePairs removes a node's links; links of an ended namespace may linger
+// for a moment.
 func (n *network) removePairs(ctx context.Context, node string) {
 	lan, management := port(node)
 	for _, link := range []string{lan, management} {
-		// It is an error only when the kernel was faster.
+		// The kernel may have been faster.
 		_ = command(ctx, "", "", "ip", "link", "delete", link)
 	}
 }
 
 // cut drops a node's frames in one direction or both. The link stays up, as
-// when a switch further off fails.
+// when a remote switch fails.
 func (n *network) cut(ctx context.Context, node string, dir Direction) error {
 	switch dir {
 	case In:
@@ -108,7 +108,7 @@ func (n *network) restore(ctx context.Context, node string) error {
 	return n.apply(ctx)
 }
 
-// apply replaces all rules at once by what is cut now.
+// apply replaces all rules at once by the current cuts.
 func (n *network) apply(ctx context.Context) error {
 	if err := command(ctx, n.rootfs, n.rules(), "/usr/sbin/nft", "-f", "-"); err != nil {
 		return fmt.Errorf("cut the lab's network: %w", err)
@@ -116,8 +116,8 @@ func (n *network) apply(ctx context.Context) error {
 	return nil
 }
 
-// rules are nft's input. Making the table before it is deleted makes the
-// deletion work the first time too.
+// rules returns nft's input. It makes the table before deleting it, so that the
+// deletion also works the first time.
 func (n *network) rules() string {
 	var rules strings.Builder
 	rules.WriteString("table bridge lab\ndelete table bridge lab\ntable bridge lab {\n")

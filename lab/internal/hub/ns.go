@@ -20,21 +20,21 @@ import (
 type ns struct {
 	spec    Spec
 	network *network
-	// memory is the hub's private tmpfs: what nodes write outside their disk
-	// folders lies there, so it outlives a node's pulled plug, but not the hub.
+	// memory is the hub's private tmpfs for files that nodes write outside
+	// their disk folders. It outlives a node's power loss, but not the hub.
 	memory string
 	// cgroups is a mount of the cgroup v2 hierarchy.
 	cgroups string
 }
 
 // cgroup is the node's control group. Every process of the node is in it or
-// below: that is how a node is frozen.
+// below: it is the means to freeze a node.
 func (n *ns) cgroup(node NodeSpec) string {
 	return filepath.Join(n.cgroups, "understudy-lab", n.spec.Name, node.Name)
 }
 
-// mount makes what all nodes share, and removes the control groups of labs
-// whose hub was killed.
+// mount makes the mounts that all nodes share, and removes the control groups
+// of labs whose hub was killed.
 func (n *ns) mount() error {
 	for _, m := range []struct{ path, fstype, data string }{
 		{n.memory, "tmpfs", "mode=0755"},
@@ -109,7 +109,8 @@ func (n *ns) start(ctx context.Context, node NodeSpec, console *os.File) (_ *exe
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("make its namespaces: %w", err)
 	}
-	// It waits for its input, so until then nobody misses the links.
+	// It waits for its input, so the links are in place before anything needs
+	// them.
 	err = n.network.addPairs(ctx, node, cmd.Process.Pid)
 	if err == nil {
 		_, err = stdin.Write(input)
@@ -128,8 +129,8 @@ func (n *ns) makeCgroup(node NodeSpec) (*os.File, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make its control group: %w", err)
 	}
-	// Containers want these; a kernel that keeps them in cgroup v1 has none
-	// to give, and Docker does without.
+	// Containers want these. A kernel with them in cgroup v1 has none to pass
+	// on, and Docker does without.
 	available, err := os.ReadFile(filepath.Join(n.cgroups, "cgroup.controllers"))
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's controllers: %w", err)
@@ -147,7 +148,7 @@ func (n *ns) makeCgroup(node NodeSpec) (*os.File, error) {
 func (n *ns) freeze(node NodeSpec, _ *exec.Cmd) error { return n.setFreeze(node, true) }
 func (n *ns) thaw(node NodeSpec, _ *exec.Cmd) error   { return n.setFreeze(node, false) }
 
-// setFreeze returns when the kernel says that it is done.
+// setFreeze returns when the kernel confirms it.
 func (n *ns) setFreeze(node NodeSpec, frozen bool) error {
 	value, want := "0", "frozen 0"
 	if frozen {
@@ -178,7 +179,7 @@ func (n *ns) ended(ctx context.Context, node NodeSpec) {
 }
 
 // removeCgroups removes a control group and all below it. Its processes may
-// take a moment to leave; what stays after that is empty and harmless.
+// take a moment to leave; a remaining group is empty and harmless.
 func removeCgroups(root string) {
 	for range 50 {
 		var dirs []string

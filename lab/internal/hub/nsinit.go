@@ -12,27 +12,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NSInitCommand is the hub program's hidden command that becomes a namespace
-// node's first process.
+// NSInitCommand is the hidden command of the hub program that becomes the first
+// process of a namespace node.
 const NSInitCommand = "ns-init"
 
-// nsInit is what that command reads from its standard input.
+// nsInit is the input of that command.
 type nsInit struct {
 	Lower, Upper, Work, Root string
 	Seed                     string
-	// Systemd says that the node's init is systemd. Console is what its
-	// /dev/console is then.
+	// Systemd is set when the node's init is systemd. Console is its
+	// /dev/console.
 	Systemd bool
 	Console string
-	// Binds maps folders of the node to folders of the host's disk: an
-	// overlay on an overlay is no place for Docker's.
+	// Binds maps folders of the node to folders on the host's disk: Docker
+	// cannot use an overlay on an overlay.
 	Binds map[string]string
 }
 
-// NSInit turns the current process, the first of new namespaces, into a
-// node's first process: it mounts the node's root, gives up what would reach
-// the host's kernel, and executes the node's own init. It returns only on
-// failure.
+// NSInit turns the current process, the first of new namespaces, into the first
+// process of a node. It mounts the node's root, drops capabilities that reach
+// the host's kernel, and executes the node's init. It returns only on failure.
 func NSInit() error {
 	// Namespaces and capabilities belong to a thread until exec.
 	runtime.LockOSThread()
@@ -40,9 +39,9 @@ func NSInit() error {
 	if err := json.NewDecoder(os.Stdin).Decode(&in); err != nil {
 		return fmt.Errorf("read the node's description: %w", err)
 	}
-	// The control group namespace's root is the group that the hub put this
-	// process into; processes live in a leaf below it, since controllers go
-	// only to groups without processes of their own.
+	// The root of the control group namespace is the group of this process.
+	// Processes live in a leaf below it, since only groups without processes
+	// can have controllers.
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("make a control group namespace: %w", err)
 	}
@@ -69,7 +68,8 @@ func NSInit() error {
 	return fmt.Errorf("run /usr/sbin/lab-init: %w", err)
 }
 
-// mount is unix.Mount with a target below the new root, made when missing.
+// mount is unix.Mount with a target below the new root; a missing target is
+// made.
 func (in nsInit) mount(source, target, fstype string, flags uintptr, data string) error {
 	path := filepath.Join(in.Root, target)
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -120,7 +120,7 @@ func mountKernel(in nsInit) error {
 	return nil
 }
 
-// makeDevices makes the devices that reach nothing of the host's.
+// makeDevices makes the devices that cannot reach the host.
 func makeDevices(in nsInit) error {
 	unix.Umask(0)
 	defer unix.Umask(0o022)
@@ -149,8 +149,8 @@ func makeDevices(in nsInit) error {
 	return nil
 }
 
-// protectSettings lets systemd, which sets much of the kernel when it starts, set
-// only what belongs to the node's own network, and gives it a console.
+// protectSettings restricts systemd, which changes many kernel settings at
+// boot, to the node's own network, and gives it a console.
 func protectSettings(in nsInit) error {
 	if !in.Systemd {
 		return nil
@@ -176,8 +176,8 @@ func protectSettings(in nsInit) error {
 	return nil
 }
 
-// makeBootID gives each boot of the node an id of its own: programs tell by it
-// what they recorded before a boot, and the kernel's is this machine's.
+// makeBootID gives each boot of the node an id: programs use it to recognise
+// records of an earlier boot, and the kernel's id is this machine's.
 func makeBootID(in nsInit) error {
 	random := filepath.Join(in.Root, "proc/sys/kernel/random")
 	id, err := os.ReadFile(filepath.Join(random, "uuid"))
@@ -220,7 +220,7 @@ func switchRoot(in nsInit) error {
 	if err := unix.Chdir(in.Root); err != nil {
 		return fmt.Errorf("enter the node's root: %w", err)
 	}
-	// Old and new root on the same place: see pivot_root(2).
+	// Old and new root at the same place: see pivot_root(2).
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("switch to the node's root: %w", err)
 	}
@@ -230,7 +230,7 @@ func switchRoot(in nsInit) error {
 	return unix.Chdir("/")
 }
 
-// dropCapabilities gives up, for good, those that no namespace contains: the
+// dropCapabilities drops the capabilities that no namespace contains: the
 // host's clock, modules, and raw hardware.
 func dropCapabilities() error {
 	for _, capability := range []uintptr{unix.CAP_SYS_TIME, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO} {

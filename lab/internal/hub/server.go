@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cleanupTime bounds what a hub does when it ends; then the kernel does the rest.
+// cleanupTime limits the cleanup of a hub; then the kernel does the rest.
 const cleanupTime = 20 * time.Second
 
 // Main is the hub process: it serves the lab of that run folder until it is
-// told to stop, or its standard input ends when it is owned.
+// told to stop or, if owned, until its standard input ends.
 func Main(runDir string) error {
 	spec, err := ReadSpec(runDir)
 	if err != nil {
@@ -54,7 +54,7 @@ func Main(runDir string) error {
 	}
 }
 
-// server answers the lab's requests.
+// server answers the requests of the lab.
 type server struct {
 	spec     Spec
 	network  *network
@@ -66,14 +66,14 @@ type server struct {
 	mu sync.Mutex // guards network
 }
 
-// newServer makes everything up to the nodes' first start. What it returns
-// beside an error is to be closed all the same.
+// newServer makes everything up to the first start of the nodes. Its result
+// must be closed even on error.
 func newServer(ctx context.Context, spec Spec, shutdown context.CancelFunc) (*server, error) {
 	h := &server{spec: spec, machines: map[string]*machine{}, shutdown: shutdown}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return h, fmt.Errorf("make the hub's mounts private: %w", err)
 	}
-	// /proc has to be that of the hub's own process namespace.
+	// /proc must show the hub's own process namespace.
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return h, fmt.Errorf("mount the hub's /proc: %w", err)
 	}
@@ -136,7 +136,7 @@ func (h *server) serve(ctx context.Context) error {
 	return nil
 }
 
-// close ends the nodes and removes what the lab had on disk.
+// close ends the nodes and removes the files of the lab.
 func (h *server) close() {
 	var wait sync.WaitGroup
 	for _, m := range h.machines {
@@ -150,7 +150,7 @@ func (h *server) close() {
 	if h.ns != nil {
 		labs := filepath.Join(h.ns.cgroups, "understudy-lab")
 		removeCgroups(filepath.Join(labs, h.spec.Name))
-		// Refused while there are other labs.
+		// Fails while other labs exist.
 		_ = unix.Rmdir(labs)
 		_ = unix.Unmount(h.ns.cgroups, unix.MNT_DETACH)
 		_ = unix.Unmount(h.ns.memory, unix.MNT_DETACH)
@@ -160,7 +160,7 @@ func (h *server) close() {
 	}
 }
 
-// service is the part of the server that net/rpc shows.
+// service holds the methods that net/rpc serves.
 type service struct{ h *server }
 
 // NodeArgs are the arguments of every request about one node.
@@ -170,7 +170,7 @@ type NodeArgs struct {
 	Timeout   time.Duration // of WaitOff
 }
 
-// None is an answer or argument that says nothing.
+// None is an empty answer or argument.
 type None struct{}
 
 func (s *service) with(node string, do func(*machine) error) error {
@@ -219,7 +219,7 @@ func (s *service) Restore(args NodeArgs, _ *None) error {
 	})
 }
 
-// Status answers each node's state.
+// Status returns the state of each node.
 func (s *service) Status(_ None, states *map[string]State) error {
 	for name, m := range s.h.machines {
 		(*states)[name] = m.state()
@@ -227,7 +227,7 @@ func (s *service) Status(_ None, states *map[string]State) error {
 	return nil
 }
 
-// Shutdown ends the hub; the connection's end says that it is done.
+// Shutdown ends the hub; the end of the connection confirms it.
 func (s *service) Shutdown(None, *None) error {
 	s.h.shutdown()
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Kind is what a node is made of.
+// Kind is the kind of a node.
 type Kind string
 
 const (
@@ -19,7 +19,7 @@ const (
 	VM Kind = "vm"
 )
 
-// Direction of traffic, as the node sees it.
+// Direction is a direction of traffic, as the node sees it.
 type Direction string
 
 const (
@@ -28,21 +28,22 @@ const (
 	Both Direction = "both"
 )
 
-// Spec is all that a hub needs to know, written by the lab before it starts
-// the hub and kept for those who come to the lab later.
+// Spec describes a lab to its hub. The lab writes it before it starts the hub,
+// and keeps it for attached labs.
 type Spec struct {
-	// Name of the lab, unique on this machine while it runs.
+	// Name is the name of the lab, unique on this machine while it runs.
 	Name string
 	Kind Kind
-	// RunDir is the lab's folder for sockets, logs and keys; DiskDir its
-	// folder for bulk data. The hub removes both when it ends in order.
+	// RunDir is the lab's folder for sockets, logs and keys; DiskDir its folder
+	// for bulk data. The hub removes both at an orderly end.
 	RunDir, DiskDir string
-	// ImageDir is locked as used while the hub runs.
+	// ImageDir is locked while the hub runs.
 	ImageDir                     string
 	Rootfs, Kernel, Initrd, Disk string
-	// Systemd says that the nodes' first process is systemd, not the lab's own.
+	// Systemd is set when the first process of the nodes is systemd, not the
+	// lab's own.
 	Systemd bool
-	// KVM says that qemu may use hardware virtualisation.
+	// KVM is set when qemu may use hardware virtualisation.
 	KVM bool
 	// Owned hubs end when their standard input does.
 	Owned bool
@@ -52,29 +53,29 @@ type Spec struct {
 // NodeSpec is one node of a lab.
 type NodeSpec struct {
 	Name string
-	// Address is on the lab's network, which can be cut; Management on the
-	// one that the lab itself uses, which can not.
+	// Address is on the lab's network, which can be cut; Management is on the
+	// lab's own network, which cannot.
 	Address, Management string
-	// Seed is a tar archive that is unpacked over the node's root at each
-	// boot: all that makes this node this node.
+	// Seed is a tar archive that is unpacked over the node's root at each boot:
+	// it makes the node unique.
 	Seed string
 	// Index counts the nodes from 0.
 	Index int
 }
 
-// Console is the file that the node's first process and kernel write to.
-// Each start of the node begins it anew.
+// Console is the file with the output of the node's kernel and first process.
+// Each start of the node truncates it.
 func (s Spec) Console(node string) string {
 	return filepath.Join(s.RunDir, "console-"+node+".log")
 }
 
-// Socket is where the hub listens.
+// Socket is the path on which the hub listens.
 func (s Spec) Socket() string { return filepath.Join(s.RunDir, "hub.sock") }
 
-// SpecPath is where the spec lies in a lab's run folder.
+// SpecPath is the path of the spec in a lab's run folder.
 func SpecPath(runDir string) string { return filepath.Join(runDir, "lab.json") }
 
-// Write puts the spec into its run folder.
+// Write writes the spec into its run folder.
 func (s Spec) Write() error {
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -86,7 +87,7 @@ func (s Spec) Write() error {
 	return nil
 }
 
-// ReadSpec reads what Write wrote.
+// ReadSpec reads a spec written by Write.
 func ReadSpec(runDir string) (Spec, error) {
 	var s Spec
 	data, err := os.ReadFile(SpecPath(runDir))

@@ -37,7 +37,7 @@ func (v *vm) start(_ context.Context, node NodeSpec, console *os.File) (*exec.Cm
 		"-kernel", v.spec.Kernel, "-initrd", v.spec.Initrd,
 		"-append", "console=ttyS0 quiet mitigations=off no_timer_check panic=-1",
 		// Writes that the guest flushed reach the host's page cache, which
-		// outlives qemu: enough for a pulled plug, and fast.
+		// outlives qemu: enough for a power loss, and fast.
 		"-drive", "if=virtio,format=qcow2,cache=unsafe,file="+escapeComma(v.overlay(node)),
 		"-drive", "if=virtio,format=raw,readonly=on,file="+escapeComma(node.Seed),
 		"-device", "virtio-rng-pci",
@@ -48,7 +48,7 @@ func (v *vm) start(_ context.Context, node NodeSpec, console *os.File) (*exec.Cm
 			"-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i, tap),
 			"-device", fmt.Sprintf("virtio-net-pci,netdev=net%d,romfile=,mac=%s", i, hardwareAddress(node, i)))
 	}
-	// Not bound to the request's context: it runs until it is killed.
+	// Independent of the request's context: it runs until it is killed.
 	cmd := exec.Command("qemu-system-x86_64", argv...)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -62,9 +62,9 @@ func (v *vm) freeze(_ NodeSpec, cmd *exec.Cmd) error { return cmd.Process.Signal
 func (v *vm) thaw(_ NodeSpec, cmd *exec.Cmd) error   { return cmd.Process.Signal(syscall.SIGCONT) }
 func (v *vm) ended(context.Context, NodeSpec)        {}
 
-// Accelerator returns qemu's arguments for the processor. Emulated, it must
-// not have cmpxchg16b: QEMU 7.2 gets that instruction's flags wrong now and
-// then, and the guest panics.
+// Accelerator returns qemu's arguments for the processor. An emulated one must
+// not have cmpxchg16b: QEMU 7.2 computes its flags wrongly now and then, and
+// the guest panics.
 func Accelerator(kvm bool) []string {
 	if kvm {
 		return []string{"-accel", "kvm", "-cpu", "host"}
@@ -72,5 +72,5 @@ func Accelerator(kvm bool) []string {
 	return []string{"-accel", "tcg,thread=multi", "-cpu", "Nehalem,-cx16"}
 }
 
-// escapeComma quotes a path inside one of qemu's option lists.
+// escapeComma quotes a path for qemu's option lists.
 func escapeComma(path string) string { return strings.ReplaceAll(path, ",", ",,") }

@@ -70,7 +70,7 @@ func (a *App) Begin(write bool) bool {
 	return true
 }
 
-// Commit makes what was changed under the lock durable and gives the lock back.
+// Commit makes the changes under the lock durable and releases the lock.
 func (a *App) Commit() bool {
 	if err := a.Store.Commit(); err != nil {
 		fmt.Fprintf(a.Err, "zfssim: %v\n", err)

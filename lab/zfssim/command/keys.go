@@ -186,7 +186,7 @@ func cmdChangeKey(a *app.App, args []string) int {
 		return bad("Dataset not encrypted.")
 	}
 	if !a.Store.KeyLoaded(d) {
-		return bad("Current wrapping key must be loaded.") // or nothing could be wrapped anew
+		return bad("Current wrapping key must be loaded.") // it wraps the other keys again
 	}
 	oldRoot := d.Crypt.Root
 	oldUser, err := a.Store.UserKey(oldRoot)

@@ -144,7 +144,7 @@ func (m *Memory) read(path string) ([]byte, error) {
 
 func missing(op, path string) error { return &fs.PathError{Op: op, Path: path, Err: fs.ErrNotExist} }
 
-// put makes or replaces a file of a tree; a folder that is there stays as it is
+// put makes or replaces a file of a tree; an existing folder stays unchanged
 // unless replace is set.
 func (m *Memory) put(dir string, e *machine.Entry, data []byte, replace bool) {
 	tree := m.trees[dir]

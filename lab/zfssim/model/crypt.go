@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// Crypt is what an encrypted dataset knows of its keys: its master key,
-// wrapped with the key of the encryption root.
+// Crypt holds the keys of an encrypted dataset: its master key, wrapped with
+// the key of the encryption root.
 type Crypt struct {
 	Suite     string
-	KeyGUID   uint64 // tells whether a raw stream belongs here
+	KeyGUID   uint64 // a raw stream belongs here if its key has the same
 	Root      string // dataset folder of the encryption root
 	Wrapped   string // hex, AES-GCM
 	KeyFormat string `json:",omitempty"` // of an encryption root: passphrase, hex or raw

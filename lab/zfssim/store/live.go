@@ -204,7 +204,7 @@ func (s *Store) materialise(d *model.Dataset) error {
 	if err := s.M.Trees.Make(dir); err != nil {
 		return err
 	}
-	// What is there is trusted only as far as the old index vouches for it.
+	// Present files are trusted only as far as the old index vouches for them.
 	idx, _, err := s.readManifestFile(s.Data(d.Pool, "ds", d.ID, "index"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

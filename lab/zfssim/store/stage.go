@@ -17,10 +17,9 @@ import (
 	"github.com/understudy-ha/understudy/lab/zfssim/stream"
 )
 
-// Stage is a receive that is under way: its folder has the head (what is
-// received where), a log of what has arrived, line by line, and the chunks.
-// Whoever receives holds a lock on the head, so a stage that nobody locks was
-// left by a process that died.
+// Stage is a receive in progress. Its folder holds the head (the source and the
+// target), a log of the received records, and the chunks. The receiver holds a
+// lock on the head, so a stage without a lock belongs to a dead process.
 type Stage struct {
 	files   machine.Files
 	dir     string
@@ -165,7 +164,7 @@ func (st *Stage) apply(l LogLine) error {
 	case l.File != nil:
 		f := l.File
 		if n := len(st.Entries); n > 0 && st.Object == f.Object && string(st.Entries[n-1].Path) == string(f.Entry.Path) {
-			return nil // the file that was cut goes on
+			return nil // the interrupted file continues
 		}
 		e := *f.Entry
 		e.Chunks = make([]string, f.Chunks)

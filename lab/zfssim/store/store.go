@@ -21,7 +21,7 @@ import (
 //	data/GUID/man/ID         manifests (the files of a snapshot)
 //	data/GUID/fam/ID/        chunks (the bytes of the files), shared by clones
 //	data/GUID/ds/ID/live     the live folder, data/GUID/ds/ID/index its state when last saved
-//	data/GUID/recv/ID/       a receive that is under way or was cut
+//	data/GUID/recv/ID/       a receive in progress or cut
 //	keys/ID                  a loaded encryption key
 //
 // A pool's file is replaced by rename and everything it names is written
@@ -84,7 +84,7 @@ func (s *Store) PoolFiles(folder string) ([]string, error) {
 	return list, err
 }
 
-// End gives the lock back; what was not committed is forgotten.
+// End releases the lock; uncommitted changes are dropped.
 func (s *Store) End() {
 	if s.lock != nil {
 		s.lock.Close()

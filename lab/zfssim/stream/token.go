@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Token says where a cut receive can go on. It has the form of a real one —
-// version, check sum, length, packed contents — but packs JSON.
+// Token is the point from which a cut receive can continue. It has the form of
+// a real token (version, checksum, length, packed contents) but packs JSON.
 type Token struct {
 	FromGUID uint64 `json:",omitempty"`
 	Object   uint64

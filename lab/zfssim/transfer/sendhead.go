@@ -15,8 +15,8 @@ const (
 	headEnd   = 5
 )
 
-// planHead sends a dataset as it is, from its newest snapshot: in OpenZFS's format
-// and without contents, for those who look whether anything differs.
+// planHead sends a dataset itself, from its newest snapshot: in OpenZFS's
+// format and without contents, for callers that check for differences alone.
 func planHead(a *app.App, d *model.Dataset, from, what string) ([]*sendStep, int) {
 	newest := d.Latest()
 	if newest == nil || from != newest.Full() {
