@@ -39,7 +39,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.awaitRole(ctx, d.site.A, state.RoleActive); err != nil {
 		return err
 	}
-	d.done("a has the virtual IP and serves; b is no candidate until it is up to date")
+	d.done("a has the virtual IP and serves; b has no data yet")
 	return nil
 }
 

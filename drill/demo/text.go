@@ -91,7 +91,7 @@ func (d *demo) explain(ctx context.Context, kind lab.Kind, began time.Time) erro
 	d.field("Took", report.Duration(time.Since(began)))
 	d.line("")
 	if kind != lab.VM {
-		d.field("Next", "LAB=vm make demo     the same with real OpenZFS, on two virtual machines")
+		d.field("Next", "LAB=vm make demo     the same on virtual machines with real OpenZFS")
 		d.field("", "make lab-up          two nodes to try things on; make lab-ssh NODE=a")
 	} else {
 		d.field("Next", "make lab-up LAB=vm   two nodes to try things on; make lab-ssh NODE=a")

@@ -36,7 +36,7 @@ func (d *demo) timeline(ctx context.Context) error {
 	since := func(at time.Time) time.Duration { return at.Add(-offset).Sub(d.takeover.pulled) }
 	list := []moment{{0, "a", "loses power"}}
 	if s.Request.Requested == state.RequestMaster {
-		list = append(list, moment{since(s.Request.Time), "b", "keepalived misses a, takes the virtual IP, calls failover-notify"})
+		list = append(list, moment{since(s.Request.Time), "b", "keepalived misses a, takes the VIP, calls failover-notify"})
 	}
 	if s.Role.Transition != nil {
 		list = append(list, promotion(s.Role.Transition.Steps, since)...)
