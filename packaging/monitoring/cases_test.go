@@ -105,8 +105,8 @@ func down(t *testing.T, a, b lab.Node) {
 	if err := b.CutNetwork(t.Context(), lab.Both); err != nil {
 		t.Fatal(err)
 	}
-	says(t, a, 1, "LAG WARNING - b not compared: b can't be reached", "3 datasets in sync")
-	says(t, b, 1, "LAG WARNING - b not compared: a can't be reached")
+	says(t, a, 1, "LAG WARNING - b not compared: b ("+b.Address()+") can't be reached", "3 datasets in sync")
+	says(t, b, 1, "LAG WARNING - b not compared: a ("+a.Address()+") can't be reached")
 	// What is written meanwhile is at risk, though nobody answers.
 	must(t, a, "echo again > /srv/busy/file; zpool sync tank")
 	saysWith(t, a, strict+" UNDERSTUDY_LAG_CRITICAL=2ms", 2, "b not compared", "tank/data/busy")
