@@ -66,7 +66,7 @@ func linkCut(t *testing.T, d *drill) {
 	more := d.gone(t, d.B, noticeLimit-min(took, noticeLimit)+time.Second)
 	t.Logf("the receiver was gone %.1f s after that", more.Seconds())
 	d.must(t, d.B.RestoreNetwork(d.ctx))
-	fails(t, o, 3, lost, `the next run resumes where this one ended; .*`)
+	fails(t, o, 3, lost, `the next run resumes the streams; .*`)
 	d.resumes(t)
 }
 
@@ -80,7 +80,7 @@ func linkCutOneWay(t *testing.T, d *drill) {
 		}
 		d.gone(t, d.B, 9*time.Second+slack())
 		d.must(t, d.B.RestoreNetwork(d.ctx))
-		fails(t, o, 3, lost, `the next run resumes where this one ended; .*`)
+		fails(t, o, 3, lost, `the next run resumes the streams; .*`)
 		d.resumes(t)
 	}
 }
@@ -97,7 +97,7 @@ func plugPulled(t *testing.T, d *drill) {
 	if took > 20*time.Second+slack() {
 		t.Error("the sender noticed too late")
 	}
-	fails(t, o, 3, lost, `the next run resumes where this one ended; .*`)
+	fails(t, o, 3, lost, `the next run resumes the streams; .*`)
 	o = d.run(t)
 	fails(t, o, 1, `ssh to 10.77.0.12: no (answer|route)`, `see that the node is up and its network reaches this one \('ping 10.77.0.12'\)`)
 	d.must(t, d.B.RestoreNetwork(d.ctx))

@@ -79,7 +79,7 @@ func otherEnd(t *testing.T, d *drill) {
 		{"dataset not listed", nil, nil, func(c Config) { c.Set("replication.datasets", []any{Config{"name": "tank/other"}}) }, 76,
 			`on b: dataset tank is not listed in the config of b`, `use the same replication.datasets in the config of both nodes`},
 		{"another protocol", fake("understudy zfs-replicate receiver, protocol 7"), asFake, nil, 1,
-			`b: its zfs-replicate speaks protocol 7, this one 1`, `install the same release of understudy on both nodes`},
+			`b: its zfs-replicate speaks protocol 7, this node's speaks 1`, `install the same release of understudy on both nodes`},
 		{"another program", fake("Welcome to b!"), asFake, nil, 1,
 			`b: the other end said "Welcome to b!" instead of the receiver's first line`, `nothing may print at a login without a terminal .*`},
 		{"banner at login", func(t *testing.T) {
@@ -168,7 +168,7 @@ func roles(t *testing.T, d *drill) {
 		{"sender standby", "standby", "standby", 2, 2, 2, `a is standby, not active: only the active node replicates`, `.*`},
 		{"receiver active", "active", "active", 2, 2, 2, `on b: b is active \(term 2\): it does not receive from a \(term 2\)`, `.*`},
 		{"receiver promoting", "active", "promoting", 2, 3, 3, `on b: b is promoting .*`, `.*`},
-		{"receiver has seen a newer term", "active", "standby", 2, 1, 3, `on b: b has seen term 3, a is at term 2: the sender's history is the older one`, `.*`},
+		{"receiver has seen a newer term", "active", "standby", 2, 1, 3, `on b: b has seen term 3, a is at term 2: the sender's history is out of date`, `.*`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d.setRole(t, d.A, c.a, c.termA, c.termA)

@@ -52,7 +52,7 @@ func (d *takeover) history(t *testing.T, n lab.Node) map[string]map[string]strin
 // their original dataset. Each copy is mounted read-only, as its owner would.
 func (d *takeover) keptFiles(t *testing.T, n lab.Node) map[string]map[string]string {
 	t.Helper()
-	var kept []rejoin.Kept
+	var kept []rejoin.Copy
 	d.must(t, json.Unmarshal([]byte(d.shell(t, n, `zfs-replicate kept list -o json`)), &kept))
 	files, at := map[string]map[string]string{}, map[string]time.Time{}
 	for _, k := range kept {

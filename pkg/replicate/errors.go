@@ -7,7 +7,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// mayRun refuses to replicate from a node that is not the active one.
+// mayRun refuses to replicate from a node that is not active.
 func mayRun(role state.RoleFile, self string) error {
 	if role.HandsOver() {
 		role.Role = state.RoleActive
@@ -17,7 +17,7 @@ func mayRun(role state.RoleFile, self string) error {
 		if role.NewestTerm > role.Term {
 			return &plan.Refusal{
 				What:   fmt.Sprintf("%s is active under term %d, but term %d has been seen: another node was promoted later", self, role.Term, role.NewestTerm),
-				Advice: "two nodes may have written: compare them before anything is sent",
+				Advice: "this may be a split brain: compare the nodes before you replicate",
 			}
 		}
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// sentTo returns what has been sent to a standby, to be changed in place.
+// sentTo returns a standby's part of the record, to be changed in place.
 func sentTo(sent *state.Sent, name string) *state.SentStandby {
 	if sent.Standbys == nil {
 		sent.Standbys = map[string]*state.SentStandby{}
@@ -22,9 +22,9 @@ func sentTo(sent *state.Sent, name string) *state.SentStandby {
 	return sent.Standbys[name]
 }
 
-// protected returns the guids that pruning on the source must leave, by dataset:
-// those of the newest common snapshot with each of the standbys, and 0 where one of
-// them is not known to have any.
+// protected returns the guids that pruning on the source must leave, by dataset. They
+// are those of the newest common snapshot with each standby, and 0 if a standby is not
+// known to have one.
 func protected(sent *state.Sent, standbys []string) map[string]map[zfs.GUID]bool {
 	guids := map[string]map[zfs.GUID]bool{}
 	for _, name := range standbys {

@@ -11,17 +11,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/replicate/prune"
 )
 
-// Result is what a run did. Sizes are bytes.
+// Result is the result of a run. Sizes are bytes.
 type Result struct {
 	Node      string           `json:"node"`
 	Started   time.Time        `json:"started"`
 	Seconds   float64          `json:"seconds"`
 	DryRun    bool             `json:"dry_run,omitempty"`
 	Snapshot  SnapshotResult   `json:"snapshot"`
-	Missing   string           `json:"missing,omitempty"` // datasets of the config that are not here
+	Missing   string           `json:"missing,omitempty"` // datasets of the configuration that this node does not have
 	Standbys  []*StandbyResult `json:"standbys"`
-	Pruned    []prune.Result   `json:"pruned,omitempty"` // here
-	Processes map[string]int   `json:"processes"`        // started here
+	Pruned    []prune.Result   `json:"pruned,omitempty"` // on this node
+	Processes map[string]int   `json:"processes"`        // started on this node
 	missing   error
 }
 
@@ -39,7 +39,7 @@ func (s *SnapshotResult) fail(err error) {
 	s.err, s.Error = err, err.Error()
 }
 
-// StandbyResult is what a run did on one standby.
+// StandbyResult is the result on one standby.
 type StandbyResult struct {
 	Node      string         `json:"node"`
 	Items     []*ItemResult  `json:"items"`
@@ -52,22 +52,22 @@ type StandbyResult struct {
 	err       error
 }
 
-// ItemResult is what a run did with one dataset.
+// ItemResult is the result of one dataset.
 type ItemResult struct {
 	*plan.Item
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
-	Partial bool    `json:"partial,omitempty"` // what came before the error is kept and resumed
-	Warning string  `json:"warning,omitempty"` // done, but zfs receive complained
+	Partial bool    `json:"partial,omitempty"` // the next run resumes the stream
+	Warning string  `json:"warning,omitempty"` // of a zfs receive that succeeded
 	err     error
 }
 
-// ok says whether the standby has what it should have of the dataset.
+// ok reports whether the dataset is current on the standby.
 func (i *ItemResult) ok() bool { return i.Error == "" && !i.Stuck() }
 
-// Counts counts the datasets of all standbys: those in order, and those that
-// failed or need a person.
+// Counts counts the datasets of all standbys: current ones, and those that failed or
+// need the operator.
 func (r *Result) Counts() (good, bad int) {
 	for _, s := range r.Standbys {
 		for _, item := range s.Items {
@@ -81,7 +81,7 @@ func (r *Result) Counts() (good, bad int) {
 	return good, bad
 }
 
-// Err sums a run up: nil, or an error with the exit code of the run.
+// Err sums up a run: nil, or an error with the run's exit code.
 func (r *Result) Err() error {
 	var firstErr error
 	refused, failed := 0, 0
@@ -126,7 +126,7 @@ func (r *Result) Err() error {
 	return &Summary{result: r, code: code, cause: firstErr}
 }
 
-// pruned is what retention did on all nodes.
+// pruned returns the results of pruning on all nodes.
 func (r *Result) pruned() []prune.Result {
 	all := slices.Clone(r.Pruned)
 	for _, s := range r.Standbys {
@@ -135,7 +135,7 @@ func (r *Result) pruned() []prune.Result {
 	return all
 }
 
-// settle sorts what several goroutines have put together.
+// settle sorts the results of several goroutines.
 func (r *Result) settle() {
 	slices.SortFunc(r.Pruned, func(a, b prune.Result) int { return strings.Compare(a.Dataset, b.Dataset) })
 }

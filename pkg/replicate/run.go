@@ -30,15 +30,15 @@ type Engine struct {
 	Now     func() time.Time
 	Dialer  session.Dialer // to the standbys, but for those on this machine
 
-	handsOver bool // this run is the last one before another node is active
-	keeps     bool // what was listed last holds kept tails, which get no snapshots
+	handsOver bool // this is the last run before another node becomes active
+	keeps     bool // the last listing has preserved copies, which get no snapshots
 }
 
-// Options say what a run is to do.
+// Options select the work of a run.
 type Options struct {
-	Dataset  string // only this one and those below it
+	Dataset  string // only this dataset and those below it
 	To       string // only this standby
-	Snapshot string // changed, always or never; "" is what the config says
+	Snapshot string // changed, always or never; "" is the configuration's
 	DryRun   bool   // plan only: nothing is changed on any node
 	Progress Progress
 }
@@ -47,7 +47,7 @@ type Options struct {
 // returned with the error too, as far as the run got.
 func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	started := e.Now()
-	// What is wrong with the role is said by mayRun.
+	// mayRun reports an unreadable role.
 	before, _ := e.State.Role()
 	e.handsOver = before.HandsOver()
 	scope, err := e.scope(ctx, o.Dataset)
@@ -78,7 +78,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 		result.Processes = e.Runner.Counts()
 	}()
 
-	// The connections are made while the snapshot is taken.
+	// The sessions are opened while the snapshot is taken.
 	hello := session.Hello{Release: e.Release, Node: e.Self.Name, Role: role.Role, Term: role.Term, DryRun: o.DryRun}
 	linked, unlink := context.WithCancel(ctx)
 	links := make([]*link, len(standbys))
@@ -99,7 +99,7 @@ func (e *Engine) Run(ctx context.Context, o Options) (*Result, error) {
 	snapshot, source, err := e.takeSnapshot(ctx, scope, mode, o.DryRun)
 	result.Snapshot = snapshot
 	if err != nil {
-		unlink() // nobody waits for connections that are still being made
+		unlink() // sessions that are still being opened are abandoned
 		return result, err
 	}
 	if result.missing = missing(scope, source); result.missing != nil {
@@ -132,7 +132,7 @@ func (e *Engine) mayRun() (state.RoleFile, error) {
 	return role, mayRun(role, e.Self.Name)
 }
 
-// scope is what this node sends, or one tree of it.
+// scope returns the datasets that this node sends, or one tree of them.
 func (e *Engine) scope(ctx context.Context, dataset string) (plan.Scope, error) {
 	if len(e.Config.Replication.Datasets) == 0 {
 		return nil, &plan.Usage{What: "no datasets to replicate", Advice: "list them under replication.datasets in the config"}
@@ -148,8 +148,8 @@ func (e *Engine) standbys(only string) ([]config.Node, error) {
 	return plan.Standbys(e.Config.Standbys(e.Self), only)
 }
 
-// finish prunes here and writes the record, in this order: what the record
-// protects is protected from this run's pruning too.
+// finish writes the record and then prunes on this node, so that the record protects
+// this run's common snapshots.
 func (e *Engine) finish(ctx context.Context, result *Result, source []zfs.Dataset, o Options) error {
 	sent, _, err := e.State.Sent()
 	if err != nil {

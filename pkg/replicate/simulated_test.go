@@ -236,9 +236,8 @@ func (q quiet) Sent(string, string, int64) {
 	}
 }
 
-// bubble runs a test in fake time. yamux keeps timers in a pool of the process, and
-// those of an earlier bubble must not come back in this one: a collection empties a
-// sync.Pool at the second time.
+// bubble runs a test in fake time. yamux keeps its timers in a sync.Pool of the process,
+// and a timer must not be used in two bubbles: two collections empty the pool.
 func bubble(t *testing.T, test func(*testing.T)) {
 	runtime.GC()
 	runtime.GC()

@@ -16,15 +16,15 @@ import (
 // maxSnapshotArgs bounds the bytes of snapshot names in one atomic call.
 const maxSnapshotArgs = 128 << 10
 
-// takeSnapshot takes the run's snapshot and returns the source's inventory
-// after it. A snapshot that can't be taken is part of the result, not an
-// error: what older snapshots hold is sent all the same.
+// takeSnapshot takes the run's snapshot and returns the source's inventory after it. A
+// snapshot that can't be taken is part of the result, not an error: the older snapshots
+// are sent anyway.
 //
-// In mode "changed" the datasets that were written to since their newest
-// snapshot get one, all in the same transaction group. That the others still
-// are what their newest snapshot holds is looked at again afterwards: if one
-// was written to in between, all get a snapshot in a second atomic call, so
-// that what arrives at the standby is one moment of the whole tree.
+// In mode "changed" the datasets that were written to since their newest snapshot get
+// one, all in the same transaction group. Afterwards it verifies that the others still
+// equal their newest snapshot. If one was written to in between, all datasets get a
+// snapshot in a second atomic call. So the standby receives one moment of the whole
+// tree.
 func (e *Engine) takeSnapshot(ctx context.Context, scope plan.Scope, mode string, dryRun bool) (SnapshotResult, []zfs.Dataset, error) {
 	if mode == "changed" {
 		for _, pool := range poolsOf(scope) {
@@ -58,8 +58,8 @@ func (e *Engine) takeSnapshot(ctx context.Context, scope plan.Scope, mode string
 	return result, after, err
 }
 
-// snapshotTries is how often a snapshot is tried anew because a dataset was
-// destroyed since the listing, or written to during it.
+// snapshotTries is how often a snapshot is tried because a dataset was destroyed since
+// the listing, or written to during it.
 const snapshotTries = 3
 
 // snapshotAndList takes the snapshot and lists the datasets again.
@@ -85,15 +85,15 @@ func (e *Engine) snapshotAndList(ctx context.Context, scope plan.Scope, all []zf
 				return all, nil
 			}
 		default:
-			e.Log.Info().Strs("datasets", late).Msg("written to during the snapshot: taking one of all")
+			e.Log.Info().Strs("datasets", late).Msg("written to during the snapshot: taking a snapshot of all datasets")
 			result.Datasets = names(all)
 		}
 		result.Name = e.freeName(all)
 	}
 }
 
-// freeName is the name of a snapshot now, or in the next second that none of
-// the datasets has a snapshot of.
+// freeName returns the name of a snapshot of this second, or of the next one that no
+// dataset has a snapshot of.
 func (e *Engine) freeName(datasets []zfs.Dataset) string {
 	for at := e.Now(); ; at = at.Add(time.Second) {
 		name := plan.SnapshotName(e.Config.Replication.Prefix, at)
@@ -106,8 +106,8 @@ func (e *Engine) freeName(datasets []zfs.Dataset) string {
 	}
 }
 
-// owned are datasets as they are to be judged: what a node that hands over has
-// made read-only is its own as before, and no replica.
+// owned returns the datasets as a plan needs them: a node that hands over has made its
+// datasets read-only, but they are no replicas.
 func (e *Engine) owned(datasets []zfs.Dataset) []zfs.Dataset {
 	if e.handsOver {
 		for i := range datasets {
@@ -126,7 +126,7 @@ func (e *Engine) sources(ctx context.Context, scope plan.Scope) ([]zfs.Dataset, 
 	var datasets []zfs.Dataset
 	e.keeps = false
 	for _, d := range e.owned(all) {
-		e.keeps = e.keeps || zfs.IsKept(d.Name)
+		e.keeps = e.keeps || zfs.IsPreserved(d.Name)
 		if _, ok := scope.Target(d.Name); ok {
 			datasets = append(datasets, d)
 		}
@@ -134,8 +134,8 @@ func (e *Engine) sources(ctx context.Context, scope plan.Scope) ([]zfs.Dataset, 
 	return datasets, nil
 }
 
-// missing are the datasets of the config that are not there: a typing error
-// may leave data unprotected, and so may a pool that is not imported.
+// missing returns the datasets of the configuration that do not exist. A typing error
+// leaves data unprotected, and so does a pool that is not imported.
 func missing(scope plan.Scope, datasets []zfs.Dataset) error {
 	var errs []error
 	for _, root := range scope {
@@ -146,19 +146,19 @@ func missing(scope plan.Scope, datasets []zfs.Dataset) error {
 	return errors.Join(errs...)
 }
 
-// MissingDataset is a dataset of the config that this node does not have.
+// MissingDataset is a dataset of the configuration that this node does not have.
 type MissingDataset struct{ Name string }
 
 func (e *MissingDataset) Error() string {
 	return fmt.Sprintf("dataset %s: it is in the config, but not on this node", e.Name)
 }
 
-// Hint says what to look at.
+// Hint names the usual causes.
 func (e *MissingDataset) Hint() string {
 	return "see 'zfs list' and replication.datasets; a pool that is not imported comes back with 'zpool import'"
 }
 
-// want says which datasets need a snapshot, and why.
+// want returns the datasets that need a snapshot, and why.
 func want(datasets []zfs.Dataset, mode string) ([]string, string) {
 	if mode == "always" {
 		return names(datasets), "--snapshot always"
@@ -174,8 +174,8 @@ func want(datasets []zfs.Dataset, mode string) ([]string, string) {
 	return changed, fmt.Sprintf("%d of %d datasets were written to", len(changed), len(datasets))
 }
 
-// lateWrites are the datasets that got no snapshot though they were written
-// to before it was taken.
+// lateWrites returns the datasets that got no snapshot though they were written to
+// before it was taken.
 func lateWrites(after []zfs.Dataset, wanted []string) []string {
 	var late []string
 	for _, d := range after {
@@ -186,8 +186,8 @@ func lateWrites(after []zfs.Dataset, wanted []string) []string {
 	return late
 }
 
-// snapshot takes one atomic snapshot of the wanted datasets: recursively where
-// that is the same, and otherwise by naming each.
+// snapshot takes one atomic snapshot of the wanted datasets: recursively if that is the
+// same, else by their names.
 func (e *Engine) snapshot(ctx context.Context, scope plan.Scope, all []zfs.Dataset, wanted []string, name string) error {
 	size := 0
 	byPool := map[string][]string{}
@@ -203,7 +203,7 @@ func (e *Engine) snapshot(ctx context.Context, scope plan.Scope, all []zfs.Datas
 	if size > maxSnapshotArgs {
 		return fmt.Errorf("%d datasets do not fit one atomic call: replicate them as trees, without naming each", len(wanted))
 	}
-	for _, snapshots := range byPool { // only within a pool one moment can be had
+	for _, snapshots := range byPool { // a snapshot is atomic only within a pool
 		if err := e.ZFS.Snapshot(ctx, snapshots...); err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func (e *Engine) snapshot(ctx context.Context, scope plan.Scope, all []zfs.Datas
 	return nil
 }
 
-// pretend adds the snapshots that would be taken.
+// pretend adds the snapshots that a run would take.
 func pretend(datasets []zfs.Dataset, wanted []string, name string) []zfs.Dataset {
 	for i := range datasets {
 		if slices.Contains(wanted, datasets[i].Name) {
@@ -221,7 +221,7 @@ func pretend(datasets []zfs.Dataset, wanted []string, name string) []zfs.Dataset
 	return datasets
 }
 
-// names are those of all datasets that take snapshots.
+// names returns the names of the datasets that take snapshots.
 func names(datasets []zfs.Dataset) []string {
 	all := make([]string, 0, len(datasets))
 	for i := range datasets {
@@ -232,9 +232,9 @@ func names(datasets []zfs.Dataset) []string {
 	return all
 }
 
-// takesSnapshots leaves out what is not this node's to snapshot: a snapshot of
-// a replica would be in the way of the next stream into it, and of what was
-// received in part there can't be one.
+// takesSnapshots reports whether this node may take a snapshot of a dataset. A snapshot
+// of a replica would prevent the next stream into it, and a partial receive can't have
+// one.
 func takesSnapshots(d *zfs.Dataset) bool {
 	return !d.Container && !d.Replica() && (d.ResumeToken == "" || len(d.Snapshots) > 0)
 }
@@ -249,7 +249,7 @@ func poolsOf(scope plan.Scope) []string {
 	return pools
 }
 
-// hook runs a program of the owner's.
+// hook runs a program of the operator.
 func (e *Engine) hook(ctx context.Context, name string, hook hookConfig, snapshot string) error {
 	if len(hook.Command) == 0 {
 		return nil
@@ -263,12 +263,12 @@ func (e *Engine) hook(ctx context.Context, name string, hook hookConfig, snapsho
 	if hook.OnFailure == "stop" {
 		return err
 	}
-	e.Log.Warn().Err(err).Msg("going on without it")
+	e.Log.Warn().Err(err).Msg("continuing without it")
 	return nil
 }
 
-// outward is what this node sends, each entry in the direction that what lies
-// here asks for.
+// outward returns the datasets that this node sends, each entry in the direction of the
+// dataset that it holds.
 func (e *Engine) outward(ctx context.Context) (plan.Scope, error) {
 	scope := plan.Scope(e.Config.Replication.Datasets)
 	roots := scope.DirectionRoots()

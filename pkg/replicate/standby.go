@@ -15,7 +15,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// link is a session that is being opened, with the standby's inventory.
+// link is a session that opens in the background, with the standby's inventory.
 type link struct {
 	node    config.Node
 	ready   chan struct{}
@@ -49,8 +49,7 @@ func (e *Engine) open(ctx context.Context, node config.Node, hello session.Hello
 	return session.Open(link, node.Name, e.Config.Replication.Timeouts.Stall, hello)
 }
 
-// inventory lists the targets; their parents are looked at only when a target
-// is to be made.
+// inventory lists the targets, and the parents of targets that do not exist yet.
 func (l *link) inventory(scope plan.Scope) ([]zfs.Dataset, error) {
 	targets, err := l.session.Inventory(scope.Targets())
 	if err != nil {
@@ -126,7 +125,7 @@ func (e *Engine) replicate(ctx context.Context, l *link, scope plan.Scope, sourc
 	}
 }
 
-// conflicts are what the standby is told to have people decide about.
+// conflicts returns the conflicts that the standby is told about.
 func conflicts(items []*ItemResult) map[string]string {
 	told := map[string]string{}
 	for _, item := range items {
@@ -137,8 +136,8 @@ func conflicts(items []*ItemResult) map[string]string {
 	return told
 }
 
-// vouched are the targets that may be pruned: those that are in order, with
-// the guid of what both ends have.
+// vouched returns the targets that may be pruned: those that are current, with the guid
+// of their newest common snapshot.
 func vouched(items []*ItemResult) map[string]zfs.GUID {
 	protect := map[string]zfs.GUID{}
 	for _, item := range items {
@@ -149,7 +148,7 @@ func vouched(items []*ItemResult) map[string]zfs.GUID {
 	return protect
 }
 
-// complete says that a run has left nothing undone.
+// complete reports whether all datasets are current.
 func complete(items []*ItemResult) bool {
 	return !slices.ContainsFunc(items, func(i *ItemResult) bool { return !i.ok() })
 }
@@ -163,7 +162,7 @@ func (e *Engine) tokens(ctx context.Context, target []zfs.Dataset) map[string]zf
 		}
 		token, err := e.ZFS.DecodeToken(ctx, t.ResumeToken)
 		if err != nil {
-			e.Log.Info().Err(err).Str("dataset", t.Name).Msg("a partial receive is of no use any more")
+			e.Log.Info().Err(err).Str("dataset", t.Name).Msg("a partial receive can't be resumed")
 			continue
 		}
 		tokens[t.ResumeToken] = token
@@ -171,10 +170,9 @@ func (e *Engine) tokens(ctx context.Context, target []zfs.Dataset) map[string]zf
 	return tokens
 }
 
-// estimate fills in how many bytes the streams will have. Exact figures cost a
-// process a stream; without, sizes that the listings have must do. Streams
-// from bookmarks and tokens are not asked for: there ZFS would walk the whole
-// dataset.
+// estimate fills in how many bytes the streams will have. Exact figures cost a process
+// for each stream; else the sizes of the listings serve. Streams from bookmarks and
+// tokens have no estimate: ZFS would walk the whole dataset.
 func (e *Engine) estimate(ctx context.Context, todo plan.Plan, source []zfs.Dataset, exact bool) map[string]int64 {
 	bySource := map[string]*zfs.Dataset{}
 	for i := range source {
@@ -192,7 +190,7 @@ func (e *Engine) estimate(ctx context.Context, todo plan.Plan, source []zfs.Data
 					e.Log.Debug().Err(err).Str("to", s.To).Msg("no estimate")
 				}
 				s.Bytes = size
-			case s.ToGUID == 0: // a snapshot that is yet to be taken
+			case s.ToGUID == 0: // a snapshot that is not taken yet
 				s.Bytes = bySource[item.Source].Written
 			case s.From == "":
 				s.Bytes = bySource[item.Source].Referenced

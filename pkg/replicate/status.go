@@ -11,13 +11,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Status is what replication has reached, as this node knows it without
-// asking another one.
+// Status is the state of replication, as this node knows it without asking another
+// one.
 type Status struct {
 	Node     string          `json:"node"`
 	At       time.Time       `json:"at"`
-	Standbys []StandbyStatus `json:"standbys,omitempty"` // where this node sends to
-	Received *state.Received `json:"received,omitempty"` // what came here
+	Standbys []StandbyStatus `json:"standbys,omitempty"` // that this node sends to
+	Received *state.Received `json:"received,omitempty"` // by this node
 }
 
 // StandbyStatus is one standby, as of the last run.
@@ -29,9 +29,9 @@ type StandbyStatus struct {
 	Datasets    []DatasetStatus `json:"datasets"`
 }
 
-// DatasetStatus is one dataset on one standby. What would be lost now is
-// ExposureBytes, written within the last ExposureSeconds; both are 0 when
-// nothing was written since the newest common snapshot.
+// DatasetStatus is one dataset on one standby. Its exposure is ExposureBytes, written
+// within the last ExposureSeconds. Both are 0 if nothing was written since the newest
+// common snapshot.
 type DatasetStatus struct {
 	Dataset         string    `json:"dataset"`
 	Target          string    `json:"target,omitempty"`
@@ -45,7 +45,7 @@ type DatasetStatus struct {
 	Partial         bool      `json:"partial,omitempty"`
 }
 
-// Status looks at the records and at the datasets of this node.
+// Status reads the records and lists the datasets of this node.
 func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	status := &Status{Node: e.Self.Name, At: e.Now().UTC()}
 	received, found, err := e.State.Received()
@@ -87,8 +87,8 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	return status, nil
 }
 
-// writtenSince asks how much was written since each common snapshot that is
-// not the dataset's newest one; for the others the listing has told.
+// writtenSince returns the bytes written since each common snapshot. It asks ZFS only
+// for those that are not the dataset's newest one: the listing has the others.
 func (e *Engine) writtenSince(ctx context.Context, datasets []zfs.Dataset, known *state.SentStandby) (map[string]int64, error) {
 	since := map[string]string{}
 	written := map[string]int64{}
@@ -143,7 +143,7 @@ func (e *Engine) datasetStatus(d *zfs.Dataset, r *state.SentDataset, written map
 	return s
 }
 
-// failedState is what the last run made of a dataset, where that was no good.
+// failedState returns the state that the last run left, if it is a problem.
 func failedState(r *state.SentDataset, otherwise string) string {
 	switch action := plan.Action(r.Action); {
 	case action == plan.Conflict, action == plan.Refused, action == plan.Skipped:
@@ -154,7 +154,7 @@ func failedState(r *state.SentDataset, otherwise string) string {
 	return otherwise
 }
 
-// Worst says whether a dataset or standby needs attention.
+// Worst returns the problems of standbys and datasets.
 func (s *Status) Worst() (problems []string) {
 	for _, standby := range s.Standbys {
 		if standby.Error != "" {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Summary is a run that was not done in full: what failed, in one line. Its
-// exit code is 3 when some of it was done, 76 when all was refused, else 1 or
-// that of the only standby's failure.
+// Summary is a run that is not complete: its failures in one line. Its exit code is 3
+// if a part is done, 76 if everything was refused, else 1 or that of the only standby's
+// failure.
 type Summary struct {
 	result *Result
 	code   int
@@ -51,7 +51,7 @@ func (s *Summary) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// problem names the dataset and what is wrong with it.
+// problem names the dataset and its problem.
 func (i *ItemResult) problem() string {
 	name := i.Source
 	if name == "" {
@@ -63,13 +63,13 @@ func (i *ItemResult) problem() string {
 	return fmt.Sprintf("%s: %s: %s", name, i.Action, i.Reason)
 }
 
-// Unwrap gives the cause, for its type.
+// Unwrap returns the cause, for its type.
 func (s *Summary) Unwrap() error { return s.cause }
 
 // ExitCode is 3, 76, or that of the cause.
 func (s *Summary) ExitCode() int { return s.code }
 
-// Hint is that of the first failure that has one.
+// Hint returns the hint of the first failure that has one.
 func (s *Summary) Hint() string {
 	for _, standby := range s.result.Standbys {
 		if standby.Hint != "" {

@@ -19,13 +19,13 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// bigStream is the size from which streams go one at a time when the number
-// of parallel ones was left to us: one of them fills the link by itself,
-// while small ones wait for round trips.
+// bigStream is the size from which streams are sent one at a time if the configuration
+// sets no number of parallel ones. One big stream fills the link by itself, while small
+// ones wait for round trips.
 const bigStream = 64 << 20
 
-// automaticParallel is how many datasets are under way when the config leaves
-// the number to us.
+// automaticParallel is how many datasets are sent at the same time if the configuration
+// sets no number.
 const automaticParallel = 4
 
 // transfer carries out a plan on one standby.
@@ -35,14 +35,13 @@ type transfer struct {
 	local    bool // the standby is another pool of this machine
 	progress Progress
 	limit    *rate.Limiter
-	big      chan struct{} // held while a big stream is sent; nil: no such care
+	big      chan struct{} // held while a big stream is sent; nil: no limit
 	sources  map[string]*zfs.Dataset
 	sizes    map[string]int64 // bytes of an item, as far as known
 }
 
-// run carries out the plan's items: those that wait for others after them,
-// as many at a time as parallel says. An item that fails stops only those
-// that need it.
+// run carries out the plan's items, at most parallel at a time, each after those that
+// it needs. An item that fails stops only those that need it.
 func (t *transfer) run(ctx context.Context, todo plan.Plan, parallel int) []*ItemResult {
 	if parallel == 0 {
 		parallel = automaticParallel
@@ -134,15 +133,15 @@ func (t *transfer) item(ctx context.Context, r *ItemResult) error {
 	return t.bookmark(ctx, r.Item)
 }
 
-// handedDown are the properties that a pool's root hands down to the datasets
-// below it, for the root on the standby, which itself is never mounted.
+// handedDown returns the properties that a pool's root hands down, for the root on the
+// standby, which itself is never mounted.
 func (t *transfer) handedDown(ctx context.Context, root string) (map[string]string, error) {
 	local, err := t.ZFS.LocalProperties(ctx, root)
 	if err != nil {
-		return nil, fmt.Errorf("look at the properties of %s: %w", root, err)
+		return nil, fmt.Errorf("read the properties of %s: %w", root, err)
 	}
 	maps.DeleteFunc(local, func(property, _ string) bool {
-		// On this machine the place is taken.
+		// On this machine the mountpoint is in use.
 		return !plan.HandedDown(property) || t.local && property == "mountpoint"
 	})
 	return local, nil
@@ -151,7 +150,7 @@ func (t *transfer) handedDown(ctx context.Context, root string) (map[string]stri
 // stream sends one stream and waits until it is received.
 func (t *transfer) stream(ctx context.Context, r *ItemResult, s *plan.Stream) error {
 	if t.handsOver && s.From == "" && s.Token == "" {
-		return fmt.Errorf("dataset %s: it is new since the last run: while it is handed over its properties are not its own; repeat the switchover", r.Source)
+		return fmt.Errorf("dataset %s is new since the last run, and a handover changes its properties: repeat the switchover", r.Source)
 	}
 	call := t.call(r, s)
 	upload, err := t.session.Upload(call)
@@ -167,8 +166,8 @@ func (t *transfer) stream(ctx context.Context, r *ItemResult, s *plan.Stream) er
 		upload.Interrupt()
 	})
 	defer idle.Stop()
-	// By now the properties say that this node is giving the dataset up: the ones
-	// that it has at other times are on the standby since the run before.
+	// During a handover the properties are those of a node that steps down. The standby
+	// has the others since the run before.
 	sending, err := t.ZFS.Send(ctx, zfs.Send{To: s.To, From: s.From, All: s.All, Flags: r.Flags, Raw: r.Raw, Token: s.Token, Bare: t.handsOver})
 	if err != nil {
 		return err
@@ -209,14 +208,14 @@ func (t *transfer) call(r *ItemResult, s *plan.Stream) session.Receive {
 		call.TXG = taken.CreateTXG
 	}
 	if plan.IsRoot(r.Target) && !t.local {
-		// It is to be mounted where the pool's root is, not below it.
+		// Its mountpoint is that of the pool's root, not one below it.
 		call.Set = map[string]string{"mountpoint": source.Mountpoint}
 	}
 	return call
 }
 
-// copy moves the stream's bytes and counts them, as zfs makes them. The limit
-// is for what goes over the wire.
+// copy moves the stream's bytes and counts them as zfs produces them. The limit is for
+// the bytes on the wire.
 func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *ItemResult, compress string) (int64, error) {
 	counted := &countingReader{Reader: from, count: func(n int) { t.progress.Sent(t.session.Node, r.Source, int64(n)) }}
 	if t.limit != nil {
@@ -237,8 +236,8 @@ func (t *transfer) copy(ctx context.Context, to io.Writer, from io.Reader, r *It
 	return counted.n, err
 }
 
-// compression is for streams that are not compressed on disk, or by
-// encryption made incompressible.
+// compression is for datasets that are neither compressed on disk nor, by encryption,
+// incompressible.
 func (t *transfer) compression(r *ItemResult) string {
 	if t.Config.Replication.Compress != "zstd" || r.Raw {
 		return ""
@@ -249,8 +248,8 @@ func (t *transfer) compression(r *ItemResult) string {
 	return "zstd"
 }
 
-// bookmark keeps the common snapshot usable as a base after the snapshot
-// itself is gone.
+// bookmark keeps the common snapshot usable as a base after the snapshot itself is
+// destroyed.
 func (t *transfer) bookmark(ctx context.Context, item *plan.Item) error {
 	s := t.sources[item.Source]
 	if s == nil || item.CommonGUID == 0 || item.Action == plan.Container {
@@ -291,7 +290,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// limitedWriter keeps to a number of bytes per second.
+// limitedWriter limits the bytes per second.
 type limitedWriter struct {
 	io.Writer
 	ctx   context.Context

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// GUID identifies a dataset, a snapshot or a bookmark on every node: what is sent
-// keeps it. 0 is none. As text, and so in JSON, it is a decimal number: JSON's own
-// numbers lose the last digits.
+// GUID identifies a snapshot or a bookmark on every node, since a stream carries it,
+// and a dataset on its own node. 0 is none. Its text, also in JSON, is a decimal
+// number: readers of JSON's own numbers lose the last digits.
 type GUID uint64
 
 // ParseGUID reads a decimal number.

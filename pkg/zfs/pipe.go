@@ -30,7 +30,7 @@ func (z *ZFS) readPipe(ctx context.Context, argv []string) (*Stream, error) {
 	return &Stream{ours, closing(process, func() { writer.Close() })}, nil
 }
 
-// writePipe starts a program that reads what is written.
+// writePipe starts a program that reads the bytes written to the stream.
 func (z *ZFS) writePipe(ctx context.Context, argv []string) (*Stream, error) {
 	reader, writer := io.Pipe()
 	process, err := z.run.Start(ctx, run.Command{Argv: argv, Stdin: reader})

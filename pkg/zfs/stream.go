@@ -96,7 +96,7 @@ func (z *ZFS) Send(ctx context.Context, s Send) (*Stream, error) {
 	return &Stream{reader, process}, nil
 }
 
-// feed starts a program that reads what is written to the stream.
+// feed starts a program that reads the bytes written to the stream.
 func (z *ZFS) feed(ctx context.Context, argv []string) (*Stream, error) {
 	if z.simulated() {
 		return z.writePipe(ctx, argv)

@@ -106,7 +106,7 @@ func (w *work) spare(ctx context.Context, datasets []*dataset) {
 	inherits := func(name string) bool {
 		d := w.holding.all[name]
 		return d != nil && !w.holding.owns(name) && !d.readOnly() && d.readonly.Local() == "" && d.readonly.Source != "received" &&
-			!zfs.IsKept(name)
+			!zfs.IsPreserved(name)
 	}
 	var names []string
 	for _, name := range sorted(w.holding.all) {

@@ -62,7 +62,7 @@ func streamed(root string, all map[string]*dataset) bool {
 
 // covers reports whether a dataset belongs to an entry that lies at root.
 func covers(entry config.Dataset, root, name string) bool {
-	if zfs.IsKept(name) {
+	if zfs.IsPreserved(name) {
 		return false
 	}
 	if zfs.Parent(root) == "" && name == root+"/"+rootName {

@@ -21,10 +21,10 @@ func New(p *cli.Process) *cobra.Command {
 		Short: "Replicate ZFS datasets to the standbys of a pair",
 		Long: `Replicate ZFS datasets from the active node to every standby.
 
-Each run takes one atomic snapshot of what was written, and sends over one ssh
-session per standby what that standby lacks. What is on a standby is never
-rolled back or destroyed by force: where both sides were written to, the
-dataset is left alone and named.`,
+Each run takes one atomic snapshot of the changes. It sends each standby the
+snapshots that the standby lacks, over one ssh session. A run never rolls back
+or destroys data on a standby by force: if both sides were written to, it names
+the dataset and leaves it alone.`,
 	}
 	c.AddCommand(newRun(p), newPlan(p), newStatus(p), newPrune(p), newRejoin(p), newKept(p), cli.ConfigCommand(p))
 	cli.AddCalled(c, newReceiver(p), newInventory(p))

@@ -1,4 +1,4 @@
-// Package command is zfs-replicate's command line: its flags, and how its
-// results look to a person, to cron and to a program. What the commands do is
-// in package replicate.
+// Package command is zfs-replicate's command line: its flags, and the output for the
+// operator, for cron and for programs. Each command parses its flags, calls one
+// function of package replicate, session or rejoin, and prints the result.
 package command

@@ -15,12 +15,12 @@ func newPrune(p *cli.Process) *cobra.Command {
 	var dryRun bool
 	c := &cobra.Command{
 		Use:   "prune",
-		Short: "Destroy snapshots of ours that the retention gives up, on this node",
-		Long: `Apply replication.keep to the snapshots of ours on this node; run does so too.
+		Short: "Destroy expired snapshots on this node",
+		Long: `Apply the retention (replication.keep) to the snapshots on this node, as run does.
 
-Only snapshots named by replication.prefix count. Never destroyed are the newest
-one of a dataset, the newest one that a standby has too, and those with a hold
-or a clone.`,
+Only snapshots named by replication.prefix count. It never destroys the newest
+snapshot of a dataset, the newest one that a standby has too, and snapshots with
+a hold or a clone.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			engine, err := newEngine(c.Context(), p, nil)

@@ -23,8 +23,8 @@ standby over ssh; in authorized_keys there:
 
   restrict,command="zfs-replicate receiver" ssh-ed25519 …
 
-It receives only into datasets that this node's own config lists, only while
-this node is a standby, and never by force.`,
+It receives only into datasets that this node's own configuration lists, only
+while this node is a standby, and never by force.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			engine, err := newEngine(c.Context(), p, nil)
@@ -32,7 +32,7 @@ this node is a standby, and never by force.`,
 				return err
 			}
 			if p.StdoutTerminal {
-				return cli.Usagef("receiver speaks to another zfs-replicate, not to a person")
+				return cli.Usagef("receiver speaks to another zfs-replicate, not to a terminal")
 			}
 			receiver := &session.Receiver{
 				Config: engine.Config, Node: engine.Self.Name, Release: engine.Release, State: engine.State,
@@ -59,8 +59,8 @@ func (c conn) Read(b []byte) (int, error)  { return c.in.Read(b) }
 func (c conn) Write(b []byte) (int, error) { return c.out.Write(b) }
 func (c conn) Close() error                { return errors.Join(c.out.Close(), c.in.Close()) }
 
-// pipes makes reads from stdin end when it is closed from here: Go's own
-// standard files block in the kernel.
+// pipes makes reads from stdin end when this process closes it: Go's own standard
+// files block in the kernel.
 func pipes(stdin io.Reader, stdout io.Writer) (io.ReadWriteCloser, error) {
 	in, ok := stdin.(*os.File)
 	out, ok2 := stdout.(*os.File)

@@ -24,11 +24,11 @@ func newRun(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Take a snapshot and bring every standby up to date",
-		Long: `Take a snapshot of what was written and bring every standby up to date.
+		Long: `Take a snapshot of the changes and bring every standby up to date.
 
-Meant for cron or a timer, every minute if you like, and for use by hand. It
-can be run twice and killed at any moment: the next run goes on where this one
-ended. Without a terminal it prints nothing when all went well.`,
+It is made for cron or a timer, every minute if you like, and for use by hand.
+You can run it twice and kill it at any moment: the next run continues. Without
+a terminal it prints nothing if it succeeds.`,
 		Example: `  zfs-replicate run
   zfs-replicate run --dataset tank/media --to secondary
   zfs-replicate run --dry-run`,
@@ -36,15 +36,15 @@ ended. Without a terminal it prints nothing when all went well.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, p) },
 	}
 	f.addTo(c, p)
-	c.Flags().BoolVarP(&f.DryRun, "dry-run", "n", false, "print what would be done and why; change nothing")
-	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error on a standby, or while another run is at work")
+	c.Flags().BoolVarP(&f.DryRun, "dry-run", "n", false, "print the planned steps and the reasons; change nothing")
+	c.Flags().BoolVar(&f.scheduled, "scheduled", false, "for cron and timers: no error on a standby, or while another run is in progress")
 	return c
 }
 
 func (f *runFlags) addTo(c *cobra.Command, _ *cli.Process) {
 	c.Flags().StringVar(&f.Dataset, "dataset", "", "only this `dataset` and those below it")
 	c.Flags().StringVar(&f.To, "to", "", "only this standby `node`")
-	c.Flags().String("snapshot", "", "`when` to take one: changed (where something was written), always or never (default: as configured)")
+	c.Flags().String("snapshot", "", "`when` to take one: changed (only of datasets that were written to), always or never (default: as configured)")
 	f.Output.AddTo(c)
 }
 
@@ -55,14 +55,14 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	}
 	bar := newProgress(p)
 	f.Progress = bar
-	teller := newTeller(p, engine)
+	announcer := newAnnouncer(p, engine)
 	if !f.DryRun {
-		teller.begin(c.Context())
+		announcer.begin(c.Context())
 	}
 	result, err := engine.Run(c.Context(), f.Options)
 	bar.close()
 	if !f.DryRun {
-		teller.end(c.Context(), result, err, f.Dataset == "")
+		announcer.end(c.Context(), result, err, f.Dataset == "")
 	}
 	if f.scheduled && result == nil && idle(err) {
 		p.Log.Info().Err(err).Msg("nothing to do")
@@ -84,8 +84,8 @@ func (f *runFlags) run(c *cobra.Command, p *cli.Process) error {
 	return err
 }
 
-// idle says whether a run did not begin for a reason that a schedule meets
-// every day.
+// idle reports whether a run did not begin for a reason that a schedule meets every
+// day.
 func idle(err error) bool {
 	if locked(err) {
 		return true
@@ -94,14 +94,14 @@ func idle(err error) bool {
 	return refused && refusal.Expected
 }
 
-// locked says whether another run is at work.
+// locked reports whether another run is in progress.
 func locked(err error) bool {
 	_, is := errors.AsType[*state.LockedError](err)
 	return is
 }
 
-// logTroubles names each dataset that is not in order: the error at the end
-// has room for one of them.
+// logTroubles logs each dataset with a problem: the error at the end names one of
+// them.
 func logTroubles(p *cli.Process, result *replicate.Result) {
 	_, bad := result.Counts()
 	for _, standby := range result.Standbys {
@@ -120,18 +120,4 @@ func logTroubles(p *cli.Process, result *replicate.Result) {
 			p.Log.Warn().Str("dataset", item.Source).Str("standby", standby.Node).Msg(what)
 		}
 	}
-}
-
-func newPlan(p *cli.Process) *cobra.Command {
-	f := runFlags{Options: replicate.Options{DryRun: true}}
-	c := &cobra.Command{
-		Use:   "plan",
-		Short: "Print what run would do and why; change nothing",
-		Long: `Print what run would do on each standby and why, dataset by dataset. It looks at
-both sides and changes nothing on either.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return f.run(c, p) },
-	}
-	f.addTo(c, p)
-	return c
 }

@@ -11,10 +11,10 @@ func newStatus(p *cli.Process) *cobra.Command {
 	var out cli.Output
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show how far each dataset is replicated and what would be lost now",
-		Long: `Show, for each dataset and standby, the newest common snapshot, what was written
-since (it would be lost if this node died now), and how the last run ended. It
-asks no other node.`,
+		Short: "Show how far each dataset is replicated, and the data at risk",
+		Long: `Show, for each dataset and standby, the newest common snapshot, the data at risk and
+the result of the last run. Data at risk is written since that snapshot, and lost
+if this node fails now. status asks no other node.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			engine, err := newEngine(c.Context(), p, nil)

@@ -7,9 +7,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Roots returns the datasets that a node lists to be compared with another one: all
-// that it may hold of the entries, under either name. None lies within another that
-// is recursive.
+// Roots returns the datasets that a node lists to be compared with another one: the
+// entries under either of their names. None lies within a recursive one.
 func Roots(entries []config.Dataset, local bool) []zfs.Root {
 	scope := BothWays(entries, local)
 	all := append(scope.Sources(), scope.Targets()...)
@@ -37,7 +36,7 @@ type Comparison struct {
 	Excluded []string
 }
 
-// Compare compares two inventories as a run would that begins now. It ignores
+// Compare compares two inventories as a run that begins now does. It ignores
 // partial receives, and that the source's datasets are read-only, as those of a node
 // that has just stepped down. touched names targets that hold more than ZFS counts
 // as written: see Input.

@@ -75,7 +75,7 @@ func turned(d config.Dataset, here []zfs.Dataset) (bool, error) {
 	}
 	name, target := find(d.Name), find(d.TargetName())
 	if target != nil && zfs.Parent(target.Name) == "" && target.StreamFlags == "" {
-		target = find(target.Name + "/" + RootName) // the pool itself is there in any case
+		target = find(target.Name + "/" + RootName) // the pool itself always exists
 	}
 	switch {
 	case d.TargetName() == d.Name || target == nil || target.Replica():
@@ -84,7 +84,7 @@ func turned(d config.Dataset, here []zfs.Dataset) (bool, error) {
 		return true, nil
 	}
 	return false, &Refusal{
-		What:   fmt.Sprintf("%s and its target %s are both on this node, and both writable: it can't be told which one is to be sent", d.Name, d.TargetName()),
-		Advice: fmt.Sprintf("only one of them belongs on a node: rename the other one away, or if %s is what this node received, 'zfs set readonly=on %s'", d.TargetName(), d.TargetName()),
+		What:   fmt.Sprintf("%s and its target %s are both on this node and both writable: which of them to send is ambiguous", d.Name, d.TargetName()),
+		Advice: fmt.Sprintf("only one of them belongs on a node: rename the dataset that does not, or if this node received %s, run 'zfs set readonly=on %s'", d.TargetName(), d.TargetName()),
 	}
 }

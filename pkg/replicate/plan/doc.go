@@ -1,7 +1,11 @@
-// Package plan owns what replication decides: which datasets go where (scope.go,
-// direction.go), what a run does on a standby (plan.go; planner.go for one dataset,
-// full.go for a target that does not exist yet, update.go for one that does), how
-// two nodes compare (compare.go), and which snapshots stay (retention.go).
+// Package plan owns the decisions of replication:
+//
+//	scope.go, direction.go    which datasets go where
+//	plan.go                   the plan of a run on one standby
+//	planner.go                the plan of one dataset: full.go where its target does
+//	                          not exist yet, update.go where it does
+//	compare.go                how two nodes differ
+//	retention.go              which snapshots stay
 //
 // It is pure: the same inventories give the same plan. It must not start a program,
 // open a file, ask another node or read a clock.

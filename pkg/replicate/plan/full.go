@@ -4,8 +4,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// full plans a target that does not exist: the oldest snapshot, then all up to
-// the newest.
+// full plans a target that does not exist: the oldest snapshot, then all newer ones.
 func (p *planner) full(item *Item, s *zfs.Dataset) {
 	if !p.parentFits(item) {
 		return
@@ -20,15 +19,15 @@ func (p *planner) full(item *Item, s *zfs.Dataset) {
 			item.Needs = append(item.Needs, needs)
 			item.Reason = "a clone; not on the standby yet"
 		} else {
-			item.Reason = "not on the standby yet; a clone of " + s.Origin + ", which is not there, so everything is sent"
+			item.Reason = "not on the standby yet; its origin " + s.Origin + " is not there either, so it is sent in full"
 		}
 	}
 	item.Streams = append(item.Streams, stream)
 	p.catchUp(item, s, first)
 }
 
-// parentFits sees that a new target will have a parent, and adds what it
-// waits for.
+// parentFits reports whether a new target will have a parent, and adds the items that
+// it waits for.
 func (p *planner) parentFits(item *Item) bool {
 	parent := zfs.Parent(item.Target)
 	other, there := p.byTarget[parent], p.targets[parent]
@@ -48,8 +47,8 @@ func (p *planner) parentFits(item *Item) bool {
 	return true
 }
 
-// ancestorsMove sees to it that a dataset which gets its name by the rename of
-// one above it waits for that rename.
+// ancestorsMove makes a dataset wait for the rename of a dataset above it. It reports
+// whether that rename happens.
 func (p *planner) ancestorsMove(item *Item) bool {
 	for above := zfs.Parent(item.Target); above != ""; above = zfs.Parent(above) {
 		other := p.byTarget[above]
@@ -66,8 +65,7 @@ func (p *planner) ancestorsMove(item *Item) bool {
 	return true
 }
 
-// origin finds a clone's origin on the standby: there already, or sent earlier
-// in this run.
+// origin finds a clone's origin on the standby: it exists, or this run sends it first.
 func (p *planner) origin(full string) (name, needs string, ok bool) {
 	source := zfs.DatasetOf(full)
 	item, s := p.items[source], p.sources[source]
@@ -82,7 +80,7 @@ func (p *planner) origin(full string) (name, needs string, ok bool) {
 		if there, found := t.WithGUID(snap.GUID); found {
 			return there.Full(item.Target), source, true
 		}
-		// It comes along only if it is newer than the common snapshot.
+		// This run sends it only if it is newer than the common snapshot.
 		base := p.common(s, t)
 		if base == nil || base.CreateTXG > snap.CreateTXG {
 			return "", "", false

@@ -13,8 +13,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// history makes snapshots a minute apart: r of ours, p and d the marks of a
-// promotion and a demotion, x somebody else's, b a bookmark of ours.
+// history makes snapshots a minute apart: r run's, p and d the marks of a
+// promotion and a demotion, x somebody else's, b a bookmark of run's.
 func history(kinds string) []zfs.Snap {
 	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	var snaps []zfs.Snap

@@ -4,28 +4,28 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Action is what a plan does with one dataset.
+// Action is a plan's decision on one dataset.
 type Action string
 
 // The actions. The last five send nothing.
 const (
-	Full        Action = "full"        // the target does not exist: everything
-	Incremental Action = "incremental" // what was written since the common snapshot
-	Resume      Action = "resume"      // the rest of a stream that broke off, then the rest
+	Full        Action = "full"        // the target does not exist: send everything
+	Incremental Action = "incremental" // send the changes since the common snapshot
+	Resume      Action = "resume"      // send the rest of an interrupted stream, then the newer snapshots
 	Current     Action = "current"     // nothing to send
-	Container   Action = "container"   // a standby's own pool root: its content lies below
-	Conflict    Action = "conflict"    // the target was written to
-	Refused     Action = "refused"     // it can't be sent without losing something
+	Container   Action = "container"   // a standby's own pool root: its content is below it
+	Conflict    Action = "conflict"    // the target has unreplicated changes
+	Refused     Action = "refused"     // it can't be sent without a loss
 	Skipped     Action = "skipped"     // it needs another dataset that failed
-	Orphan      Action = "orphan"      // only on the standby: kept
+	Orphan      Action = "orphan"      // only on the standby: it stays
 )
 
 // DefaultFlags are the send flags of a new replica: large blocks, compressed
 // blocks and embedded data go as they lie on disk.
 const DefaultFlags = "Lce"
 
-// flagsForEncrypted are those of a plain dataset that becomes encrypted on the
-// standby: OpenZFS refuses embedded data there.
+// flagsForEncrypted are the send flags of a plain dataset that becomes encrypted on
+// the standby, where OpenZFS refuses embedded data.
 const flagsForEncrypted = "Lc"
 
 // Stream is one "zfs send" of an item. Names are full.
@@ -40,7 +40,7 @@ type Stream struct {
 	Bytes    int64    `json:"bytes"` // estimate; 0 is unknown
 }
 
-// Item is what happens to one dataset.
+// Item is the plan of one dataset.
 type Item struct {
 	Source     string   `json:"source,omitempty"`
 	Target     string   `json:"target"`
@@ -49,7 +49,7 @@ type Item struct {
 	Reason     string   `json:"reason,omitempty"`
 	Hint       string   `json:"hint,omitempty"`
 	RenameFrom string   `json:"rename_from,omitempty"` // its name on the standby until now
-	DropToken  bool     `json:"drop_token,omitempty"`  // a partial receive is of no use any more
+	DropToken  bool     `json:"drop_token,omitempty"`  // the partial receive can't be resumed
 	Streams    []Stream `json:"streams,omitempty"`
 	Common     string   `json:"common,omitempty"` // newest common snapshot or bookmark, name only
 	CommonGUID zfs.GUID `json:"common_guid,omitempty"`
@@ -62,37 +62,36 @@ type Item struct {
 	RenameGUID zfs.GUID `json:"-"`                 // of the dataset to rename
 }
 
-// Sends says whether the item has streams.
+// Sends reports whether the item has streams.
 func (i *Item) Sends() bool { return len(i.Streams) > 0 }
 
-// Stuck says whether the item needs a person.
+// Stuck reports whether the item needs the operator.
 func (i *Item) Stuck() bool {
 	return i.Action == Conflict || i.Action == Refused || i.Action == Skipped
 }
 
-// Plan is what a run does on one standby, parents before children.
+// Plan is the work of a run on one standby, parents before children.
 type Plan struct {
 	Items []*Item `json:"items"`
 }
 
-// Input is all that a plan depends on.
+// Input is everything that a plan depends on.
 type Input struct {
 	Scope  Scope
 	Source []zfs.Dataset
 	Target []zfs.Dataset
-	// Tokens are the resume tokens of the targets, decoded. One that is
-	// missing here is stale.
+	// Tokens are the decoded resume tokens of the targets. A token that is missing
+	// here is stale.
 	Tokens map[string]zfs.Token
-	// Touched are the guids of targets that are known to hold more than their newest
-	// snapshot does, however little ZFS counts as written.
+	// Touched are the guids of targets that are known to differ from their newest
+	// snapshot, however few bytes ZFS counts as written.
 	Touched map[zfs.GUID]bool
-	// Local says that the standby is another pool of this machine, which can't
-	// rejoin by itself.
+	// Local: the standby is another pool of this machine, which can't rejoin.
 	Local bool
 }
 
-// Make compares two inventories. It looks at guids and createtxgs, never
-// at the names or times of snapshots, and its cost is linear in their number.
+// Make compares two inventories by the guids and createtxgs of the snapshots, never by
+// their names or times. Its cost is linear in their number.
 func Make(in Input) Plan {
 	p := newPlanner(in)
 	for _, s := range in.Source {

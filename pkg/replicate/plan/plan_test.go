@@ -364,8 +364,8 @@ func TestPlanProperty(t *testing.T) {
 	})
 }
 
-// lostHistory says whether the standby has snapshots, newer than all that is
-// common, which the source once had and destroyed.
+// lostHistory reports whether the standby has snapshots, newer than every common
+// one, which the source once had and destroyed.
 func lostHistory(source, target *zfs.Dataset) bool {
 	if target == nil {
 		return false

@@ -12,7 +12,7 @@ type planner struct {
 	in       Input
 	plan     Plan
 	sources  map[string]*zfs.Dataset
-	targets  map[string]*zfs.Dataset   // by the names they have once the renames are done
+	targets  map[string]*zfs.Dataset   // by their names after the renames
 	byGUID   map[zfs.GUID]*zfs.Dataset // which target holds a snapshot
 	claimed  map[string]bool           // names on the standby that sources want
 	items    map[string]*Item          // by source
@@ -70,13 +70,13 @@ func (p *planner) item(name string) *Item {
 func (p *planner) fill(item *Item, s *zfs.Dataset) {
 	if s.Container {
 		item.Action = Container
-		item.Reason = "a pool's own root; what it stands for lies in " + s.Name + "/" + RootName
+		item.Reason = "a pool's own root; its content is in " + s.Name + "/" + RootName
 		return
 	}
 	if s.Replica() {
 		p.byTarget[item.Target] = item
 		item.refuse(Refused, "it is a replica here: read-only, and received from another node",
-			"replicate from the node on which it is written to; if that is to be this one, make it writable with 'zfs inherit readonly "+s.Name+"'")
+			"replicate from the node that writes it; to write it on this node, run 'zfs inherit readonly "+s.Name+"'")
 		return
 	}
 	goal, ok := s.Newest()
@@ -101,12 +101,11 @@ func (p *planner) fill(item *Item, s *zfs.Dataset) {
 	p.update(item, s, t, goal)
 }
 
-// locate finds the dataset on the standby that holds the source's history. It
-// settles the item's target name, and a rename when the history lies under a
-// name that no source has any more.
+// locate finds the dataset on the standby that holds the source's history. It decides
+// the item's target name, and a rename where the history has a name that no source
+// has any more.
 func (p *planner) locate(item *Item, s *zfs.Dataset) *zfs.Dataset {
-	// The content of a pool's root may lie in a pool's root or below it, on
-	// either side.
+	// Each node may hold the content of a pool's root in the root or below it.
 	if IsRoot(item.Target) {
 		pool := zfs.PoolOf(item.Target)
 		if t := p.targets[pool]; t != nil && p.common(s, t) != nil {
@@ -150,8 +149,8 @@ func (p *planner) rename(from, to string) {
 	}
 }
 
-// flags settles the send flags. Once a replica exists they never change, and
-// encrypted datasets go raw, so that the standby needs no key.
+// flags decides the send flags. They never change once a replica exists. Encrypted
+// datasets are sent raw, so the standby needs no key.
 func (p *planner) flags(item *Item, s, t *zfs.Dataset) bool {
 	switch {
 	case t != nil && t.StreamFlags != "":
@@ -166,16 +165,16 @@ func (p *planner) flags(item *Item, s, t *zfs.Dataset) bool {
 	item.Raw = s.Encrypted
 	if s.Encrypted && t != nil && len(t.Snapshots) > 0 && !t.Encrypted {
 		item.refuse(Refused, "it is encrypted here, but the copy on the standby is not",
-			"raw and plain streams can't be mixed: set that copy aside ('zfs rename') and let it be sent anew")
+			"raw and plain streams can't be mixed: rename the copy on the standby ('zfs rename'), and the next run sends the dataset again in full")
 	}
 	return item.Action == ""
 }
 
-// belowEncrypted says whether a dataset of that name would be encrypted on the
-// standby, by its parent.
+// belowEncrypted reports whether a dataset with that name inherits encryption on the
+// standby.
 func (p *planner) belowEncrypted(target string) bool {
 	parent := p.targets[zfs.Parent(target)]
-	if parent == nil { // yet to be made, and then as its own parent is
+	if parent == nil { // not created yet, and then like its own parent
 		other := p.byTarget[zfs.Parent(target)]
 		return other != nil && other.Flags == flagsForEncrypted
 	}
@@ -187,7 +186,7 @@ func (i *Item) refuse(action Action, reason, hint string) {
 	i.Streams, i.DropToken = nil, false
 }
 
-// orphans adds what only the standby has.
+// orphans adds the datasets that only the standby has.
 func (p *planner) orphans() {
 	taken := map[string]bool{}
 	for _, item := range p.plan.Items {
@@ -202,7 +201,7 @@ func (p *planner) orphans() {
 			continue
 		}
 		p.plan.Items = append(p.plan.Items, &Item{Target: name, Type: t.Type, Action: Orphan,
-			Reason: "not on the source any more; kept here",
-			Hint:   "if it is not wanted, destroy it on the standby by hand"})
+			Reason: "no longer on the source; it stays on the standby",
+			Hint:   "if you do not need it, destroy it on the standby by hand"})
 	}
 }

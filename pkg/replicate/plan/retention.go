@@ -9,17 +9,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// TimeFormat is the second part of our snapshots' names, in UTC.
+// TimeFormat is the second part of the names of run's snapshots, in UTC.
 const TimeFormat = "20060102T150405Z"
 
-// SnapshotName is the name of a snapshot of ours.
+// SnapshotName returns the name of a snapshot that run takes.
 func SnapshotName(prefix string, at time.Time) string {
 	return prefix + "-" + at.UTC().Format(TimeFormat)
 }
 
-// SnapshotTime reads the time out of a snapshot's name, and says whether the
-// snapshot is one of ours. The name is used because asking ZFS for creation
-// times of thousands of snapshots is slow.
+// SnapshotTime reads the time from a snapshot's name and reports whether run took the
+// snapshot. It uses the name because ZFS lists the creation times of thousands of
+// snapshots slowly.
 func SnapshotTime(prefix, name string) (time.Time, bool) {
 	stamp, ok := strings.CutPrefix(name, prefix+"-")
 	if !ok {
@@ -31,7 +31,7 @@ func SnapshotTime(prefix, name string) (time.Time, bool) {
 
 // Retention decides which snapshots of a dataset stay.
 type Retention struct {
-	Prefix string // of the names of our snapshots
+	Prefix string // of the names of run's snapshots
 	Keep   config.Keep
 }
 
@@ -42,15 +42,15 @@ func (r Retention) Expired(snaps []zfs.Snap, protected map[zfs.GUID]bool) (snaps
 	return snapshots, expiredBookmarks(snaps, r.Prefix, protected)
 }
 
-// expired returns the snapshots that the retention gives up, oldest first.
-// Only snapshots of ours count; never given up are those that are protected
-// (by guid), the dataset's newest snapshot, and those that have clones.
+// expired returns the snapshots that the retention lets expire, oldest first. It
+// counts only run's snapshots. Three kinds never expire: protected ones (by guid), the
+// dataset's newest snapshot, and those with clones.
 func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[zfs.GUID]bool) []zfs.Snap {
 	type dated struct {
 		zfs.Snap
 		at time.Time
 	}
-	var ours []dated // newest first
+	var ours []dated // run's, newest first
 	newest := -1
 	for i, snap := range slices.Backward(snaps) {
 		if snap.Bookmark {
@@ -102,22 +102,21 @@ func expired(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[zf
 	return gone
 }
 
-// marks begin the names of the snapshots that failover-notify takes when a dataset
-// changes hands: of the state that is taken over, and of what was written last.
+// marks begin the names of the snapshots that failover-notify takes at a role change:
+// of the state at a promotion, and of the last writes at a demotion.
 var marks = []string{"understudy-promoted", "understudy-demoted"}
 
-// expiredMarks returns the marks that are not needed any more, oldest first. They
-// stay as long as the snapshots of ours that "last" keeps go back to them. And they
-// stay while they may be all that two nodes have in common, or what one of them has
-// alone: only one that is older than what every other node is known to have is
-// given up.
+// expiredMarks returns the marks that are no longer needed, oldest first. A mark stays
+// as long as the snapshots that Keep.Last retains reach back to it. It also stays while
+// it may be the only common snapshot of two nodes, or an unreplicated change. So it
+// must be older than a snapshot that each other node is known to have.
 func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected map[zfs.GUID]bool) []zfs.Snap {
 	common, ok := oldestOf(snaps, protected)
 	if !ok {
 		return nil
 	}
 	var gone []zfs.Snap
-	newer := 0 // snapshots of ours
+	newer := 0 // of run's snapshots
 	for _, snap := range slices.Backward(snaps) {
 		if snap.Bookmark {
 			continue
@@ -135,8 +134,8 @@ func expiredMarks(snaps []zfs.Snap, prefix string, keep config.Keep, protected m
 	return gone
 }
 
-// oldestOf is the oldest of what other nodes have in common with this one. There
-// is none where that is not known of all of them, or is not here any more.
+// oldestOf returns the oldest of the snapshots that the other nodes have in common with
+// this node. There is none if one node's is unknown, or no longer exists here.
 func oldestOf(snaps []zfs.Snap, protected map[zfs.GUID]bool) (oldest zfs.Snap, ok bool) {
 	for guid := range protected {
 		i := slices.IndexFunc(snaps, func(s zfs.Snap) bool { return guid != 0 && s.GUID == guid })
@@ -150,11 +149,11 @@ func oldestOf(snaps []zfs.Snap, protected map[zfs.GUID]bool) (oldest zfs.Snap, o
 	return oldest, ok
 }
 
-// keepBookmarks is how many bookmarks of ours are kept beyond those that are
-// the newest common point of a standby. They take no space.
+// keepBookmarks is how many of run's bookmarks stay beside those that are a standby's
+// newest common one. They take no space.
 const keepBookmarks = 10
 
-// expiredBookmarks returns the bookmarks of ours that are not needed any more.
+// expiredBookmarks returns those of run's bookmarks that are no longer needed.
 func expiredBookmarks(snaps []zfs.Snap, prefix string, protected map[zfs.GUID]bool) []zfs.Snap {
 	var gone []zfs.Snap
 	count := 0

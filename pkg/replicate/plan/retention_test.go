@@ -12,7 +12,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// every makes snapshots of ours at a fixed distance, oldest first.
+// every makes run's snapshots at a fixed distance, oldest first.
 func every(step time.Duration, n int, end time.Time) []zfs.Snap {
 	var snaps []zfs.Snap
 	for i := range n {

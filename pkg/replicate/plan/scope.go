@@ -8,33 +8,32 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// RootName is where the content of a pool's root dataset lies on a standby,
-// below the standby's own pool root: OpenZFS can receive into an existing
-// dataset only by force, which destroys what is there, and a pool's root
-// always exists.
+// RootName is the dataset that holds the content of a pool's root on a standby, below
+// the standby's own root. A pool's root always exists, and OpenZFS can receive into an
+// existing dataset only by force, which destroys its content.
 const RootName = "understudy-root"
 
 // IsRoot reports whether a dataset on a standby holds the content of a pool's root.
 func IsRoot(target string) bool { return target == zfs.PoolOf(target)+"/"+RootName }
 
-// Scope is which datasets are replicated and how they are called on a standby.
+// Scope is the datasets that are replicated, and their names on a standby.
 type Scope []config.Dataset
 
-// Sources are the datasets to list on the sending node.
+// Sources returns the datasets to list on the sending node.
 func (s Scope) Sources() []zfs.Root {
 	roots := make([]zfs.Root, 0, len(s))
 	for _, d := range s {
 		roots = append(roots, zfs.Root{Name: d.Name, Recursive: d.Recursive})
 		if !d.Recursive && zfs.Parent(d.Name) == "" {
-			// Here it may be what another node's pool root was received into.
+			// On this node it may hold the content of another node's pool root.
 			roots = append(roots, zfs.Root{Name: d.Name + "/" + RootName})
 		}
 	}
 	return roots
 }
 
-// Targets are the datasets to list on a standby. The content of a pool's root
-// may lie there or in the pool's root: both are looked at.
+// Targets returns the datasets to list on a standby. The content of a pool's root may
+// be in the root or below it: both are listed.
 func (s Scope) Targets() []zfs.Root {
 	roots := make([]zfs.Root, 0, len(s))
 	for _, d := range s {
@@ -50,8 +49,8 @@ func (s Scope) Targets() []zfs.Root {
 	return roots
 }
 
-// Parents are the datasets below which the targets that are not there would be
-// made: they must exist, and may be encrypted.
+// Parents returns the parents of targets that do not exist yet: they must exist, and
+// may be encrypted.
 func (s Scope) Parents(there []zfs.Dataset) []zfs.Root {
 	var roots []zfs.Root
 	for _, d := range s {
@@ -64,12 +63,12 @@ func (s Scope) Parents(there []zfs.Dataset) []zfs.Root {
 	return roots
 }
 
-// Target returns what a source dataset is called on a standby, and false when
-// it is not replicated.
+// Target returns the name of a source dataset on a standby, and false if it is not
+// replicated.
 func (s Scope) Target(source string) (string, bool) {
 	for _, d := range s {
 		if IsRoot(source) && zfs.Parent(source) == d.Name && (!d.Recursive || zfs.Parent(d.TargetName()) != "") {
-			return d.TargetName(), true // the content of what d names
+			return d.TargetName(), true // d names the pool's root
 		}
 		if covers(d, source, d.Name) {
 			return d.TargetName() + strings.TrimPrefix(source, d.Name), true
@@ -106,7 +105,7 @@ func covers(d config.Dataset, name, root string) bool {
 	if name != root && (!d.Recursive || !zfs.Within(name, root)) {
 		return false
 	}
-	if zfs.IsKept(name) {
+	if zfs.IsPreserved(name) {
 		return false
 	}
 	source := d.Name + strings.TrimPrefix(name, root)

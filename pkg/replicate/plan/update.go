@@ -21,12 +21,12 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 		p.catchUp(item, s, *resumed)
 		return
 	case base == nil && len(t.OnlySnapshots()) == 0 && t.ResumeToken != "":
-		// Only the beginning of a first stream, which is of no use: dropping
-		// it takes the dataset away.
+		// Only the beginning of a first stream, which can't be resumed: dropping it
+		// destroys the dataset.
 		p.full(item, s)
 		item.DropToken = item.Action == Full
 		if item.DropToken {
-			item.Reason = "the stream that broke off can't be resumed: sent anew"
+			item.Reason = "the interrupted stream can't be resumed: sent again in full"
 		}
 		return
 	case base == nil:
@@ -50,25 +50,25 @@ func (p *planner) update(item *Item, s, t *zfs.Dataset, goal zfs.Snap) {
 
 func (p *planner) noBaseHint(item *Item) string {
 	if !p.in.Local {
-		return "nothing was changed there; if that copy may go aside, run 'zfs-replicate rejoin' on the standby: it keeps it, and this one is sent anew"
+		return "nothing was changed there; run 'zfs-replicate rejoin' on the standby: it preserves that copy, and the next run sends the dataset again in full"
 	}
-	return fmt.Sprintf("nothing was changed there; if that copy may go aside, run 'zfs rename %s %s-aside' on the standby and run again", item.Target, item.Target)
+	return fmt.Sprintf("nothing was changed there; if you agree to set that copy aside, run 'zfs rename %s %s-aside' on the standby and run again", item.Target, item.Target)
 }
 
 func (p *planner) conflictHint(item *Item, t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := t.WithGUID(base.GUID)
 	common := there.Full(item.Target)
 	if !p.in.Local {
-		return fmt.Sprintf("run 'zfs-replicate rejoin' on the standby ('--dry-run --diff' shows what is only there): it keeps that, and goes back to @%s", there.Name)
+		return fmt.Sprintf("run 'zfs-replicate rejoin' on the standby ('--dry-run --diff' shows its unreplicated changes): it preserves them and rolls back to @%s", there.Name)
 	}
-	look := fmt.Sprintf("see on the standby what changed ('zfs diff %s %s'), copy what matters", common, item.Target)
+	look := fmt.Sprintf("list the changes on the standby ('zfs diff %s %s'), copy those you need", common, item.Target)
 	if item.Type == zfs.Volume {
-		look = "copy on the standby what matters"
+		look = "copy the data you need on the standby"
 	}
-	return fmt.Sprintf("%s, then 'zfs rollback -r %s' there; or set it aside with 'zfs rename'", look, common)
+	return fmt.Sprintf("%s, then run 'zfs rollback -r %s' there; or set the dataset aside with 'zfs rename'", look, common)
 }
 
-// lacks says what the source has that is not on the target.
+// lacks describes the source's snapshots that the target does not have.
 func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 	n := 0
 	for _, snap := range s.OnlySnapshots() {
@@ -78,24 +78,23 @@ func lacks(s *zfs.Dataset, base *zfs.Snap) string {
 	}
 	switch n {
 	case 0:
-		return "; nothing here is missing there"
+		return "; it lacks no snapshot of the source"
 	case 1:
-		return fmt.Sprintf("; one snapshot here, since @%s, is not there", base.Name)
+		return fmt.Sprintf("; it lacks one snapshot of the source, since @%s", base.Name)
 	}
-	return fmt.Sprintf("; %d snapshots here, since @%s, are not there", n, base.Name)
+	return fmt.Sprintf("; it lacks %d snapshots of the source, since @%s", n, base.Name)
 }
 
-// modified says whether a target was written to since its newest snapshot. A few
-// bytes in one that nobody can write to are no writes: rolled back to a snapshot
-// that was taken while it was mounted, it has its intent log's head reset. Should
-// it be more after all, the receiving ZFS itself refuses, which knows the
-// difference (dsl_dataset_modified_since_snap in dsl_dataset.c), and a rejoin there
-// finds it.
+// modified reports whether a target was written to since its newest snapshot. A few
+// bytes in a dataset that nobody can write to are no writes. They are the head of its
+// intent log, which a rollback to a snapshot of a mounted dataset resets. If they are writes after
+// all, the receiving ZFS refuses the stream: it knows the difference
+// (dsl_dataset_modified_since_snap in dsl_dataset.c). Then a rejoin there finds them.
 func (p *planner) modified(t *zfs.Dataset) bool {
 	return p.in.Touched[t.GUID] || t.Written > zfs.LogReset || t.Written > 0 && (!t.ReadOnly || t.Mounted)
 }
 
-// divergence says what the target has that the source has not, or "".
+// divergence describes the target's unreplicated changes, or is "".
 func (p *planner) divergence(t *zfs.Dataset, base *zfs.Snap) string {
 	there, _ := t.WithGUID(base.GUID)
 	var newer []string
@@ -115,8 +114,8 @@ func (p *planner) divergence(t *zfs.Dataset, base *zfs.Snap) string {
 	return ""
 }
 
-// resume plans the rest of a stream that broke off. It returns the snapshot
-// that will be there afterwards, or nil when the token does not fit.
+// resume plans the rest of an interrupted stream. It returns the snapshot with which
+// the stream ends, or nil if the token does not fit.
 func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Snap {
 	token, ok := p.in.Tokens[t.ResumeToken]
 	if t.ResumeToken == "" || !ok || p.modified(t) && len(t.OnlySnapshots()) > 0 {
@@ -134,12 +133,12 @@ func (p *planner) resume(item *Item, s, t *zfs.Dataset, base *zfs.Snap) *zfs.Sna
 		return nil
 	}
 	item.Action = Resume
-	item.Reason = "a stream broke off"
+	item.Reason = "a stream was interrupted"
 	item.Streams = append(item.Streams, Stream{To: to.Full(s.Name), ToGUID: to.GUID, Token: t.ResumeToken, Received: token.Bytes})
 	return &to
 }
 
-// isOrigin says whether guid is that of the snapshot that s is a clone of.
+// isOrigin reports whether s is a clone of the snapshot with a guid.
 func (p *planner) isOrigin(s *zfs.Dataset, guid zfs.GUID) bool {
 	origin := p.sources[zfs.DatasetOf(s.Origin)]
 	if origin == nil {
@@ -149,8 +148,8 @@ func (p *planner) isOrigin(s *zfs.Dataset, guid zfs.GUID) bool {
 	return found && snap.Full(origin.Name) == s.Origin
 }
 
-// catchUp adds the streams from base, which is on the standby by then, to the
-// newest snapshot. A bookmark can be the base of one increment only.
+// catchUp adds the streams from base, which the standby has by then, to the newest
+// snapshot. A bookmark can be the base of one increment only.
 func (p *planner) catchUp(item *Item, s *zfs.Dataset, base zfs.Snap) {
 	var newer []zfs.Snap
 	for _, snap := range s.OnlySnapshots() {
@@ -171,7 +170,7 @@ func (p *planner) catchUp(item *Item, s *zfs.Dataset, base zfs.Snap) {
 	}
 }
 
-// common is the newest snapshot or bookmark of s that t has as a snapshot.
+// common returns the newest snapshot or bookmark of s that t has as a snapshot.
 func (p *planner) common(s, t *zfs.Dataset) *zfs.Snap {
 	there := make(map[zfs.GUID]bool, len(t.Snapshots))
 	for _, snap := range t.Snapshots {
@@ -192,7 +191,7 @@ func (p *planner) common(s, t *zfs.Dataset) *zfs.Snap {
 			return best
 		}
 		if best == nil {
-			best = snap // go on: the snapshot itself may be there too
+			best = snap // continue: the snapshot itself may exist too
 		}
 	}
 	return best

@@ -1,9 +1,13 @@
-// Package rejoin owns the way back of a former active node: it compares this node
-// with the active one (inventory.go asks it, survey.go finds the unreplicated
-// changes), prepares them (prepare.go), finds the place and the room (place.go),
-// preserves them (preserve.go), and only then rolls the datasets back (rejoin.go).
-// It also lists, shows and drops the preserved copies (copies.go, files.go).
+// Package rejoin owns turning a former active node back into a standby:
 //
-// It must not send anything to another node, nor destroy anything that is not in a
-// preserved copy; only an operator's drop destroys a copy itself.
+//	rejoin.go       leads; rolls back what is preserved
+//	inventory.go    asks the active node for its datasets
+//	survey.go       finds the unreplicated changes
+//	prepare.go      takes snapshots of them
+//	place.go        finds the preserved copies' names and the room for them
+//	preserve.go     preserves the changes
+//	copies.go       lists and drops preserved copies; files.go lists changed files
+//
+// It must not send anything to another node, nor destroy anything that is not
+// preserved. Only an operator's drop destroys a preserved copy.
 package rejoin

@@ -9,11 +9,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// listFiles adds the files of each tail that changed since the common snapshot.
-// That they can't be listed stops nothing.
-func (n *Node) listFiles(ctx context.Context, r *Rejoined) {
-	for _, t := range r.Tails {
-		if t.How != KeepTail {
+// listFiles adds the files of each dataset that changed since the common snapshot.
+// Files that can't be listed do not stop a rejoin.
+func (n *Node) listFiles(ctx context.Context, r *Result) {
+	for _, t := range r.Changes {
+		if t.How != Preserve {
 			t.NoFiles = "there is no common snapshot to compare with"
 			continue
 		}
@@ -24,16 +24,16 @@ func (n *Node) listFiles(ctx context.Context, r *Rejoined) {
 	}
 }
 
-// changedFiles are the files of a read-only filesystem that changed since a
-// snapshot, as "zfs diff" marks them. It is mounted while they are listed, and so
-// is what the snapshot is of: zfs asks for that.
+// changedFiles returns the files of a read-only filesystem that changed since a
+// snapshot, as "zfs diff" marks them. It mounts the filesystem and that of the
+// snapshot while it lists: zfs requires both.
 func (n *Node) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (files []string, err error) {
 	both, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: d.Name}, {Name: zfs.DatasetOf(since)}})
 	if err != nil {
 		return nil, err
 	}
 	for i := range both {
-		unmount, err := n.mountToLook(ctx, &both[i])
+		unmount, err := n.mountToCompare(ctx, &both[i])
 		if err != nil {
 			return nil, err
 		}
@@ -57,18 +57,18 @@ func (n *Node) changedFiles(ctx context.Context, d *zfs.Dataset, since string) (
 	return files, nil
 }
 
-// mountToLook mounts a read-only filesystem, if it is not, and returns how to
-// unmount it again.
-func (n *Node) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func() error, err error) {
+// mountToCompare mounts a read-only filesystem unless it is mounted, and returns how
+// to unmount it again.
+func (n *Node) mountToCompare(ctx context.Context, d *zfs.Dataset) (unmount func() error, err error) {
 	switch {
 	case d.Type != zfs.Filesystem:
 		return nil, errors.New("a volume has no files of its own")
 	case d.Mounted:
 		return func() error { return nil }, nil
 	case !d.ReadOnly:
-		return nil, fmt.Errorf("%s is not mounted, and writable: it is not mounted only to look", d.Name)
+		return nil, fmt.Errorf("%s is unmounted and writable: it is not mounted just to compare it", d.Name)
 	case !strings.HasPrefix(d.Mountpoint, "/"):
-		return nil, fmt.Errorf("the mountpoint of %s is %s, and it has to be mounted to be compared", d.Name, d.Mountpoint)
+		return nil, fmt.Errorf("the mountpoint of %s is %s: it can't be mounted to compare it", d.Name, d.Mountpoint)
 	case d.KeyStatus == "unavailable":
 		return nil, fmt.Errorf("the key of %s is not loaded: zfs load-key %s", d.Name, d.EncryptionRoot)
 	}
@@ -78,15 +78,15 @@ func (n *Node) mountToLook(ctx context.Context, d *zfs.Dataset) (unmount func() 
 	return func() error { return n.ZFS.Unmount(context.WithoutCancel(ctx), d.Name, d.Mountpoint) }, nil
 }
 
-// ListKeptFiles adds the files that a kept tail changed.
-func (n *Node) ListKeptFiles(ctx context.Context, k *Kept) error {
+// ListFiles adds the files that changed in a preserved copy.
+func (n *Node) ListFiles(ctx context.Context, k *Copy) error {
 	if k.Base == "" {
-		k.NoFiles = "it is a whole history: there is nothing to compare with"
+		k.NoFiles = "it is a complete history, without a base to compare with"
 		return nil
 	}
 	listed, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: k.Dataset}})
 	if err != nil || len(listed) != 1 {
-		return errors.Join(err, fmt.Errorf("look at %s: it is gone", k.Dataset))
+		return errors.Join(err, fmt.Errorf("list %s: it is gone", k.Dataset))
 	}
 	if k.Files, err = n.changedFiles(ctx, &listed[0], k.Base); err != nil {
 		k.NoFiles = err.Error()

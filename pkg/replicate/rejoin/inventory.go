@@ -20,7 +20,7 @@ import (
 // inventoryFormat is the version of Inventory that this program speaks.
 const inventoryFormat = 1
 
-// Inventory is what a node holds of the replicated datasets, for another node.
+// Inventory lists the replicated datasets that a node holds, for another node.
 type Inventory struct {
 	Format     int        `json:"format"`
 	Node       string     `json:"node"`
@@ -36,7 +36,7 @@ type Holding struct {
 	Snaps []zfs.Snap `json:"snaps,omitempty"`
 }
 
-// datasets are the holdings as ZFS gave them.
+// datasets returns the holdings as ZFS lists them.
 func (i *Inventory) datasets() []zfs.Dataset {
 	all := make([]zfs.Dataset, 0, len(i.Datasets))
 	for _, h := range i.Datasets {
@@ -63,14 +63,14 @@ func (n *Node) Inventory(ctx context.Context) (*Inventory, error) {
 	return i, nil
 }
 
-// held lists what this node holds of the entries of the config, under whichever
-// name, without what is kept.
+// held lists the datasets of the configuration that this node holds, under either
+// name, without the preserved copies.
 func (n *Node) held(ctx context.Context) ([]zfs.Dataset, error) {
 	datasets, err := n.ZFS.Datasets(ctx, plan.Roots(n.Config.Replication.Datasets, n.hasLocal()))
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(datasets, func(d zfs.Dataset) bool { return zfs.IsKept(d.Name) }), nil
+	return slices.DeleteFunc(datasets, func(d zfs.Dataset) bool { return zfs.IsPreserved(d.Name) }), nil
 }
 
 // ask asks another node for its inventory.
@@ -83,38 +83,38 @@ func (n *Node) ask(ctx context.Context, node config.Node) (*Inventory, error) {
 		return nil, said
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask %s what it holds: %w", node.Name, err)
+		return nil, fmt.Errorf("ask %s for its inventory: %w", node.Name, err)
 	}
 	var i Inventory
 	if err := json.NewDecoder(bytes.NewReader(output)).Decode(&i); err != nil {
-		return nil, &StrangeAnswer{Node: node.Name, Cause: err}
+		return nil, &UnreadableAnswer{Node: node.Name, Cause: err}
 	}
 	if i.Format != inventoryFormat {
-		return nil, &StrangeAnswer{Node: node.Name, Cause: fmt.Errorf("its format is %d, not %d", i.Format, inventoryFormat)}
+		return nil, &UnreadableAnswer{Node: node.Name, Cause: fmt.Errorf("its format is %d, not %d", i.Format, inventoryFormat)}
 	}
 	return &i, nil
 }
 
-// StrangeAnswer is an inventory that can't be read.
-type StrangeAnswer struct {
+// UnreadableAnswer is an inventory that can't be decoded.
+type UnreadableAnswer struct {
 	Node  string
 	Cause error
 }
 
-func (e *StrangeAnswer) Error() string {
+func (e *UnreadableAnswer) Error() string {
 	return fmt.Sprintf("%s: its answer to 'zfs-replicate inventory' can't be read: %v", e.Node, e.Cause)
 }
 
-func (e *StrangeAnswer) Unwrap() error { return e.Cause }
+func (e *UnreadableAnswer) Unwrap() error { return e.Cause }
 
-// Hint says where such an answer comes from.
-func (e *StrangeAnswer) Hint() string {
+// Hint names the usual cause.
+func (e *UnreadableAnswer) Hint() string {
 	return `install the same release on both nodes; in authorized_keys there this node's key needs command="failover-notify gate"`
 }
 
-// active asks the other nodes which of them is active, and what it holds. from
-// names one of them; without it exactly one must be active. Where no roles are
-// required, the one that is named, or the only other one, is taken for it.
+// active asks the other nodes for their role and inventory, and returns the active
+// one's. from names the node to ask; without it exactly one must be active. Where no
+// roles are required, the named node, or the only other node, counts as active.
 func (n *Node) active(ctx context.Context, from string) (*Inventory, error) {
 	nodes, err := plan.Standbys(n.Config.Standbys(n.Self), from)
 	if err != nil {
@@ -143,10 +143,10 @@ func (n *Node) active(ctx context.Context, from string) (*Inventory, error) {
 		return found[0], nil
 	case len(found) > 1:
 		return nil, &plan.Refusal{What: "more than one of the other nodes is active: " + strings.Join(others, ", "),
-			Advice: "name the one whose data is to go on: --from NODE"}
+			Advice: "name the node to follow: --from NODE"}
 	case len(others) == 0:
 		return nil, errors.Join(errs...)
 	}
 	return nil, &plan.Refusal{What: "no other node is active: " + strings.Join(others, ", "),
-		Advice: "what is only here can be told only by comparing with an active node; see failover-notify status"}
+		Advice: "rejoin compares with an active node: see failover-notify status"}
 }

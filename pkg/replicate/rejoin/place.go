@@ -12,86 +12,86 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// keptPlace is where a dataset is kept: below a date, under its own name without
-// the pool's.
-func keptPlace(dataset, date string) string {
+// copyPlace returns the dataset that preserves another one: below a date, under its
+// own name without the pool's.
+func copyPlace(dataset, date string) string {
 	pool := zfs.PoolOf(dataset)
 	rest := strings.TrimPrefix(dataset, pool+"/")
 	if dataset == pool {
 		rest = plan.RootName
 	}
-	return zfs.KeptRoot(pool) + "/" + date + "/" + rest
+	return zfs.PreservedRoot(pool) + "/" + date + "/" + rest
 }
 
-// dateOf is the part of a kept dataset's name that keptPlace put there.
-func dateOf(kept string) string {
-	date, _, _ := strings.Cut(strings.TrimPrefix(kept, zfs.KeptRoot(zfs.PoolOf(kept))+"/"), "/")
+// dateOf returns the date that copyPlace has put into a name.
+func dateOf(name string) string {
+	date, _, _ := strings.Cut(strings.TrimPrefix(name, zfs.PreservedRoot(zfs.PoolOf(name))+"/"), "/")
 	return date
 }
 
-// placeTails finds where each tail goes: into what a rejoin that was ended has
-// begun, or into new datasets below a date. It sees that there is room.
-func (n *Node) placeTails(ctx context.Context, r *Rejoined) error {
-	if len(r.Tails) == 0 {
+// place finds the preserved copy of each dataset: the one that an interrupted rejoin
+// has begun, or a new one below a date. It verifies that there is room.
+func (n *Node) place(ctx context.Context, r *Result) error {
+	if len(r.Changes) == 0 {
 		return nil
 	}
 	date := ""
 	var pools []string
-	for _, t := range r.Tails {
+	for _, t := range r.Changes {
 		pools = append(pools, zfs.PoolOf(t.Dataset))
 	}
 	slices.Sort(pools)
-	kept, err := n.listKept(ctx, slices.Compact(pools))
+	copies, err := n.listCopies(ctx, slices.Compact(pools))
 	if err != nil {
 		return err
 	}
-	for _, t := range r.Tails {
-		if t.partly = begun(t, kept); t.partly != nil && date == "" {
-			date = dateOf(t.partly.Name)
+	for _, t := range r.Changes {
+		if t.begun = begunCopy(t, copies); t.begun != nil && date == "" {
+			date = dateOf(t.begun.Name)
 		}
 	}
 	if date == "" {
 		date = n.Now().UTC().Format(plan.TimeFormat)
 	}
-	for _, t := range r.Tails {
-		t.Kept = freePlace(t, date, kept, n.Now())
+	for _, t := range r.Changes {
+		t.Copy = freePlace(t, date, copies, n.Now())
 	}
 	return n.room(ctx, r)
 }
 
-// begun is the kept dataset in which a rejoin that was ended has put this tail,
-// in part or as a whole.
-func begun(t *Tail, kept []keptDataset) *zfs.Dataset {
-	for i := range kept {
-		k := &kept[i]
+// begunCopy returns the preserved copy into which an interrupted rejoin has put these
+// changes, in part or as a whole.
+func begunCopy(t *Changes, copies []copyDataset) *zfs.Dataset {
+	for i := range copies {
+		k := &copies[i]
 		if k.of != t.Dataset || t.How == SetAside {
 			continue
 		}
 		newest, any := k.Dataset.Newest()
 		switch {
-		case t.How == KeepTail && any && k.Origin == t.base.Full(t.Dataset) && len(newerThan(t.newer, newest.GUID)) < len(t.newer):
+		case t.How == Preserve && any && k.Origin == t.base.Full(t.Dataset) && len(newerThan(t.newer, newest.GUID)) < len(t.newer):
 			return &k.Dataset
-		case t.How == GiveRoots && len(t.newer) > 0 && k.Origin == t.newer[len(t.newer)-1].Full(t.Dataset):
+		case t.How == CloneRoot && len(t.newer) > 0 && k.Origin == t.newer[len(t.newer)-1].Full(t.Dataset):
 			return &k.Dataset
 		}
 	}
 	return nil
 }
 
-// newerThan are the snapshots after the one with that guid; all when it is none
-// of them.
+// newerThan returns the snapshots after the one with a guid; all of them if none has
+// it.
 func newerThan(snaps []zfs.Snap, guid zfs.GUID) []zfs.Snap {
 	return snaps[1+slices.IndexFunc(snaps, func(s zfs.Snap) bool { return s.GUID == guid }):]
 }
 
-// freePlace is a name that nothing has yet.
-func freePlace(t *Tail, date string, kept []keptDataset, now time.Time) string {
-	if t.partly != nil {
-		return t.partly.Name
+// freePlace returns a name that no dataset has yet.
+func freePlace(t *Changes, date string, copies []copyDataset, now time.Time) string {
+	if t.begun != nil {
+		return t.begun.Name
 	}
 	for {
-		place := keptPlace(t.Dataset, date)
-		if !slices.ContainsFunc(kept, func(k keptDataset) bool { return k.Name == place }) {
+		place := copyPlace(t.Dataset, date)
+		if !slices.ContainsFunc(copies, func(k copyDataset) bool { return k.Name == place }) {
 			return place
 		}
 		now = now.Add(time.Second)
@@ -99,8 +99,8 @@ func freePlace(t *Tail, date string, kept []keptDataset, now time.Time) string {
 	}
 }
 
-// SpaceError is a pool without room for what is to be kept, or for what comes
-// anew. Sizes are bytes.
+// SpaceError is a pool without room for the preserved copies, or for the datasets
+// that the active node sends again. Sizes are bytes.
 type SpaceError struct {
 	Pool      string
 	Needed    int64
@@ -117,16 +117,16 @@ func (s *SpaceError) Hint() string {
 	return "free space on that pool ('zfs-replicate kept list', 'zfs list -t snapshot -o name,used -s used'), then run rejoin again"
 }
 
-// slack is what a pool must have left beside what is counted: one part in 32,
-// and this many bytes for each dataset.
+// slack is this many bytes for each dataset. A pool must have them free beside the
+// estimate and one part in 32 of it.
 const slack = 1 << 20
 
-// room sees that the pools have room for all tails.
-func (n *Node) room(ctx context.Context, r *Rejoined) error {
+// room verifies that the pools have room for all changes.
+func (n *Node) room(ctx context.Context, r *Result) error {
 	needed := map[string]int64{}
-	for _, t := range r.Tails {
-		if t.How == KeepTail {
-			size, err := n.keepSize(ctx, t)
+	for _, t := range r.Changes {
+		if t.How == Preserve {
+			size, err := n.copySize(ctx, t)
 			if err != nil {
 				return err
 			}
@@ -150,8 +150,8 @@ func (n *Node) room(ctx context.Context, r *Rejoined) error {
 	return nil
 }
 
-// keepSize is how many bytes of the tail are still to be copied.
-func (n *Node) keepSize(ctx context.Context, t *Tail) (int64, error) {
+// copySize returns how many bytes are still to be copied.
+func (n *Node) copySize(ctx context.Context, t *Changes) (int64, error) {
 	if len(t.newer) == 0 || t.Unsaved > 0 && t.dataset.Written > 0 {
 		return t.Bytes, nil
 	}

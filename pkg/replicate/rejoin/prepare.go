@@ -23,14 +23,14 @@ func (n *Node) mayRejoin() error {
 	case role.Role == state.RoleUnknown:
 		return &plan.Refusal{What: fmt.Sprintf("%s has no role yet, and replication.require_role is true", n.Self.Name), Advice: "run: failover-notify join"}
 	}
-	return &plan.Refusal{What: fmt.Sprintf("%s is %s: only a node that has given its data up can rejoin", n.Self.Name, role.Role),
-		Advice: "hand over first: failover-notify switchover, or failover-notify resolve --keep NODE where both were active"}
+	return &plan.Refusal{What: fmt.Sprintf("%s is %s: only a node that has stepped down can rejoin", n.Self.Name, role.Role),
+		Advice: "hand over first: failover-notify switchover; after a split brain: failover-notify resolve --keep NODE"}
 }
 
 // roleWatch is how often a rejoin looks at this node's role.
 const roleWatch = 250 * time.Millisecond
 
-// watchRole ends a rejoin when this node is about to become active.
+// watchRole ends a rejoin when this node's role no longer allows it.
 func (n *Node) watchRole(ctx context.Context, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(roleWatch)
 	defer ticker.Stop()
@@ -47,20 +47,20 @@ func (n *Node) watchRole(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// mayBeWritable refuses where roles are required and a dataset is writable all
-// the same: something may still write to it.
-func (n *Node) mayBeWritable(r *Rejoined) error {
+// refuseWritable refuses where roles are required and a dataset is writable anyway:
+// a program may still write to it.
+func (n *Node) refuseWritable(r *Result) error {
 	if len(r.writable) == 0 || !n.Config.Replication.RequireRole {
 		return nil
 	}
 	return &plan.Refusal{What: fmt.Sprintf("%s is writable here, though this node is not active", r.writable[0].Name),
-		Advice: "give the data up first: failover-notify join"}
+		Advice: "make the datasets read-only first: failover-notify join"}
 }
 
-// touched looks into the datasets of which ZFS counts so little as written that it may
-// be nothing, and returns the guids of those that were written to all the same. One
-// that can't be looked into, as a volume that somebody reads, counts as one of them:
-// then it is kept for nothing, at worst.
+// touched returns the guids of datasets that hold changes though ZFS counts very few
+// bytes as written. It compares their content. A dataset whose content can't be
+// compared, such as a volume in use, counts as changed: at worst an empty copy is
+// preserved.
 func (n *Node) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]bool {
 	touched := map[zfs.GUID]bool{}
 	for i := range here {
@@ -75,9 +75,9 @@ func (n *Node) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]boo
 	return touched
 }
 
-// makeReadOnly is for nodes without roles, on which nothing else has done it.
-func (n *Node) makeReadOnly(ctx context.Context, r *Rejoined) error {
-	if err := n.mayBeWritable(r); err != nil {
+// makeReadOnly is for nodes without roles, which nothing else makes read-only.
+func (n *Node) makeReadOnly(ctx context.Context, r *Result) error {
+	if err := n.refuseWritable(r); err != nil {
 		return err
 	}
 	for _, d := range r.writable {
@@ -92,26 +92,26 @@ func (n *Node) makeReadOnly(ctx context.Context, r *Rejoined) error {
 	return nil
 }
 
-// saveUnsaved takes snapshots of what no snapshot holds yet, those of one pool
-// at one moment, and drops streams that broke off: they are in the way.
-func (n *Node) saveUnsaved(ctx context.Context, r *Rejoined) error {
-	pools := map[string][]*Tail{}
-	for _, t := range r.Tails {
+// snapshotUnsaved takes snapshots of changes that are in none yet: those of one pool
+// at the same moment. It drops partial receives, which prevent a snapshot.
+func (n *Node) snapshotUnsaved(ctx context.Context, r *Result) error {
+	pools := map[string][]*Changes{}
+	for _, t := range r.Changes {
 		pools[zfs.PoolOf(t.Dataset)] = append(pools[zfs.PoolOf(t.Dataset)], t)
 	}
-	for pool, tails := range pools {
+	for pool, changes := range pools {
 		if err := n.ZFS.SyncPool(ctx, pool); err != nil {
 			return fmt.Errorf("write out pool %s: %w", pool, err)
 		}
-		if err := n.saveTails(ctx, tails); err != nil {
+		if err := n.snapshotChanges(ctx, changes); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Node) saveTails(ctx context.Context, tails []*Tail) error {
-	for _, t := range tails {
+func (n *Node) snapshotChanges(ctx context.Context, changes []*Changes) error {
+	for _, t := range changes {
 		if t.dataset.ResumeToken == "" {
 			continue
 		}
@@ -119,36 +119,36 @@ func (n *Node) saveTails(ctx context.Context, tails []*Tail) error {
 			return fmt.Errorf("drop the partial receive of %s: %w", t.Dataset, err)
 		}
 	}
-	listed, err := n.relist(ctx, tails)
+	listed, err := n.relist(ctx, changes)
 	if err != nil {
 		return err
 	}
 	var names []string
 	for i, d := range listed {
-		if tails[i].How != SetAside && (d.Written > 0 || len(d.OnlySnapshots()) == 0) {
+		if changes[i].How != SetAside && (d.Written > 0 || len(d.OnlySnapshots()) == 0) {
 			names = append(names, d.Name)
 		}
 	}
 	if len(names) > 0 {
-		name := n.freeTailName(listed)
+		name := n.freeSnapshotName(listed)
 		for i := range names {
 			names[i] += "@" + name
 		}
 		if err := n.ZFS.Snapshot(ctx, names...); err != nil {
-			return fmt.Errorf("take a snapshot of what was written: %w", err)
+			return fmt.Errorf("take a snapshot of the unreplicated changes: %w", err)
 		}
-		if listed, err = n.relist(ctx, tails); err != nil {
+		if listed, err = n.relist(ctx, changes); err != nil {
 			return err
 		}
 	}
-	for i := range tails {
-		tails[i].adopt(&listed[i])
+	for i := range changes {
+		changes[i].adopt(&listed[i])
 	}
 	return nil
 }
 
-// adopt takes the dataset as it is now.
-func (t *Tail) adopt(d *zfs.Dataset) {
+// adopt takes over the dataset's present state.
+func (t *Changes) adopt(d *zfs.Dataset) {
 	t.dataset, t.newer = d, nil
 	for _, snap := range d.OnlySnapshots() {
 		if snap.CreateTXG > t.base.CreateTXG {
@@ -157,18 +157,18 @@ func (t *Tail) adopt(d *zfs.Dataset) {
 	}
 }
 
-// relist lists the tails' datasets anew, in their order.
-func (n *Node) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, error) {
+// relist lists the datasets again, in their order.
+func (n *Node) relist(ctx context.Context, changes []*Changes) ([]zfs.Dataset, error) {
 	var roots []zfs.Root
-	for _, t := range tails {
+	for _, t := range changes {
 		roots = append(roots, zfs.Root{Name: t.Dataset})
 	}
 	all, err := n.ZFS.Datasets(ctx, roots)
 	if err != nil {
 		return nil, err
 	}
-	listed := make([]zfs.Dataset, 0, len(tails))
-	for _, t := range tails {
+	listed := make([]zfs.Dataset, 0, len(changes))
+	for _, t := range changes {
 		i := slices.IndexFunc(all, func(d zfs.Dataset) bool { return d.Name == t.Dataset && d.GUID == t.dataset.GUID })
 		if i < 0 {
 			return nil, fmt.Errorf("dataset %s is gone", t.Dataset)
@@ -178,12 +178,13 @@ func (n *Node) relist(ctx context.Context, tails []*Tail) ([]zfs.Dataset, error)
 	return listed, nil
 }
 
-// tailPrefix begins the names of snapshots that hold what none held before.
-const tailPrefix = "understudy-tail"
+// snapshotPrefix begins the names of the snapshots of changes that were in none. It is
+// the name of earlier releases.
+const snapshotPrefix = "understudy-tail"
 
-func (n *Node) freeTailName(datasets []zfs.Dataset) string {
+func (n *Node) freeSnapshotName(datasets []zfs.Dataset) string {
 	for at := n.Now(); ; at = at.Add(time.Second) {
-		name := plan.SnapshotName(tailPrefix, at)
+		name := plan.SnapshotName(snapshotPrefix, at)
 		if !slices.ContainsFunc(datasets, func(d zfs.Dataset) bool {
 			return slices.ContainsFunc(d.Snapshots, func(s zfs.Snap) bool { return s.Name == name })
 		}) {

@@ -14,19 +14,19 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// sends are the streams that bring what is missing into the kept dataset: first
-// a single increment, which makes the clone, then the rest.
-func (t *Tail) sends() []zfs.Send {
+// sends returns the streams that complete the preserved copy: first a single
+// increment, which makes the clone, then the rest.
+func (t *Changes) sends() []zfs.Send {
 	base, left := t.base, t.newer
 	var sends []zfs.Send
 	add := func(to zfs.Snap, all bool) {
 		sends = append(sends, zfs.Send{From: base.Full(t.Dataset), To: to.Full(t.Dataset), All: all, Flags: plan.DefaultFlags, Raw: t.dataset.Encrypted, Bare: true})
 		base = to
 	}
-	if t.partly == nil {
+	if t.begun == nil {
 		add(left[0], false)
 		left = left[1:]
-	} else if newest, any := t.partly.Newest(); any {
+	} else if newest, any := t.begun.Newest(); any {
 		left = newerThan(left, newest.GUID)
 		base = newest
 	}
@@ -36,14 +36,14 @@ func (t *Tail) sends() []zfs.Send {
 	return sends
 }
 
-// keep copies a tail into its kept dataset, as far as it is not there.
-func (n *Node) keep(ctx context.Context, t *Tail) error {
-	if err := n.folders(ctx, t.Kept); err != nil {
+// preserve copies changes into their preserved copy, as far as they are missing there.
+func (n *Node) preserve(ctx context.Context, t *Changes) error {
+	if err := n.folders(ctx, t.Copy); err != nil {
 		return err
 	}
 	for _, send := range t.sends() {
-		k := zfs.Keep{Dataset: t.Kept, Type: t.Type, Of: t.Dataset}
-		if t.partly == nil && !send.All {
+		k := zfs.Preserve{Dataset: t.Copy, Type: t.Type, Of: t.Dataset}
+		if t.begun == nil && !send.All {
 			k.Origin = send.From
 		}
 		if err := n.copyStream(ctx, send, k); err != nil {
@@ -53,15 +53,15 @@ func (n *Node) keep(ctx context.Context, t *Tail) error {
 	return nil
 }
 
-// copyStream feeds a stream of this machine's own into a kept dataset.
-func (n *Node) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error {
+// copyStream feeds a stream of this machine into a preserved copy.
+func (n *Node) copyStream(ctx context.Context, send zfs.Send, k zfs.Preserve) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := session.WatchIdle(n.Config.Replication.Timeouts.Stream, func(after time.Duration) {
-		cancel(fmt.Errorf("keep %s: no byte has moved for %s: its deadline has passed", send.To, after))
+		cancel(fmt.Errorf("preserve %s: no byte has moved for %s: its deadline has passed", send.To, after))
 	})
 	defer idle.Stop()
-	into, err := n.ZFS.Keep(ctx, k)
+	into, err := n.ZFS.Preserve(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -75,9 +75,9 @@ func (n *Node) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error 
 		from.Kill()
 	}
 	sendErr := from.Finish()
-	// A receiver that took no more ends by itself, and says why.
+	// A receiver that stops reading ends by itself, with its own error.
 	if sendErr != nil && !errors.Is(copyErr, syscall.EPIPE) && !errors.Is(copyErr, syscall.ECONNRESET) {
-		into.Kill() // what came of a stream that broke off is not to stay
+		into.Kill() // nothing of an interrupted stream may stay
 	}
 	intoErr := into.Finish()
 	switch {
@@ -93,10 +93,10 @@ func (n *Node) copyStream(ctx context.Context, send zfs.Send, k zfs.Keep) error 
 	return nil
 }
 
-// folders makes what lies above a kept dataset.
-func (n *Node) folders(ctx context.Context, kept string) error {
-	pool := zfs.PoolOf(kept)
-	root := zfs.KeptRoot(pool)
+// folders creates the datasets above a preserved copy.
+func (n *Node) folders(ctx context.Context, name string) error {
+	pool := zfs.PoolOf(name)
+	root := zfs.PreservedRoot(pool)
 	listed, err := n.ZFS.DatasetsBare(ctx, []zfs.Root{{Name: pool}, {Name: root, Recursive: true}})
 	if err != nil {
 		return err
@@ -111,16 +111,16 @@ func (n *Node) folders(ctx context.Context, kept string) error {
 			beside = path.Dir(above.Mountpoint)
 		}
 		// Beside the pool's root, not in it: that may be read-only, or not mounted.
-		set := map[string]string{"mountpoint": path.Join(beside, zfs.KeptName, pool)}
+		set := map[string]string{"mountpoint": path.Join(beside, zfs.PreservedName, pool)}
 		if err := n.ZFS.CreateFolder(ctx, root, keyless(set, there[pool])); err != nil {
 			return err
 		}
 	}
-	rest := strings.Split(strings.TrimPrefix(zfs.Parent(kept), root+"/"), "/")
+	rest := strings.Split(strings.TrimPrefix(zfs.Parent(name), root+"/"), "/")
 	for i := range rest {
-		name := root + "/" + strings.Join(rest[:i+1], "/")
-		if there[name] == nil {
-			if err := n.ZFS.CreateFolder(ctx, name, keyless(map[string]string{}, there[zfs.Parent(name)])); err != nil {
+		folder := root + "/" + strings.Join(rest[:i+1], "/")
+		if there[folder] == nil {
+			if err := n.ZFS.CreateFolder(ctx, folder, keyless(map[string]string{}, there[zfs.Parent(folder)])); err != nil {
 				return err
 			}
 		}
@@ -128,8 +128,8 @@ func (n *Node) folders(ctx context.Context, kept string) error {
 	return nil
 }
 
-// keyless lets a folder be made below an encrypted dataset whose key is not loaded:
-// nothing is ever written into it, and what is kept below it stays encrypted.
+// keyless lets a folder be created below an encrypted dataset whose key is not loaded.
+// Nothing is ever written into the folder, and the copies below it stay encrypted.
 func keyless(set map[string]string, above *zfs.Dataset) map[string]string {
 	if above != nil && above.Encrypted {
 		set["encryption"] = "off"
@@ -137,26 +137,26 @@ func keyless(set map[string]string, above *zfs.Dataset) map[string]string {
 	return set
 }
 
-// setAside renames a dataset, with all below it, to where it is kept.
-func (n *Node) setAside(ctx context.Context, t *Tail) error {
-	if err := n.folders(ctx, t.Kept); err != nil {
+// setAside renames a dataset, with all below it, to its preserved copy.
+func (n *Node) setAside(ctx context.Context, t *Changes) error {
+	if err := n.folders(ctx, t.Copy); err != nil {
 		return err
 	}
-	if err := n.ZFS.Set(ctx, map[string]string{zfs.KeptProperty: t.Dataset}, t.Dataset); err != nil {
-		return fmt.Errorf("mark it as kept: %w", err)
+	if err := n.ZFS.Set(ctx, map[string]string{zfs.PreservedProperty: t.Dataset}, t.Dataset); err != nil {
+		return fmt.Errorf("mark it as preserved: %w", err)
 	}
-	if err := n.settle(ctx, t.Dataset); err != nil {
+	if err := n.seal(ctx, t.Dataset); err != nil {
 		return err
 	}
-	if err := n.ZFS.Rename(ctx, t.Type, t.Dataset, t.Kept); err != nil {
-		return fmt.Errorf("set it aside as %s: %w", t.Kept, err)
+	if err := n.ZFS.Rename(ctx, t.Type, t.Dataset, t.Copy); err != nil {
+		return fmt.Errorf("set it aside as %s: %w", t.Copy, err)
 	}
 	return nil
 }
 
-// settle sees to it that what is set aside is neither written to nor mounted
-// where it was before.
-func (n *Node) settle(ctx context.Context, root string) error {
+// seal makes a dataset that is set aside read-only, and keeps it from being mounted at
+// its old place.
+func (n *Node) seal(ctx context.Context, root string) error {
 	found, err := n.ZFS.Properties(ctx, []string{root}, "type", "mountpoint")
 	if err != nil {
 		return err
@@ -178,12 +178,12 @@ func (n *Node) settle(ctx context.Context, root string) error {
 		n.ZFS.Inherit(ctx, "mountpoint", elsewhere...))
 }
 
-// giveRoot gives a pool root's snapshots to a clone of its newest one: nothing
-// can be received into a root, and it can't be renamed. What it holds stays
-// there too, out of sight, and takes no more room for it. The root becomes a
-// container, below which its content comes anew.
-func (n *Node) giveRoot(ctx context.Context, t *Tail) error {
-	if err := n.folders(ctx, t.Kept); err != nil {
+// cloneRoot moves a pool root's snapshots to a clone of the newest one: nothing can be
+// received into a root, and it can't be renamed. The root keeps its content, out of
+// sight and without using more space. It becomes a container, below which the active
+// node sends its own root's content.
+func (n *Node) cloneRoot(ctx context.Context, t *Changes) error {
+	if err := n.folders(ctx, t.Copy); err != nil {
 		return err
 	}
 	if len(t.newer) == 0 {
@@ -192,8 +192,8 @@ func (n *Node) giveRoot(ctx context.Context, t *Tail) error {
 	if err := n.ZFS.SetProperty(t.Dataset, "canmount", "off"); err != nil {
 		return err
 	}
-	if err := n.ZFS.CloneKept(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Kept); err != nil {
-		return fmt.Errorf("give its snapshots to %s: %w", t.Kept, err)
+	if err := n.ZFS.ClonePreserved(ctx, t.newer[len(t.newer)-1].Full(t.Dataset), t.Copy); err != nil {
+		return fmt.Errorf("move its snapshots to %s: %w", t.Copy, err)
 	}
 	return n.ZFS.SetProperty(t.Dataset, zfs.ContainerProperty, t.Dataset)
 }

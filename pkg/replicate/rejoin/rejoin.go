@@ -12,20 +12,20 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Options say how this node is to become a standby again.
+// Options say how this node becomes a standby again.
 type Options struct {
-	From   string // the active node; "" is the one that says so
-	DryRun bool   // look only
+	From   string // the active node; "" is the one that reports itself active
+	DryRun bool   // change nothing
 	Files  bool   // list the files that differ
-	// Confirm is asked once, with what was found, before anything is changed.
-	Confirm func(*Rejoined) error
+	// Confirm is called once, with the changes found, before anything is changed.
+	Confirm func(*Result) error
 }
 
-// Rejoin makes a node that was active a standby that the active one can send to:
-// what is only here is kept in datasets of its own, and only then rolled back to
-// the common snapshots. It can be killed at any point and called again. The
-// result is returned with the error too, as far as it got.
-func (n *Node) Rejoin(ctx context.Context, o Options) (*Rejoined, error) {
+// Rejoin turns a former active node back into a standby that the active node can send
+// to. It preserves unreplicated changes in datasets of their own before it rolls
+// anything back to the common snapshots. It can be killed at any point and called
+// again. The result is returned with the error too, as far as it got.
+func (n *Node) Rejoin(ctx context.Context, o Options) (*Result, error) {
 	if len(n.Config.Replication.Datasets) == 0 {
 		return nil, &plan.Usage{What: "no datasets are replicated", Advice: "list them under replication.datasets in the config"}
 	}
@@ -41,13 +41,13 @@ func (n *Node) Rejoin(ctx context.Context, o Options) (*Rejoined, error) {
 		return nil, err
 	}
 	r.DryRun = o.DryRun
-	if err := n.mayBeWritable(r); err != nil {
+	if err := n.refuseWritable(r); err != nil {
 		return r, err
 	}
 	if o.Files {
 		n.listFiles(ctx, r)
 	}
-	if err := n.placeTails(ctx, r); err != nil || o.DryRun || len(r.Tails) == 0 && len(r.writable) == 0 {
+	if err := n.place(ctx, r); err != nil || o.DryRun || len(r.Changes) == 0 && len(r.writable) == 0 {
 		return r, err
 	}
 	if o.Confirm != nil {
@@ -58,9 +58,9 @@ func (n *Node) Rejoin(ctx context.Context, o Options) (*Rejoined, error) {
 	return n.rejoinLocked(ctx, from.Node, r)
 }
 
-// rejoinLocked does it, alone: neither a run from here, nor a session from
-// elsewhere, nor a promotion may be under way.
-func (n *Node) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (*Rejoined, error) {
+// rejoinLocked does the work while no run from this node, no session from another one
+// and no promotion is in progress.
+func (n *Node) rejoinLocked(ctx context.Context, node string, asked *Result) (*Result, error) {
 	lock, err := n.State.Lock(session.SenderLock)
 	if err != nil {
 		return asked, err
@@ -78,8 +78,8 @@ func (n *Node) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (
 	}
 	go n.watchRole(ctx, cancel)
 
-	// What was shown may be old by now: what the active node has sent meanwhile would
-	// look like something that it lacks.
+	// The changes shown may be out of date: a snapshot that the active node has sent
+	// since would look like one that it lacks.
 	from, err := n.active(ctx, node)
 	if err != nil {
 		return asked, err
@@ -95,40 +95,40 @@ func (n *Node) rejoinLocked(ctx context.Context, node string, asked *Rejoined) (
 	return r, err
 }
 
-// rejoin keeps everything before it rolls anything back.
-func (n *Node) rejoin(ctx context.Context, r *Rejoined) error {
+// rejoin preserves everything before it rolls anything back.
+func (n *Node) rejoin(ctx context.Context, r *Result) error {
 	if err := n.makeReadOnly(ctx, r); err != nil {
 		return err
 	}
-	if err := n.saveUnsaved(ctx, r); err != nil {
+	if err := n.snapshotUnsaved(ctx, r); err != nil {
 		return err
 	}
 	if err := n.notHeld(ctx, r); err != nil {
 		return err
 	}
-	if err := n.placeTails(ctx, r); err != nil {
+	if err := n.place(ctx, r); err != nil {
 		return err
 	}
-	for _, t := range r.Tails {
-		if t.How == KeepTail {
-			if err := n.keep(ctx, t); err != nil {
-				return fmt.Errorf("keep what is only here of %s (nothing has been rolled back): %w", t.Dataset, err)
+	for _, t := range r.Changes {
+		if t.How == Preserve {
+			if err := n.preserve(ctx, t); err != nil {
+				return fmt.Errorf("preserve the unreplicated changes of %s (nothing has been rolled back): %w", t.Dataset, err)
 			}
 		}
 	}
-	for _, t := range r.Tails {
-		if err := n.giveUp(ctx, t); err != nil {
+	for _, t := range r.Changes {
+		if err := n.align(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.Dataset, err)
 		}
 		t.Done = true
-		n.Log.Info().Str("dataset", t.Dataset).Str("kept", t.Kept).Msg("what was only here is kept")
+		n.Log.Info().Str("dataset", t.Dataset).Str("copy", t.Copy).Msg("unreplicated changes preserved")
 	}
 	n.forgetConflicts()
 	return nil
 }
 
-// forgetConflicts takes out of the record what the active node has told of
-// conflicts: they are over.
+// forgetConflicts removes the conflicts that the active node has reported from the
+// record: they are resolved.
 func (n *Node) forgetConflicts() {
 	record, found, err := n.State.Received()
 	if err == nil && found && len(record.Conflicts) > 0 {
@@ -136,17 +136,17 @@ func (n *Node) forgetConflicts() {
 		err = n.State.Write(state.ReceivedName, record)
 	}
 	if err != nil {
-		// The next run tells anew.
-		n.Log.Warn().Err(err).Msg("that the conflicts are over is not recorded")
+		// The active node's next run reports them again, or none.
+		n.Log.Warn().Err(err).Msg("resolved conflicts stay in the record")
 	}
 }
 
-// notHeld refuses where somebody holds a snapshot that a rollback would destroy.
-func (n *Node) notHeld(ctx context.Context, r *Rejoined) error {
+// notHeld refuses if a snapshot has a hold that a rollback would destroy.
+func (n *Node) notHeld(ctx context.Context, r *Result) error {
 	var names []string
-	for _, t := range r.Tails {
+	for _, t := range r.Changes {
 		for _, snap := range t.newer {
-			if t.How == KeepTail {
+			if t.How == Preserve {
 				names = append(names, snap.Full(t.Dataset))
 			}
 		}
@@ -157,23 +157,23 @@ func (n *Node) notHeld(ctx context.Context, r *Rejoined) error {
 	}
 	for _, name := range names {
 		if held[name] {
-			return &plan.Refusal{What: fmt.Sprintf("%s is held, so %s can't be rolled back; nothing has been", name, zfs.DatasetOf(name)),
-				Advice: fmt.Sprintf("see who holds it: zfs holds %s; then zfs release TAG %s", name, name)}
+			return &plan.Refusal{What: fmt.Sprintf("%s has a hold, so %s can't be rolled back; nothing has been rolled back", name, zfs.DatasetOf(name)),
+				Advice: fmt.Sprintf("see its tag: zfs holds %s; then run: zfs release TAG %s", name, name)}
 		}
 	}
 	return nil
 }
 
-// giveUp brings one dataset to where the active node can send to it. By now
-// what would be lost by that is in the kept dataset.
-func (n *Node) giveUp(ctx context.Context, t *Tail) error {
+// align brings one dataset to a state that the active node can send to. By now its
+// unreplicated changes are preserved.
+func (n *Node) align(ctx context.Context, t *Changes) error {
 	switch t.How {
 	case SetAside:
 		return n.setAside(ctx, t)
-	case GiveRoots:
-		return n.giveRoot(ctx, t)
+	case CloneRoot:
+		return n.cloneRoot(ctx, t)
 	}
-	if err := n.isKept(ctx, t); err != nil {
+	if err := n.verifyCopy(ctx, t); err != nil {
 		return err
 	}
 	if err := n.ZFS.Rollback(ctx, t.base.Full(t.Dataset)); err != nil {
@@ -182,10 +182,10 @@ func (n *Node) giveUp(ctx context.Context, t *Tail) error {
 	return nil
 }
 
-// isKept looks once more, right before the rollback, whether the kept dataset
-// has all that the rollback takes away.
-func (n *Node) isKept(ctx context.Context, t *Tail) error {
-	both, err := n.ZFS.Datasets(ctx, []zfs.Root{{Name: t.Dataset}, {Name: t.Kept}})
+// verifyCopy verifies right before the rollback that the preserved copy has every
+// snapshot that the rollback destroys.
+func (n *Node) verifyCopy(ctx context.Context, t *Changes) error {
+	both, err := n.ZFS.Datasets(ctx, []zfs.Root{{Name: t.Dataset}, {Name: t.Copy}})
 	if err != nil {
 		return err
 	}
@@ -195,17 +195,17 @@ func (n *Node) isKept(ctx context.Context, t *Tail) error {
 		}
 		return nil
 	}
-	here, kept := find(t.Dataset), find(t.Kept)
-	if here == nil || kept == nil {
-		return errors.New("it, or what was kept of it, is gone: it is not rolled back")
+	here, preserved := find(t.Dataset), find(t.Copy)
+	if here == nil || preserved == nil {
+		return errors.New("the dataset or its preserved copy is gone: it is not rolled back")
 	}
 	if here.Written > 0 {
 		return &plan.Refusal{What: fmt.Sprintf("%d bytes were written to %s meanwhile: it is not rolled back", here.Written, t.Dataset), Advice: "run rejoin again"}
 	}
 	for _, snap := range here.OnlySnapshots() {
-		_, has := kept.WithGUID(snap.GUID)
+		_, has := preserved.WithGUID(snap.GUID)
 		if snap.CreateTXG > t.base.CreateTXG && !has {
-			return &plan.Refusal{What: fmt.Sprintf("%s has no @%s: %s is not rolled back", t.Kept, snap.Name, t.Dataset), Advice: "run rejoin again"}
+			return &plan.Refusal{What: fmt.Sprintf("%s has no @%s: %s is not rolled back", t.Copy, snap.Name, t.Dataset), Advice: "run rejoin again"}
 		}
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// list sends the inventory of those of the asked-for datasets that this
-// node's config lists.
+// list sends the inventory of the requested datasets, which this node's configuration
+// must list.
 func (s *serving) list(ctx context.Context, stream io.Writer, c *inventoryCall) error {
 	for _, root := range c.Roots {
 		if !s.scope.Lists(root) {
@@ -47,7 +47,7 @@ func (s *serving) list(ctx context.Context, stream io.Writer, c *inventoryCall) 
 	return s.reply(stream, inventoryLine{End: true})
 }
 
-// notMine is a dataset that this node's config does not list.
+// notMine is the refusal of a dataset that this node's configuration does not list.
 func (s *serving) notMine(dataset string) error {
 	return &plan.Refusal{
 		What:   fmt.Sprintf("dataset %s is not listed in the config of %s", shorten(dataset, 100), s.Node),
@@ -96,7 +96,7 @@ func (s *serving) receive(ctx context.Context, stream io.Reader, c *Receive) (wa
 	return into.Warnings(), nil
 }
 
-// space says how full the pool is, where that is why a stream failed.
+// space describes the pool's free space if a stream failed for lack of it.
 func (s *serving) space(err error, dataset string) string {
 	if !errors.Is(err, zfs.NoSpace) {
 		return ""
@@ -147,7 +147,7 @@ func (s *serving) rename(ctx context.Context, c *renameCall) error {
 		return err
 	}
 	if len(datasets) != 1 || datasets[0].GUID != c.GUID {
-		return fmt.Errorf("rename %s: it is not the dataset that was listed before", c.Dataset)
+		return fmt.Errorf("rename %s: it is not the dataset listed before", c.Dataset)
 	}
 	if err := s.ZFS.Rename(ctx, datasets[0].Type, c.Dataset, c.To); err != nil {
 		return fmt.Errorf("rename %s to %s: %w", c.Dataset, c.To, err)
@@ -169,8 +169,8 @@ func (s *serving) abort(ctx context.Context, c *abortCall) error {
 	return nil
 }
 
-// contain makes a pool's root a container: it hands properties down as the
-// active node's root does, and its own content lies below it.
+// contain makes a pool's root a container: it hands down the properties of the active
+// node's root, and the content of that root is received below it.
 func (s *serving) contain(ctx context.Context, c *containCall) error {
 	if !s.scope.Allows(c.Dataset) || zfs.Parent(c.Dataset) != "" {
 		return s.notMine(c.Dataset)
@@ -181,15 +181,14 @@ func (s *serving) contain(ctx context.Context, c *containCall) error {
 	}
 	if len(datasets) != 1 || len(datasets[0].OnlySnapshots()) > 0 {
 		return &plan.Refusal{What: fmt.Sprintf("make %s a container: it has snapshots of its own", c.Dataset),
-			Advice: fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it keeps what is only there", s.Node)}
+			Advice: fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it preserves its unreplicated changes", s.Node)}
 	}
 	for property := range c.Set {
 		if !plan.HandedDown(property) {
 			return fmt.Errorf("make %s a container: property %q may not be set", c.Dataset, property)
 		}
 	}
-	// First of all it is not mounted any more: otherwise a new mountpoint would
-	// mount it there.
+	// This comes first: a new mountpoint would mount it otherwise.
 	if err := s.ZFS.SetProperty(c.Dataset, "canmount", "off"); err != nil {
 		return err
 	}
@@ -201,7 +200,7 @@ func (s *serving) contain(ctx context.Context, c *containCall) error {
 	return s.ZFS.SetProperty(c.Dataset, zfs.ContainerProperty, c.Dataset)
 }
 
-// prune applies this node's own retention to what it holds.
+// prune applies this node's own retention to its datasets.
 func (s *serving) prune(ctx context.Context, c *pruneCall) ([]prune.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,7 +217,7 @@ func (s *serving) prune(ctx context.Context, c *pruneCall) ([]prune.Result, erro
 	}
 	var mine []zfs.Dataset
 	for _, d := range s.inventory {
-		// A dataset that the sender did not vouch for keeps all it has.
+		// A dataset that the sender does not name keeps all its snapshots.
 		if _, ok := protect[d.Name]; ok && s.scope.Allows(d.Name) {
 			mine = append(mine, d)
 		}

@@ -31,7 +31,7 @@ func WatchIdle(limit time.Duration, onIdle func(after time.Duration)) *IdleWatch
 func (w *IdleWatch) Stop() { w.timer.Stop() }
 
 // Reader returns r, watched: each read that yields bytes restarts the time. After the
-// last one the time continues, for what the stream's end sets off.
+// last one the time continues, for the work at the stream's end.
 func (w *IdleWatch) Reader(r io.Reader) io.Reader { return &idleReader{r, w} }
 
 type idleReader struct {

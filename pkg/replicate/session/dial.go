@@ -20,7 +20,7 @@ type Dialer interface {
 	Dial(ctx context.Context, node config.Node) (*Link, error)
 }
 
-// Link is a connection to a receiver that has not said anything yet.
+// Link is a connection to a receiver, before its first line.
 type Link struct {
 	io.ReadWriteCloser
 	// Connect is how long the connection itself may still take.
@@ -122,7 +122,7 @@ type pipeConn struct {
 
 func (p pipeConn) Close() error { return errors.Join(p.WriteCloser.Close(), p.ReadCloser.Close()) }
 
-// bufferedConn reads what was buffered while the preamble was read.
+// bufferedConn reads the bytes that were buffered with the preamble.
 type bufferedConn struct {
 	*bufio.Reader
 	io.WriteCloser

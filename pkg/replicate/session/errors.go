@@ -19,7 +19,7 @@ type RemoteError struct {
 
 func (e *RemoteError) Error() string { return fmt.Sprintf("on %s: %s", e.Node, e.Text) }
 
-// Hint is what the other end advises.
+// Hint is the other end's hint.
 func (e *RemoteError) Hint() string { return e.Advice }
 
 // ExitCode is that of a refusal, or of a failure.
@@ -50,15 +50,14 @@ func failure(node string, err error) *RemoteError {
 	return e
 }
 
-// Unexpected is another program's text where the receiver's first line should
-// be.
+// Unexpected is another program's text in place of the receiver's first line.
 type Unexpected struct{ Node, Line string }
 
 func (e *Unexpected) Error() string {
 	return fmt.Sprintf("%s: the other end said %q instead of the receiver's first line", e.Node, shorten(e.Line, 80))
 }
 
-// Hint says where such text comes from.
+// Hint names the usual causes.
 func (e *Unexpected) Hint() string {
 	return "nothing may print at a login without a terminal (~/.bashrc there), and ssh.remote_command must be zfs-replicate"
 }
@@ -67,13 +66,13 @@ func (e *Unexpected) Hint() string {
 type VersionError struct{ Node, Theirs string }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("%s: its zfs-replicate speaks protocol %s, this one %d", e.Node, shorten(e.Theirs, 20), protocolVersion)
+	return fmt.Sprintf("%s: its zfs-replicate speaks protocol %s, this node's speaks %d", e.Node, shorten(e.Theirs, 20), protocolVersion)
 }
 
-// Hint says how to mend it.
+// Hint says how to fix it.
 func (e *VersionError) Hint() string { return "install the same release of understudy on both nodes" }
 
-// LostError is a link or a receiver that went away in the middle.
+// LostError is a link or a receiver that broke off in the middle of a session.
 type LostError struct {
 	Node  string
 	Cause error
@@ -82,12 +81,12 @@ type LostError struct {
 func (e *LostError) Error() string { return fmt.Sprintf("connection to %s lost: %v", e.Node, e.Cause) }
 func (e *LostError) Unwrap() error { return e.Cause }
 
-// Hint says what happens next.
+// Hint says how the streams continue.
 func (e *LostError) Hint() string {
-	return "the next run resumes where this one ended; see that the node is up and its network reaches this one"
+	return "the next run resumes the streams; check that the node is up and that the network between the nodes works"
 }
 
-// writtenTo is a target that ZFS refuses to receive into, since it was written to.
+// writtenTo is a target that ZFS refuses to receive into because it was written to.
 type writtenTo struct {
 	node string
 	err  error
@@ -98,7 +97,7 @@ func (e *writtenTo) Unwrap() error { return e.err }
 
 // Hint says what to do next.
 func (e *writtenTo) Hint() string {
-	return fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it keeps what was written there", e.node)
+	return fmt.Sprintf("run 'zfs-replicate rejoin' on %s: it preserves the changes written there", e.node)
 }
 func shorten(text string, limit int) string {
 	if len(text) <= limit {

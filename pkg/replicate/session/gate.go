@@ -7,8 +7,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// mayReceive refuses to receive on a node that is, or is about to be, the
-// active one, or whose history is newer than the sender's.
+// mayReceive refuses on a node that is or becomes active, and on a node whose history
+// is newer than the sender's.
 func mayReceive(role state.RoleFile, self string, sender Hello) error {
 	switch role.Role {
 	case state.RoleActive, state.RolePromoting, state.RoleDemoting:
@@ -30,8 +30,8 @@ func mayReceive(role state.RoleFile, self string, sender Hello) error {
 	}
 	if role.NewestTerm > sender.Term {
 		return &plan.Refusal{
-			What:   fmt.Sprintf("%s has seen term %d, %s is at term %d: the sender's history is the older one", self, role.NewestTerm, sender.Node, sender.Term),
-			Advice: "a node with a newer term was active: replicate from that one",
+			What:   fmt.Sprintf("%s has seen term %d, %s is at term %d: the sender's history is out of date", self, role.NewestTerm, sender.Node, sender.Term),
+			Advice: "replicate from the node that was active under the newer term",
 		}
 	}
 	return nil

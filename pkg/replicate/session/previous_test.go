@@ -106,8 +106,7 @@ func writesLine(t *testing.T, message any, want string) {
 	}
 }
 
-// Each call refuses the fields of the others, and every call has all that the
-// recorded lines need.
+// Each call refuses the fields of the others.
 func TestCallsRefuseForeignFields(t *testing.T) {
 	for _, c := range previousCalls() {
 		line, err := json.Marshal(c)

@@ -102,10 +102,10 @@ func decode(line []byte, message any, strict bool) error {
 	return nil
 }
 
-// muxConfig makes a dead link known to both ends within stall: a ping each
-// quarter of it, and three quarters for an answer or for a write to go through.
-// The window is larger than ssh's own (2 MiB), which bounds what a ping can be
-// behind of; a smaller one makes the sender wait on busy machines.
+// muxConfig makes both ends notice a dead link within stall: a ping each quarter of it,
+// and three quarters for an answer or a write. The window is larger than ssh's own
+// (2 MiB), so that the sender does not wait on busy machines. ssh's window bounds the
+// bytes in front of a ping.
 func muxConfig(stall time.Duration, log io.Writer) *yamux.Config {
 	c := yamux.DefaultConfig()
 	c.EnableKeepAlive = true
@@ -119,7 +119,7 @@ func muxConfig(stall time.Duration, log io.Writer) *yamux.Config {
 	return c
 }
 
-// lastLine keeps what yamux logged last.
+// lastLine keeps the end of yamux's log.
 type lastLine struct {
 	mu   sync.Mutex
 	text string

@@ -8,9 +8,9 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// arrived enters the snapshot that a stream ended with into the record and
-// into what was listed, so that pruning need not list anew. Those that came
-// between are met by the next session.
+// arrived enters the last snapshot of a stream into the record and into the inventory,
+// so that pruning needs no second listing. The next session lists the snapshots before
+// it.
 func (s *serving) arrived(c *Receive) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,23 +31,23 @@ func (s *serving) arrived(c *Receive) {
 	s.inventory[i].Snapshots = append(s.inventory[i].Snapshots, snap)
 }
 
-// maxConflict bounds what is remembered of one conflict, in bytes.
+// maxConflict bounds the recorded reason of a conflict, in bytes.
 const maxConflict = 400
 
-// ShortenConflict bounds a conflict's reason to what a receiver remembers.
+// ShortenConflict bounds a conflict's reason to the bytes that a receiver records.
 func ShortenConflict(reason string) string { return shorten(reason, maxConflict) }
 
-// complete notes that a run has left everything current here, or what it could
-// not, since both nodes have something of their own.
+// complete notes that a run has left everything current on this node, and the
+// conflicts that prevented it.
 func (s *serving) complete(c *byeCall) {
 	if s.Local {
-		return // nothing is remembered of it: see remember
+		return // it has no record: see remember
 	}
 	told := map[string]string{}
 	for dataset, text := range c.Conflicts {
 		if s.scope.Allows(dataset) {
 			told[dataset] = ShortenConflict(text)
-			s.Log.Warn().Str("dataset", dataset).Str("from", s.sender.Load().Node).Msg("conflict, as the active node sees it: " + told[dataset] + "; to end it run 'zfs-replicate rejoin' here")
+			s.Log.Warn().Str("dataset", dataset).Str("from", s.sender.Load().Node).Msg("conflict, as the active node sees it: " + told[dataset] + "; to resolve it run 'zfs-replicate rejoin' here")
 		}
 	}
 	s.mu.Lock()
@@ -60,14 +60,14 @@ func (s *serving) complete(c *byeCall) {
 	}
 }
 
-// remember writes down what came, for status and lag.
+// remember records the snapshots that came, for status and lag-check.
 func (s *serving) remember() error {
 	if s.Local || len(s.received) == 0 && s.term == 0 && len(s.conflicts) == 0 {
 		return nil
 	}
 	record, _, err := s.State.Received()
 	if err != nil {
-		s.Log.Warn().Err(err).Msg("starting a new record of what was received")
+		s.Log.Warn().Err(err).Msg("the record of received snapshots is unreadable: starting a new one")
 		record = state.Received{}
 	}
 	if record.Datasets == nil {

@@ -20,9 +20,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Receiver is the standby's end of a session. It trusts nothing that the
-// sender says: what may be received, renamed or pruned follows from its own
-// config, role and term.
+// Receiver is the standby's end of a session. It trusts nothing that the sender says:
+// its own configuration, role and term decide.
 type Receiver struct {
 	Config  *config.Config
 	Node    string
@@ -35,11 +34,11 @@ type Receiver struct {
 	Local   bool // the standby is another pool of the active node itself
 }
 
-// streamGrace is how long a "zfs receive" may take to end by itself when its
-// stream has: it saves what it has got.
+// streamGrace is how long a "zfs receive" may take to end by itself after its stream
+// has ended: it saves the partial receive.
 const streamGrace = 10 * time.Second
 
-// roleWatch is how often a running session looks at this node's role.
+// roleWatch is how often a running session reads this node's role.
 const roleWatch = 250 * time.Millisecond
 
 // serving is one session of a receiver.
@@ -51,20 +50,20 @@ type serving struct {
 
 	mu        sync.Mutex
 	inventory []zfs.Dataset // as last listed
-	listed    []zfs.Root    // what was listed
+	listed    []zfs.Root    // of the inventory
 	stale     bool          // something was renamed or dropped since
 	received  map[string]state.ReceivedDataset
 	term      uint64            // the sender's, once it has left everything current
-	conflicts map[string]string // as the sender has told
+	conflicts map[string]string // as the sender has reported
 	lock      *state.Lock
-	fatal     error // why the session was ended from here
+	fatal     error // why this end has ended the session
 }
 
 // Serve speaks the session protocol on conn until the sender is done.
 func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	stall := r.Config.Replication.Timeouts.Stall
 	if _, err := fmt.Fprintf(conn, "%s%d\n", preamble, protocolVersion); err != nil {
-		return fmt.Errorf("say the first line: %w", err)
+		return fmt.Errorf("write the first line: %w", err)
 	}
 	log := &lastLine{}
 	mux, err := yamux.Server(conn, muxConfig(stall, log))
@@ -73,8 +72,8 @@ func (r *Receiver) Serve(ctx context.Context, conn io.ReadWriteCloser) error {
 	}
 	s := &serving{Receiver: r, scope: plan.BothWays(r.Config.Replication.Datasets, r.Local), mux: mux, stale: true, received: map[string]state.ReceivedDataset{}}
 
-	// Calls get a context that ends a while after the session: a stream's end
-	// reaches zfs by itself, at once, and lets it save what it has got.
+	// Calls get a context that ends a while after the session. zfs sees a stream's end
+	// at once, and needs the time to save a partial receive.
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
 	stop := context.AfterFunc(ctx, func() { mux.Close() })
@@ -155,8 +154,8 @@ func (s *serving) gate(sender Hello) error {
 	return mayReceive(role, s.Node, sender)
 }
 
-// serve answers one call. An error ends the session: what is wrong with a
-// dataset goes into the reply instead.
+// serve answers one call. An error ends the session; the problem of a dataset goes into
+// the reply instead.
 func (s *serving) serve(ctx context.Context, stream io.ReadWriter) error {
 	reader := bufio.NewReaderSize(stream, 64<<10)
 	c, err := readCall(reader)
@@ -217,7 +216,7 @@ func (s *serving) acknowledge(stream io.Writer, err error) error {
 	return s.reply(stream, ack{Failure: failure(s.Node, err)})
 }
 
-// reply sends a line; that the sender is gone by now is no error.
+// reply sends a line. A sender that is gone by now is no error.
 func (s *serving) reply(stream io.Writer, message any) error {
 	if err := writeLine(stream, message); err != nil && !s.mux.IsClosed() {
 		return fmt.Errorf("reply to the sender: %w", err)

@@ -151,8 +151,8 @@ func TestReceiverEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestReceiverTrustsNothing: what is outside this node's config, or forces
-// anything, is answered with a failure, and zfs is never reached.
+// TestReceiverTrustsNothing: a call outside this node's configuration, or one that
+// forces anything, gets a failure, and zfs is never reached.
 func TestReceiverTrustsNothing(t *testing.T) {
 	r, traces := guarded(t, nil)
 	h := attack(t, r)

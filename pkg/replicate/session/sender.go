@@ -27,14 +27,13 @@ type Session struct {
 	ended error
 }
 
-// helloTimeout bounds the time from the connection's start to the other end's
-// first word, beyond the time that connecting may take.
+// helloTimeout bounds the time from the connection to the other end's first line.
 const helloTimeout = 60 * time.Second
 
-// How long the ssh process may take to end by itself: after a session in good
-// order, after one that the other end broke off and may want to explain, and
-// after one on which there was no answer. A link that is dead in one direction
-// looks like either of the last two.
+// How long the ssh process may take to end by itself. orderlyGrace is for a complete
+// session. brokenGrace is for one that the other end broke off and may explain.
+// silentGrace is for one without an answer. A link that is dead in one direction looks
+// like either of the last two.
 const (
 	orderlyGrace = 10 * time.Second
 	brokenGrace  = 3 * time.Second
@@ -70,7 +69,7 @@ func Open(link *Link, node string, stall time.Duration, hello Hello) (*Session, 
 	return s, nil
 }
 
-// fail ends the session; where the other end told why, that is the error.
+// fail ends the session; the error is the other end's, if it printed one.
 func (s *Session) fail(err error) error {
 	var told *RemoteError
 	if ended := s.Close(); ended != nil && !errors.As(err, &told) {
@@ -82,8 +81,8 @@ func (s *Session) fail(err error) error {
 	return err
 }
 
-// Close ends the session and waits for the other end. It returns why that
-// ended, if it was not in good order.
+// Close ends the session and waits for the other end. It returns the other end's error,
+// if there is one.
 func (s *Session) Close() error {
 	s.once.Do(func() {
 		grace := orderlyGrace
@@ -101,7 +100,7 @@ func (s *Session) Close() error {
 	return s.ended
 }
 
-// silent says whether the session ended because the other end did not answer.
+// silent reports whether the session ended because the other end did not answer.
 func (s *Session) silent() bool { return strings.Contains(s.log.String(), "keepalive failed") }
 
 // Ended returns why the other end has ended the session; nil while it is open.
@@ -202,9 +201,9 @@ func (s *Session) Prune(protect map[string]zfs.GUID, dryRun bool) ([]prune.Resul
 	return reply.Pruned, err
 }
 
-// Bye ends the run in good order and returns how many processes it took there.
-// complete says that the standby has all that the run was to bring; conflicts are
-// the datasets there that a person has to decide about, and why.
+// Bye ends the run and returns how many processes it took on the standby. complete:
+// every dataset is current there. conflicts are the datasets that need the operator's
+// decision, and why.
 func (s *Session) Bye(complete bool, conflicts map[string]string) (map[string]int, error) {
 	var reply byeReply
 	err := s.call(byeCall{operation{opBye}, complete, conflicts}, &reply)

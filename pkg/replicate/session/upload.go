@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// longAgo as a deadline ends whatever waits now.
+// longAgo as a deadline ends every wait now.
 var longAgo = time.Unix(1, 0)
 
 // Upload is a stream into a dataset of the standby. The order of the calls is Watch,
@@ -57,21 +57,21 @@ func (u *Upload) Watch(failed func()) {
 
 func (u *Upload) Write(p []byte) (int, error) { return u.stream.Write(p) }
 
-// Interrupt ends all that waits.
+// Interrupt ends every wait.
 func (u *Upload) Interrupt() { _ = u.stream.SetDeadline(longAgo) }
 
-// Finish ends the stream and waits until it is received. warning is what the
-// standby complained about though it received all.
+// Finish ends the stream and waits until it is received. warning is the
+// standby's complaint about a stream that it has received.
 func (u *Upload) Finish() (warning string, err error) {
 	u.stream.Close() // the end of the stream for the other side
 	err = <-u.replied
 	return u.reply.Warning, err
 }
 
-// Close gives up what is under way.
+// Close abandons a stream that has not ended.
 func (u *Upload) Close() error { return u.stream.Close() }
 
-// Compressor compresses what is written to it, as the call's Compress "zstd" says.
+// Compressor compresses as a call with Compress "zstd" announces.
 func Compressor(to io.Writer) (io.WriteCloser, error) {
 	return zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// writePlan prints what run would do.
+// writePlan prints the steps of the next run.
 func writePlan(w io.Writer, r *replicate.Result) error {
 	var b strings.Builder
 	if r.Snapshot.Name != "" {
@@ -41,8 +41,8 @@ func writePlan(w io.Writer, r *replicate.Result) error {
 	return err
 }
 
-// planItem prints one dataset: a line that says what happens, and one for each
-// step or reason.
+// planItem prints one dataset: a line with its action, and one for each step or
+// reason.
 func planItem(b *strings.Builder, item *plan.Item) {
 	name := item.Source
 	if name == "" {
@@ -64,7 +64,7 @@ func planItem(b *strings.Builder, item *plan.Item) {
 		detail("rename %s to %s: renamed on the source", item.RenameFrom, item.Target)
 	}
 	if item.DropToken {
-		detail("drop the partial receive there: it does not fit any more")
+		detail("drop the partial receive there: it no longer fits")
 	}
 	if item.Contain {
 		detail("the standby's own root becomes a container and hands down its settings")
@@ -101,10 +101,10 @@ func streamText(s plan.Stream) string {
 	return fmt.Sprintf("send %s to %s%s", base(s.From), base(s.To), size)
 }
 
-// writeResult prints what run did, in a few lines: datasets in order are
-// counted, the others are named.
+// writeResult prints a run's result in a few lines: it counts the current datasets and
+// names the others.
 func writeResult(w io.Writer, r *replicate.Result) error {
-	if r.Snapshot.Reason == "" { // it ended before there was anything to tell
+	if r.Snapshot.Reason == "" { // it ended before it took a snapshot
 		return nil
 	}
 	var b strings.Builder
@@ -188,7 +188,7 @@ func writePruned(w io.Writer, indent string, pruned []prune.Result, dry bool) er
 			fmt.Fprintf(&b, "%s%s %s#%s\n", indent, verb, p.Dataset, name)
 		}
 		for _, name := range p.Held {
-			fmt.Fprintf(&b, "%skept %s@%s: held\n", indent, p.Dataset, name)
+			fmt.Fprintf(&b, "%skept %s@%s: it has a hold\n", indent, p.Dataset, name)
 		}
 	}
 	if b.Len() == 0 {
@@ -198,7 +198,7 @@ func writePruned(w io.Writer, indent string, pruned []prune.Result, dry bool) er
 	return err
 }
 
-// writeStatus prints a table per standby, and below it what is wrong.
+// writeStatus prints a table for each standby, and its problems below.
 func writeStatus(w io.Writer, s *replicate.Status) error {
 	for i, standby := range s.Standbys {
 		if i > 0 {
@@ -244,14 +244,14 @@ func writeStatus(w io.Writer, s *replicate.Status) error {
 	return nil
 }
 
-// writeConflicts says what the active node could not bring here, seen from there.
+// writeConflicts prints the conflicts that the active node has reported.
 func writeConflicts(w io.Writer, r *state.Received) error {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(r.Conflicts)) {
 		fmt.Fprintf(&b, "%s: conflict, as %s sees it: %s\n", name, r.From, r.Conflicts[name])
 	}
 	if b.Len() > 0 {
-		b.WriteString("to end it run 'zfs-replicate rejoin' here: it keeps what is only here\n")
+		b.WriteString("to resolve it run 'zfs-replicate rejoin' here: it preserves the unreplicated changes\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

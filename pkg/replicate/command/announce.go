@@ -13,9 +13,9 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// teller tells people, a heartbeat service and Prometheus how a run went. What
-// it can't do is logged and changes nothing.
-type teller struct {
+// announcer reports a run's result to the operator, to a ping URL and to Prometheus. A
+// failure of its own is logged and changes nothing.
+type announcer struct {
 	p         *cli.Process
 	e         *replicate.Engine
 	spool     *notify.Spool
@@ -23,26 +23,26 @@ type teller struct {
 	role      state.RoleFile
 }
 
-func newTeller(p *cli.Process, e *replicate.Engine) *teller {
-	t := &teller{p: p, e: e, spool: notify.Open(e.Config, e.State)}
+func newAnnouncer(p *cli.Process, e *replicate.Engine) *announcer {
+	t := &announcer{p: p, e: e, spool: notify.Open(e.Config, e.State)}
 	var err error
 	if t.heartbeat, err = notify.NewHeartbeat(e.Config, "replicate", e.Self.Name, p.Log); err != nil {
 		p.Log.Error().Err(err).Msg("no heartbeat")
 	}
-	t.role, _ = e.State.Role() // what is wrong with it is the run's to say
+	t.role, _ = e.State.Role() // the run reports an unreadable role
 	return t
 }
 
-// begin tells that a run begins, where there is one to begin.
-func (t *teller) begin(ctx context.Context) {
+// begin announces the start of a run, on a node that may run.
+func (t *announcer) begin(ctx context.Context) {
 	if !t.e.Config.Replication.RequireRole || t.role.Role == state.RoleActive {
 		t.heartbeat.Start(ctx)
 	}
 }
 
-// end tells how a run ended. A run that did not begin, since the node is a
-// standby, takes back what was told of earlier ones.
-func (t *teller) end(ctx context.Context, result *replicate.Result, err error, whole bool) {
+// end announces the result. A run that did not begin because the node is a standby
+// withdraws the announcements of earlier ones.
+func (t *announcer) end(ctx context.Context, result *replicate.Result, err error, whole bool) {
 	if result == nil && idle(err) {
 		if !locked(err) {
 			t.withdraw(ctx)
@@ -59,23 +59,23 @@ func (t *teller) end(ctx context.Context, result *replicate.Result, err error, w
 	t.flush(ctx)
 }
 
-func (t *teller) put(n notify.Notice) {
+func (t *announcer) put(n notify.Notice) {
 	n.From, n.Node, n.Role, n.Term, n.Time = "zfs-replicate", t.e.Self.Name, t.role.Role.String(), t.role.Term, t.p.Now()
 	if err := t.spool.Put(n); err != nil {
-		t.p.Log.Error().Err(err).Msg("people are not told")
+		t.p.Log.Error().Err(err).Msg("a notification is not queued")
 	}
 }
 
-func (t *teller) flush(ctx context.Context) {
+func (t *announcer) flush(ctx context.Context) {
 	if err := t.spool.Flush(ctx, t.e.Runner, t.e.State, t.e.Config.File()); err != nil {
 		t.p.Log.Info().Err(err).Msg("notifications wait")
 	}
 }
 
-// withdraw takes back what this node has said as the active one.
-func (t *teller) withdraw(ctx context.Context) {
+// withdraw takes back this node's announcements as the active node.
+func (t *announcer) withdraw(ctx context.Context) {
 	if err := metrics.Remove(t.e.Config.Metrics.TextfileDir, metrics.Replication); err != nil {
-		t.p.Log.Error().Err(err).Msg("old metrics stay")
+		t.p.Log.Error().Err(err).Msg("the metrics of earlier runs stay")
 	}
 	for _, n := range t.e.Config.Standbys(t.e.Self) {
 		t.put(notify.Notice{Key: "standby/" + n.Name, Level: notify.Gone})
@@ -84,8 +84,9 @@ func (t *teller) withdraw(ctx context.Context) {
 	t.flush(ctx)
 }
 
-// notices are what a run has to say: of each standby, and of this node.
-func (t *teller) notices(result *replicate.Result, err error, whole bool) []notify.Notice {
+// notices returns the announcements of a run: one for each standby, and one for this
+// node.
+func (t *announcer) notices(result *replicate.Result, err error, whole bool) []notify.Notice {
 	self := notify.Notice{Key: "node/" + t.e.Self.Name, Level: notify.OK, Title: "replication from " + t.e.Self.Name + " works"}
 	problem := func(text, hint string) {
 		self.Level, self.Wait, self.Hint = notify.Warning, t.spool.Settle(), hint
@@ -99,19 +100,19 @@ func (t *teller) notices(result *replicate.Result, err error, whole bool) []noti
 	case result.Missing != "":
 		problem(result.Missing, "see 'zfs list' and replication.datasets")
 	case result.Snapshot.Error != "":
-		problem(result.Snapshot.Error, "'zfs-replicate run' says more")
+		problem(result.Snapshot.Error, "run 'zfs-replicate run' for the details")
 	}
 	notices := []notify.Notice{self}
 	for _, s := range result.Standbys {
-		if n := t.standby(s); whole || n.Level != notify.OK { // a part in order says nothing of the rest
+		if n := t.standby(s); whole || n.Level != notify.OK { // a part that works says nothing about the rest
 			notices = append(notices, n)
 		}
 	}
 	return notices
 }
 
-// standby is what a run has to say of one standby.
-func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
+// standby returns the announcement of one standby.
+func (t *announcer) standby(s *replicate.StandbyResult) notify.Notice {
 	n := notify.Notice{Key: "standby/" + s.Node, Level: notify.OK, Title: "replication to " + s.Node + " works"}
 	if s.Error != "" {
 		n.Level, n.Wait, n.Hint = notify.Warning, t.spool.Settle(), s.Hint
@@ -132,7 +133,7 @@ func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
 		}
 		if item.Action == plan.Conflict {
 			n.Level, n.Wait, n.Hint = notify.Critical, 0, item.Hint
-			n.Title = s.Node + " was written to: " + item.Target + " is not replicated any more"
+			n.Title = s.Node + " was written to: " + item.Target + " is no longer replicated"
 		}
 	}
 	const most = 10
@@ -142,12 +143,12 @@ func (t *teller) standby(s *replicate.StandbyResult) notify.Notice {
 	return n
 }
 
-// figures are the metrics of all runs so far.
-func (t *teller) figures(result *replicate.Result) *metrics.Set {
+// figures returns the metrics of all runs so far.
+func (t *announcer) figures(result *replicate.Result) *metrics.Set {
 	set := metrics.New(metrics.Replication)
 	sent, _, err := t.e.State.Sent()
 	if err != nil {
-		t.p.Log.Error().Err(err).Msg("not all metrics are known")
+		t.p.Log.Error().Err(err).Msg("the record of runs is unreadable: some metrics are missing")
 	}
 	ran := map[string]*replicate.StandbyResult{}
 	if result != nil {
@@ -162,7 +163,7 @@ func (t *teller) figures(result *replicate.Result) *metrics.Set {
 		}
 		tried := record.LastRun
 		if result == nil {
-			tried = t.p.Now() // it failed before it came to any standby
+			tried = t.p.Now() // it failed before it reached any standby
 		}
 		set.Time("understudy_replication_last_run_timestamp_seconds", tried, n.Name)
 		set.Time("understudy_replication_last_success_timestamp_seconds", record.LastSuccess, n.Name)
