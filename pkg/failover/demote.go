@@ -79,7 +79,7 @@ func (n *Node) unmark(ctx context.Context, t *transition, began time.Time) {
 	if !n.Data.Configured() {
 		return
 	}
-	result, err := n.Data.Unmark(ctx, t.step, began)
+	result, err := n.Data.DropPromotionSnapshots(ctx, t.step, began)
 	for _, w := range result.Warnings {
 		n.Log.Warn().Msg(w)
 	}

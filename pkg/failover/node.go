@@ -30,7 +30,7 @@ type Data interface {
 	Configured() bool
 	Promote(ctx context.Context, step data.Stepper) (data.Result, error)
 	Demote(ctx context.Context, step data.Stepper) (data.Result, error)
-	Unmark(ctx context.Context, step data.Stepper, began time.Time) (data.Result, error)
+	DropPromotionSnapshots(ctx context.Context, step data.Stepper, began time.Time) (data.Result, error)
 	Fence(ctx context.Context) (data.Result, error)
 	Replay(ctx context.Context) (data.Result, error)
 	State(ctx context.Context) ([]data.DatasetState, error)

@@ -17,15 +17,15 @@ const (
 	Volume     Type = "volume"
 )
 
-// StreamProperty is the user property in which a replica remembers with which
-// send flags it was made, since toggling them between runs can corrupt files
-// (openzfs/zfs#6224). NoStream stands for none.
+// StreamProperty is the user property in which a replica stores the send flags of
+// its streams: toggling them between runs can corrupt files (openzfs/zfs#6224).
+// NoStream stands for none.
 const StreamProperty = "understudy:stream"
 
-// ContainerProperty marks a standby's own pool root, below which the content
-// of the active node's pool root lies, since nothing can be received into it.
-// Its value is the dataset's own name: the datasets below inherit it, and must
-// not take it for theirs.
+// ContainerProperty marks a standby's own pool root. The content of the active
+// node's pool root lies in a dataset below it, because a pool root can't be received
+// into. Its value is the dataset's own name: datasets below inherit the property,
+// but are no containers.
 const ContainerProperty = "understudy:container"
 
 // Dataset is a filesystem or volume as "zfs list" shows it. Sizes are bytes.
@@ -38,7 +38,7 @@ type Dataset struct {
 	Used           int64  `json:"used"`
 	Available      int64  `json:"available"`
 	Referenced     int64  `json:"referenced"`
-	Origin         string `json:"origin,omitempty"` // snapshot that it is a clone of
+	Origin         string `json:"origin,omitempty"` // snapshot that the dataset is a clone of
 	Encrypted      bool   `json:"encrypted,omitempty"`
 	KeyStatus      string `json:"keystatus,omitempty"`
 	ReadOnly       bool   `json:"readonly,omitempty"`
@@ -53,8 +53,8 @@ type Dataset struct {
 	EncryptionRoot string `json:"encryption_root,omitempty"` // dataset that holds the key
 }
 
-// Replica reports whether the dataset is one that zfs-replicate receives into. It
-// stops being one when it is made writable.
+// Replica reports whether zfs-replicate receives into the dataset. A dataset stops
+// being a replica when it is made writable.
 func (d *Dataset) Replica() bool { return d.ReadOnly && d.StreamFlags != "" }
 
 // Snap is a snapshot or a bookmark of a dataset. Two snapshots are the same
@@ -67,7 +67,7 @@ type Snap struct {
 	Bookmark  bool   `json:"b,omitempty"`
 }
 
-// Full is the snapshot's or bookmark's full name on a dataset.
+// Full returns the full name of the snapshot or bookmark on a dataset.
 func (s Snap) Full(dataset string) string {
 	if s.Bookmark {
 		return dataset + "#" + s.Name
@@ -75,7 +75,7 @@ func (s Snap) Full(dataset string) string {
 	return dataset + "@" + s.Name
 }
 
-// Root is a dataset to list, alone or with all below it.
+// Root is a dataset to list, alone or with all datasets below it.
 type Root struct {
 	Name      string `json:"name"`
 	Recursive bool   `json:"recursive"`
@@ -93,8 +93,7 @@ func (z *ZFS) Datasets(ctx context.Context, roots []Root) ([]Dataset, error) {
 	return z.datasets(ctx, roots, "snapshot,bookmark")
 }
 
-// DatasetsBare is Datasets without the bookmarks, which nobody needs where
-// nothing is sent from.
+// DatasetsBare is Datasets without bookmarks, which only a sender needs.
 func (z *ZFS) DatasetsBare(ctx context.Context, roots []Root) ([]Dataset, error) {
 	return z.datasets(ctx, roots, "snapshot")
 }
@@ -114,8 +113,8 @@ func (z *ZFS) datasets(ctx context.Context, roots []Root, kinds string) ([]Datas
 	})
 }
 
-// listRoots lists those roots that are recursive, and the others by a call of
-// their own, and puts what it finds in order, each once.
+// listRoots lists the recursive roots in one call and the others in another. It
+// returns each dataset once, in the order of their names.
 func listRoots(roots []Root, list func(names []string, recursive bool) ([]Dataset, error)) ([]Dataset, error) {
 	var all []Dataset
 	for _, recursive := range []bool{true, false} {
@@ -167,10 +166,10 @@ func parseDataset(row []string) (Dataset, error) {
 		return Dataset{}, fmt.Errorf("parse zfs list: %d columns instead of %d in %q", len(row), want, strings.Join(row, "\t"))
 	}
 	d := Dataset{
-		Name: row[0], Type: Type(row[1]), Origin: dash(row[8]),
-		Encrypted: row[9] != "off" && row[9] != "-", KeyStatus: dash(row[10]), EncryptionRoot: dash(row[11]),
-		ReadOnly: row[12] == "on", CanMount: dash(row[13]), Mounted: row[14] == "yes", Mountpoint: dash(row[15]),
-		Compression: dash(row[16]), ResumeToken: dash(row[17]), StreamFlags: dash(row[18]),
+		Name: row[0], Type: Type(row[1]), Origin: unset(row[8]),
+		Encrypted: row[9] != "off" && row[9] != "-", KeyStatus: unset(row[10]), EncryptionRoot: unset(row[11]),
+		ReadOnly: row[12] == "on", CanMount: unset(row[13]), Mounted: row[14] == "yes", Mountpoint: unset(row[15]),
+		Compression: unset(row[16]), ResumeToken: unset(row[17]), StreamFlags: unset(row[18]),
 		Container: row[19] == row[0],
 	}
 	if d.StreamFlags == NoStream {
@@ -184,7 +183,7 @@ func parseDataset(row []string) (Dataset, error) {
 		return Dataset{}, fmt.Errorf("parse zfs list: %s: %w", d.Name, err)
 	}
 	for column, to := range map[int]*int64{4: &d.Written, 5: &d.Used, 6: &d.Available, 7: &d.Referenced} {
-		if dash(row[column]) == "" {
+		if unset(row[column]) == "" {
 			continue
 		}
 		if *to, err = strconv.ParseInt(row[column], 10, 64); err != nil {
@@ -194,15 +193,15 @@ func parseDataset(row []string) (Dataset, error) {
 	return d, nil
 }
 
-// dash turns the "-" that zfs prints for "none" into the empty string.
-func dash(value string) string {
+// unset turns the "-" that zfs prints for a property without a value into "".
+func unset(value string) string {
 	if value == "-" {
 		return ""
 	}
 	return value
 }
 
-// Parent is the dataset above, or "" for a pool's root.
+// Parent returns the dataset above, or "" for a pool's root.
 func Parent(name string) string {
 	if slash := strings.LastIndexByte(name, '/'); slash >= 0 {
 		return name[:slash]
@@ -210,7 +209,7 @@ func Parent(name string) string {
 	return ""
 }
 
-// PoolOf is the first component of a dataset's name.
+// PoolOf returns the first component of a dataset's name.
 func PoolOf(name string) string {
 	pool, _, _ := strings.Cut(name, "/")
 	return pool

@@ -9,32 +9,32 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// Reason is why OpenZFS refused or failed, as far as its text tells.
+// Reason is the cause of a failure, as recognised in OpenZFS's text.
 type Reason string
 
-// The reasons that callers act on, or for which there is a hint.
+// The reasons that callers act on, or that have a hint.
 const (
 	Missing    Reason = "missing"    // dataset or snapshot does not exist
 	Busy       Reason = "busy"       // held, cloned, mounted, or being received into
 	NoSpace    Reason = "no space"   // pool or quota full
-	Incomplete Reason = "incomplete" // the stream broke off
+	Incomplete Reason = "incomplete" // the stream was interrupted
 	Modified   Reason = "modified"   // the target was written to, or has newer snapshots
 	Exists     Reason = "exists"
 	Denied     Reason = "denied"
-	StaleToken Reason = "stale token" // resume token no longer fits
+	StaleToken Reason = "stale token" // the resume token is no longer valid
 	KeyMissing Reason = "key missing" // encryption key not loaded
 	KeyLoaded  Reason = "key loaded"  // encryption key loaded already
 	Mounted    Reason = "mounted"     // mounted already
 	Suspended  Reason = "suspended"   // pool I/O is suspended
 	NoZFS      Reason = "no zfs"      // module not loaded
-	// Unsupported is a stream that the receiving OpenZFS or pool does not take: it is
-	// older than what the stream needs, or has a partial receive that does not fit.
+	// Unsupported is a stream that the receiving OpenZFS or pool refuses: it lacks a
+	// feature of the stream, or has a partial receive that does not match.
 	Unsupported Reason = "unsupported"
 )
 
-// Error is what zfs or zpool printed when it failed, in one line.
+// Error is the text that zfs or zpool printed when it failed, in one line.
 type Error struct {
-	Reason Reason // "" when the text is none that is known
+	Reason Reason // "" if the text is not known
 	Text   string
 	Cause  error
 }
@@ -42,10 +42,10 @@ type Error struct {
 func (e *Error) Error() string { return e.Text }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Hint says what to do next, where the reason tells.
+// Hint says what to do next, or "".
 func (e *Error) Hint() string { return hints[e.Reason] }
 
-// Is makes errors.Is(err, zfs.Busy) and the like work.
+// Is makes errors.Is(err, zfs.Busy) work.
 func (e *Error) Is(target error) bool {
 	reason, ok := target.(Reason)
 	return ok && reason == e.Reason
@@ -56,16 +56,16 @@ func (r Reason) Error() string { return string(r) }
 
 var hints = map[Reason]string{
 	NoSpace:    "free space on that pool (older snapshots: 'zfs list -t snapshot -o name,used -s used'), or raise the quota",
-	Denied:     "run it as root, or delegate what is missing with 'zfs allow'",
-	Suspended:  "see 'zpool status'; bring the disks back, then 'zpool clear'",
-	NoZFS:      "load the module with 'modprobe zfs', and see that it fits the running kernel",
+	Denied:     "run it as root, or delegate the missing permission with 'zfs allow'",
+	Suspended:  "see 'zpool status'; reconnect the disks, then 'zpool clear'",
+	NoZFS:      "load the module with 'modprobe zfs'; it must match the running kernel",
 	KeyMissing: "load it with 'zfs load-key'",
 	Unsupported: "compare 'zfs version' and the pools' features ('failover-notify doctor' does) on both nodes: the receiving one needs " +
 		"an OpenZFS and pool features at least as new as the sending one's",
 }
 
-// texts are what OpenZFS 2.3 prints (lib/libzfs/libzfs_util.c,
-// libzfs_sendrecv.c), in the order in which they are tried.
+// texts maps the messages of OpenZFS 2.3 (lib/libzfs/libzfs_util.c,
+// libzfs_sendrecv.c) to reasons, in the order in which they are tried.
 var texts = []struct {
 	says   string
 	reason Reason
@@ -102,8 +102,8 @@ var texts = []struct {
 	{"/dev/zfs", NoZFS},
 }
 
-// explain turns a failed process into an *Error where it printed something,
-// and leaves deadlines, cancellation and missing programs as they are.
+// explain turns the error of a process that printed something into an *Error. It
+// returns deadlines, cancellation and missing programs unchanged.
 func explain(err error) error {
 	var e *run.Error
 	if !errors.As(err, &e) || e.TimedOut || e.ExitCode < 0 || errors.Is(err, context.Canceled) {
@@ -126,17 +126,17 @@ func reasonOf(text string) Reason {
 }
 
 var (
-	// tokenText is the advice with a token of several hundred digits that a
-	// broken-off receive prints.
+	// tokenText is the advice, with a token of several hundred digits, that an
+	// interrupted receive prints.
 	tokenText = regexp.MustCompile(`(?s)A resuming stream can be generated on the sending system by running:.*`)
-	// forceText is the advice to destroy by force what is in the way.
+	// forceText is the advice to destroy dependents by force.
 	forceText = regexp.MustCompile(`(?s)\nuse '-[rRf]+' to .*`)
 	usageText = regexp.MustCompile(`(?s)\n(usage:|For the property list).*`)
 	spaces    = regexp.MustCompile(`\s+`)
 )
 
-// oneLine folds what zfs printed on stderr into one line, without usage texts,
-// tokens, and the advice to use force.
+// oneLine folds stderr of zfs into one line, without usage texts, tokens, and the
+// advice to use force.
 func oneLine(stderr string) string {
 	text := tokenText.ReplaceAllString(stderr, "")
 	text = forceText.ReplaceAllString(text, "")

@@ -23,7 +23,7 @@ func (g GUID) MarshalText() ([]byte, error) { return strconv.AppendUint(nil, uin
 func (g *GUID) UnmarshalText(text []byte) error {
 	n, err := ParseGUID(string(text))
 	if err != nil {
-		return fmt.Errorf("guid %q: not a number of 64 bits", text)
+		return fmt.Errorf("guid %q: not a 64-bit number", text)
 	}
 	*g = n
 	return nil

@@ -13,15 +13,15 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// library is what go-zfs does for this package. go-zfs starts zfs by itself, by
-// one runner for the whole process: this file alone knows it, and a machine whose
-// programs are not real ones goes without.
+// library holds the calls that go-zfs serves. go-zfs starts zfs itself, with one runner
+// for the whole process: only this file knows it, and a simulated machine uses
+// commands instead.
 type library interface {
 	set(dataset, property, value string) error
 	pool(name string) (Pool, error)
 }
 
-// newLibrary returns go-zfs for the programs of this machine.
+// newLibrary returns go-zfs on a real machine, commands on a simulated one.
 func newLibrary(z *ZFS, r run.Programs) library {
 	if _, real := r.(*run.Runner); !real {
 		return commands{z}
@@ -42,12 +42,12 @@ func (z *ZFS) SetProperty(dataset, property, value string) error {
 func (z *ZFS) Pool(name string) (Pool, error) {
 	p, err := z.library.pool(name)
 	if err != nil {
-		return Pool{}, fmt.Errorf("look at pool %s: %w", name, err)
+		return Pool{}, fmt.Errorf("read pool %s: %w", name, err)
 	}
 	return p, nil
 }
 
-// goZFS is the library of that name.
+// goZFS is the library that uses go-zfs.
 type goZFS struct{}
 
 func (goZFS) set(dataset, property, value string) error {
@@ -63,20 +63,20 @@ func (goZFS) pool(name string) (Pool, error) {
 	return Pool{Name: p.Name, Health: p.Health, Free: p.Free, Size: p.Size}, nil
 }
 
-// explainLibrary is explain for the errors of go-zfs.
+// explainLibrary is explain for errors of go-zfs.
 func explainLibrary(err error) error {
 	var e *gozfs.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	text := oneLine(e.Stderr)
-	if text == "" { // it could not be started: go-zfs's Error has no Unwrap
+	if text == "" { // not started: go-zfs's Error has no Unwrap
 		return e.Err
 	}
 	return &Error{Reason: reasonOf(text), Text: text, Cause: e.Err}
 }
 
-// commands does the same by the programs that the ZFS was made with.
+// commands is the library that uses the programs of ZFS.run.
 type commands struct{ z *ZFS }
 
 func (c commands) set(dataset, property, value string) error {
@@ -91,14 +91,14 @@ func (c commands) pool(name string) (Pool, error) {
 	}
 	words := strings.Fields(string(out))
 	if len(words) != 4 {
-		return Pool{}, fmt.Errorf("zpool list prints %q instead of four words", shortened(string(out)))
+		return Pool{}, fmt.Errorf("parse zpool list: %q instead of four words", shortened(string(out)))
 	}
 	free, errFree := strconv.ParseUint(words[2], 10, 64)
 	size, errSize := strconv.ParseUint(words[3], 10, 64)
 	return Pool{Name: words[0], Health: words[1], Free: free, Size: size}, errors.Join(errFree, errSize)
 }
 
-// shortened bounds text of another program in a message.
+// shortened bounds another program's text in a message.
 func shortened(text string) string {
 	const limit = 200
 	if len(text) > limit {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// DatasetsAtOnce is Datasets with its processes at the same time: it takes
-// as long as the longest of them. What changes in between shows in one listing
-// and not in the other, so it is for looking, not for deciding what to send.
-// No root may be listed twice, nor lie within another that is recursive.
+// DatasetsAtOnce is Datasets with its processes in parallel: it takes as long as the
+// longest of them. The listings can differ by a change made between them, so it is
+// for display, not for deciding what to send. No root may be listed twice or lie
+// within another that is recursive.
 func (z *ZFS) DatasetsAtOnce(ctx context.Context, roots []Root) ([]Dataset, error) {
 	return listRoots(roots, func(names []string, recursive bool) ([]Dataset, error) {
 		var listing sync.WaitGroup
@@ -30,15 +30,14 @@ func (z *ZFS) DatasetsAtOnce(ctx context.Context, roots []Root) ([]Dataset, erro
 	})
 }
 
-// Created returns when datasets, snapshots or bookmarks (full names) were made,
-// in one call, by the clock of the node that made them. Those that are gone are
-// left out.
+// Created returns the creation times of datasets, snapshots or bookmarks (full
+// names), by the clock of the node that created them. Missing ones are left out.
 func (z *ZFS) Created(ctx context.Context, names []string) (map[string]time.Time, error) {
 	made := map[string]time.Time{}
 	for names := range slices.Chunk(names, 500) {
 		rows, err := z.table(ctx, append([]string{"zfs", "get", "-H", "-p", "-o", "name,value", "creation"}, names...))
 		if err != nil {
-			return nil, fmt.Errorf("ask for times of creation: %w", err)
+			return nil, fmt.Errorf("list creation times: %w", err)
 		}
 		for _, row := range rows {
 			if len(row) != 2 {

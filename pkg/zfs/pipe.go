@@ -8,14 +8,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// simulated reports whether the programs are not those of a real machine. Then
-// streams go through pipes in memory: fake time passes while one waits for them.
+// simulated reports whether the programs are simulated. Streams then go through pipes
+// in memory: fake time passes while a goroutine waits for them.
 func (z *ZFS) simulated() bool {
 	_, real := z.run.(*run.Runner)
 	return !real
 }
 
-// readPipe starts a program whose output is read.
+// readPipe starts a program and returns its output.
 func (z *ZFS) readPipe(ctx context.Context, argv []string) (*Stream, error) {
 	reader, writer := io.Pipe()
 	process, err := z.run.Start(ctx, run.Command{Argv: argv, Stdout: writer})
@@ -30,7 +30,7 @@ func (z *ZFS) readPipe(ctx context.Context, argv []string) (*Stream, error) {
 	return &Stream{ours, closing(process, func() { writer.Close() })}, nil
 }
 
-// writePipe starts a program that reads the bytes written to the stream.
+// writePipe starts a program and returns its input.
 func (z *ZFS) writePipe(ctx context.Context, argv []string) (*Stream, error) {
 	reader, writer := io.Pipe()
 	process, err := z.run.Start(ctx, run.Command{Argv: argv, Stdin: reader})

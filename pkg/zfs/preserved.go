@@ -9,19 +9,18 @@ import (
 	"strings"
 )
 
-// PreservedName is the dataset below a pool's root that holds the preserved copies. It
-// is never replicated.
+// PreservedName is the dataset below a pool's root that holds the preserved copies:
+// unreplicated changes from before a rollback. It is never replicated.
 const PreservedName = "understudy-kept"
 
-// PreservedProperty names, on a preserved copy, the dataset that it preserves. Only a
-// local value counts: the datasets below inherit it.
+// PreservedProperty names, on a preserved copy, the dataset of which it is a copy.
+// Only a local value counts: datasets below inherit it.
 const PreservedProperty = "understudy:kept"
 
-// PreservedRoot is the dataset that holds the preserved copies of a pool.
+// PreservedRoot returns the dataset that holds a pool's preserved copies.
 func PreservedRoot(pool string) string { return pool + "/" + PreservedName }
 
-// IsPreserved reports whether a dataset is a preserved copy, or above one below the
-// pool's root.
+// IsPreserved reports whether a dataset is PreservedRoot of its pool or lies below it.
 func IsPreserved(name string) bool { return Within(name, PreservedRoot(PoolOf(name))) }
 
 // CreateFolder creates a filesystem that only holds others. An existing one is no
@@ -41,13 +40,13 @@ func (z *ZFS) CreateFolder(ctx context.Context, name string, set map[string]stri
 	return nil
 }
 
-// Preserve describes a receive into a preserved copy. An interrupted stream leaves
-// nothing.
+// Preserve describes the receive of a preserved copy. An interrupted stream leaves
+// nothing behind.
 type Preserve struct {
 	Dataset string // below PreservedRoot
 	Type    Type
-	Origin  string // snapshot, full name; "" where the dataset exists
-	Of      string // the dataset that it preserves
+	Origin  string // snapshot, full name; "" if the dataset exists
+	Of      string // the dataset that is copied
 }
 
 func (p Preserve) argv() []string {
@@ -61,7 +60,7 @@ func (p Preserve) argv() []string {
 	return append(argv, p.Dataset)
 }
 
-// Preserve starts to receive a stream of this machine into a preserved copy.
+// Preserve starts to receive a stream of this machine's own into a preserved copy.
 func (z *ZFS) Preserve(ctx context.Context, p Preserve) (*Stream, error) {
 	if !IsPreserved(p.Dataset) {
 		return nil, fmt.Errorf("preserve %s: not below %s", p.Dataset, PreservedRoot(PoolOf(p.Dataset)))
@@ -69,16 +68,16 @@ func (z *ZFS) Preserve(ctx context.Context, p Preserve) (*Stream, error) {
 	return z.feed(ctx, p.argv())
 }
 
-// Rollback rolls a dataset back to a snapshot (full name) and destroys the newer ones.
-// It fails if one of those has a clone.
+// Rollback rolls a dataset back to a snapshot (full name) and destroys all newer
+// snapshots. It fails if one of them has a clone.
 func (z *ZFS) Rollback(ctx context.Context, snapshot string) error {
 	_, err := z.output(ctx, "zfs", "rollback", "-r", snapshot)
 	return err
 }
 
-// ClonePreserved creates a preserved copy as a clone of a snapshot (full name) and
-// promotes it. The copy then owns the snapshot and all older ones, and the dataset is
-// the clone. It may be called again after it was killed.
+// ClonePreserved makes a preserved copy that is a clone of a snapshot (full name), and
+// promotes it: the snapshot and all older ones then belong to the copy, and the
+// origin becomes the clone. It can be called again after it was killed.
 func (z *ZFS) ClonePreserved(ctx context.Context, snapshot, name string) error {
 	if !IsPreserved(name) {
 		return fmt.Errorf("preserve %s: not below %s", name, PreservedRoot(PoolOf(name)))
@@ -92,28 +91,28 @@ func (z *ZFS) ClonePreserved(ctx context.Context, snapshot, name string) error {
 	return err
 }
 
-// DestroyPreserved destroys a preserved copy with all below it. It refuses any other
-// dataset.
+// DestroyPreserved destroys a preserved copy with all datasets below it. It refuses
+// datasets that do not lie below PreservedRoot.
 func (z *ZFS) DestroyPreserved(ctx context.Context, name string) error {
 	if !IsPreserved(name) || name == PreservedRoot(PoolOf(name)) || strings.ContainsAny(name, "@#%") {
-		return fmt.Errorf("destroy %s: it is not a preserved copy", name)
+		return fmt.Errorf("destroy %s: not a preserved copy", name)
 	}
 	_, err := z.output(ctx, "zfs", "destroy", "-r", name)
 	return err
 }
 
-// PromoteRoot moves the snapshots back to a pool's root that ClonePreserved has moved
-// away.
+// PromoteRoot returns the snapshots that ClonePreserved moved to a copy to the pool's
+// root.
 func (z *ZFS) PromoteRoot(ctx context.Context, pool string) error {
 	_, err := z.output(ctx, "zfs", "promote", PoolOf(pool))
 	return err
 }
 
-// RemoveFolder destroys an empty filesystem that CreateFolder has created. zfs itself
-// refuses one that is not empty.
+// RemoveFolder destroys an empty filesystem that CreateFolder made. zfs itself refuses
+// one that holds anything.
 func (z *ZFS) RemoveFolder(ctx context.Context, name string) error {
 	if !IsPreserved(name) {
-		return fmt.Errorf("destroy %s: it is not a preserved copy", name)
+		return fmt.Errorf("destroy %s: not a preserved copy", name)
 	}
 	_, err := z.output(ctx, "zfs", "destroy", name)
 	return err
@@ -121,13 +120,13 @@ func (z *ZFS) RemoveFolder(ctx context.Context, name string) error {
 
 // Change is one line of "zfs diff".
 type Change struct {
-	Mark string `json:"mark"` // + made, - removed, M changed, R renamed
+	Mark string `json:"mark"` // + created, - removed, M modified, R renamed
 	Path string `json:"path"`
-	To   string `json:"to,omitempty"` // of a renamed one
+	To   string `json:"to,omitempty"` // the new path of a renamed file
 }
 
-// Diff lists the files that changed in a filesystem since a snapshot (full
-// name). OpenZFS asks for the filesystem to be mounted.
+// Diff lists the files that changed in a filesystem since a snapshot (full name).
+// OpenZFS requires the filesystem to be mounted.
 func (z *ZFS) Diff(ctx context.Context, snapshot, dataset string) ([]Change, error) {
 	rows, err := z.table(ctx, []string{"zfs", "diff", "-H", snapshot, dataset})
 	if err != nil {

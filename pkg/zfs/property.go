@@ -11,23 +11,23 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// DemotedProperty is the user property in which a released dataset
-// remembers how it was before. Only a local value counts: datasets below
-// inherit it, and streams carry it along.
+// DemotedProperty is the user property in which a released dataset stores its
+// earlier properties. Only a local value counts: datasets below inherit it, and
+// streams carry it.
 const DemotedProperty = "understudy:demoted"
 
-// NoStream is the value of StreamProperty of a dataset that was a replica, and
-// is not to be taken for one though it stays read-only.
+// NoStream is the value of StreamProperty of a former replica that stays read-only
+// by choice and is no longer a replica.
 const NoStream = "none"
 
-// Property is one property of a dataset. A missing property is "".
+// Property is one property of a dataset. All fields are "" if it is not set.
 type Property struct {
 	Value    string
-	Received string // what a stream brought, whether it counts or not
+	Received string // value that a stream brought, in effect or not
 	Source   string // local, received, default, temporary, "inherited from NAME"
 }
 
-// Local is the value that was set on the dataset itself, or "".
+// Local returns the value that was set on the dataset itself, or "".
 func (p Property) Local() string {
 	if p.Source != "local" {
 		return ""
@@ -35,7 +35,7 @@ func (p Property) Local() string {
 	return p.Value
 }
 
-// From is the dataset that the value is inherited from, or "".
+// From returns the dataset that the value is inherited from, or "".
 func (p Property) From() string {
 	from, inherited := strings.CutPrefix(p.Source, "inherited from ")
 	if !inherited {
@@ -44,9 +44,8 @@ func (p Property) From() string {
 	return from
 }
 
-// Properties asks for properties of all filesystems and volumes at and below
-// the roots, in one call: dataset → property → what it is. Roots that do not
-// exist are left out.
+// Properties returns properties of all filesystems and volumes at and below the
+// roots, by dataset and property, in one call. Missing roots are left out.
 func (z *ZFS) Properties(ctx context.Context, roots []string, properties ...string) (map[string]map[string]Property, error) {
 	if len(roots) == 0 {
 		return nil, nil
@@ -65,13 +64,13 @@ func (z *ZFS) Properties(ctx context.Context, roots []string, properties ...stri
 		if found[row[0]] == nil {
 			found[row[0]] = map[string]Property{}
 		}
-		found[row[0]][row[1]] = Property{Value: dash(row[2]), Received: dash(row[3]), Source: dash(row[4])}
+		found[row[0]][row[1]] = Property{Value: unset(row[2]), Received: unset(row[3]), Source: unset(row[4])}
 	}
 	return found, nil
 }
 
-// Newest returns the newest snapshot (name after @) of each of the datasets
-// that has one. It asks for nothing that leaves the fast path of "zfs list".
+// Newest returns the newest snapshot (name after @) of each dataset that has one. It
+// stays on the fast path of "zfs list".
 func (z *ZFS) Newest(ctx context.Context, datasets []string) (map[string]string, error) {
 	newest := map[string]string{}
 	for part := range parts(datasets) {
@@ -89,29 +88,29 @@ func (z *ZFS) Newest(ctx context.Context, datasets []string) (map[string]string,
 	return newest, nil
 }
 
-// Set sets properties of datasets, all properties of one dataset at once. One
-// that can't be set does not stop the others: see About.
+// Set sets properties of datasets, all properties of one dataset at once. A dataset
+// that fails does not stop the others: see About.
 func (z *ZFS) Set(ctx context.Context, properties map[string]string, names ...string) error {
 	argv := []string{"zfs", "set"}
 	for _, property := range slices.Sorted(maps.Keys(properties)) {
 		argv = append(argv, property+"="+properties[property])
 	}
-	return z.onEach(ctx, argv, names)
+	return z.forEach(ctx, argv, names)
 }
 
-// Revert gives a property of datasets the value that came with a stream, or,
-// when none did, the inherited one. One that fails does not stop the others.
+// Revert sets a property of datasets to the value that a stream brought, or else to
+// the inherited one. A dataset that fails does not stop the others.
 func (z *ZFS) Revert(ctx context.Context, property string, names ...string) error {
-	return z.onEach(ctx, []string{"zfs", "inherit", "-S", property}, names)
+	return z.forEach(ctx, []string{"zfs", "inherit", "-S", property}, names)
 }
 
-// Inherit clears a property of datasets, also where a stream brought a value.
-// One that fails does not stop the others.
+// Inherit clears a property of datasets, also a value that a stream brought. A
+// dataset that fails does not stop the others.
 func (z *ZFS) Inherit(ctx context.Context, property string, names ...string) error {
-	return z.onEach(ctx, []string{"zfs", "inherit", property}, names)
+	return z.forEach(ctx, []string{"zfs", "inherit", property}, names)
 }
 
-func (z *ZFS) onEach(ctx context.Context, argv, names []string) error {
+func (z *ZFS) forEach(ctx context.Context, argv, names []string) error {
 	var errs []error
 	for part := range parts(names) {
 		_, err := z.output(ctx, append(slices.Clone(argv), part...)...)
@@ -120,7 +119,7 @@ func (z *ZFS) onEach(ctx context.Context, argv, names []string) error {
 	return errors.Join(errs...)
 }
 
-// parts cuts names into pieces that fit an argument list.
+// parts splits names into parts that fit an argument list.
 func parts(names []string) func(func([]string) bool) {
 	return func(yield func([]string) bool) {
 		for len(names) > 0 {
@@ -137,8 +136,8 @@ func parts(names []string) func(func([]string) bool) {
 	}
 }
 
-// About narrows the error of a call on several datasets to what was said of
-// one of them. It is nil when something was said, but not of that dataset.
+// About returns the part of the error of a call on several datasets that is about one
+// of them. It returns nil if the error names only other datasets.
 func About(err error, dataset string) error {
 	var e *run.Error
 	if !errors.As(err, &e) || e.TimedOut || e.Stderr == "" || errors.Is(err, context.Canceled) {

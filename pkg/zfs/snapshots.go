@@ -12,18 +12,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// snapshots are those of many datasets, read while zfs lists them: there may be
-// tens of thousands.
+// snapshots holds the snapshots of many datasets, parsed while zfs prints them: there
+// may be tens of thousands.
 type snapshots struct {
-	of   map[string][]Snap // dataset →
-	last string            // dataset of the last row: its next ones follow
-	rest []byte            // a row that has not come whole yet
-	err  error             // of the first row that makes no sense
+	of   map[string][]Snap // by dataset
+	last string            // dataset of the last row, which the next rows share
+	rest []byte            // beginning of an incomplete row
+	err  error             // error of the first invalid row
 }
 
-// listSnapshots lists snapshots, bookmarks or both ("snapshot,bookmark"). It
-// asks only for columns that keep "zfs list" on its fast path
-// (openzfs/zfs#14110).
+// listSnapshots lists snapshots, bookmarks or both ("snapshot,bookmark"). It uses only
+// columns that keep "zfs list" on its fast path (openzfs/zfs#14110).
 func (z *ZFS) listSnapshots(ctx context.Context, kinds string, names []string, recursive bool) (*snapshots, error) {
 	argv := append([]string{"zfs", "list", "-H", "-p", "-o", "name,guid,createtxg,numclones", "-t", kinds}, depth(recursive, "1")...)
 	s := &snapshots{of: map[string][]Snap{}}
@@ -37,7 +36,7 @@ func (z *ZFS) listSnapshots(ctx context.Context, kinds string, names []string, r
 	return s, nil
 }
 
-// Write takes what zfs prints. What makes no sense is an error at the end.
+// Write parses output of zfs. An invalid row becomes s.err.
 func (s *snapshots) Write(p []byte) (int, error) {
 	for text := p; s.err == nil; {
 		row, more, whole := bytes.Cut(text, []byte("\n"))
@@ -55,7 +54,7 @@ func (s *snapshots) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// add takes one row.
+// add parses one row.
 func (s *snapshots) add(row []byte) error {
 	columns := strings.Split(string(row), "\t")
 	if len(columns) != 4 {
@@ -73,7 +72,7 @@ func (s *snapshots) add(row []byte) error {
 	if snap.CreateTXG, err = strconv.ParseUint(columns[2], 10, 64); err != nil {
 		return fmt.Errorf("parse zfs list: %s: %w", columns[0], err)
 	}
-	if dash(columns[3]) != "" {
+	if unset(columns[3]) != "" {
 		if snap.Clones, err = strconv.Atoi(columns[3]); err != nil {
 			return fmt.Errorf("parse zfs list: %s: %w", columns[0], err)
 		}
@@ -85,9 +84,9 @@ func (s *snapshots) add(row []byte) error {
 	return nil
 }
 
-// addTo gives each dataset its own, the oldest first, and a snapshot before its
-// bookmark. Those of datasets that are not among them were made after these
-// were listed, or are below a root that is listed alone.
+// addTo sets the snapshots of each dataset, oldest first, and a snapshot before its
+// bookmark. It drops snapshots of other datasets: those were created after the
+// datasets were listed, or lie below a root that is listed alone.
 func (s *snapshots) addTo(datasets []Dataset) {
 	for i := range datasets {
 		own := s.of[datasets[i].Name]

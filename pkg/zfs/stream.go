@@ -16,22 +16,22 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// pipeSize is asked for, so that zfs and the network need not take turns every
-// 64 KiB.
+// pipeSize is the requested size of a pipe, in bytes: with the default of 64 KiB, zfs
+// and the network wait for each other.
 const pipeSize = 1 << 20
 
-// Send says which stream to make.
+// Send describes the stream to make.
 type Send struct {
 	To    string // snapshot, full name
-	From  string // base: snapshot, bookmark or origin, full name; "" is a full stream
-	All   bool   // with every snapshot between (-I) instead of the last alone (-i)
-	Flags string // of -L -c -e, as letters: "Lce"
-	Raw   bool   // -w: encrypted data goes as it lies on disk
+	From  string // base: snapshot, bookmark or origin, full name; "" for a full stream
+	All   bool   // with all intermediate snapshots (-I), not the last one alone (-i)
+	Flags string // letters of -L -c -e, such as "Lce"
+	Raw   bool   // -w: encrypted data as stored on disk
 	Bare  bool   // without the dataset's properties
-	Token string // resume this; all else is in the token
+	Token string // resume token, which contains everything else
 }
 
-// argv is the command line; extra goes before the flags.
+// argv returns the command line, with extra before the flags.
 func (s Send) argv(extra ...string) []string {
 	argv := append([]string{"zfs", "send"}, extra...)
 	if s.Token != "" {
@@ -56,7 +56,7 @@ func (s Send) argv(extra ...string) []string {
 	return append(argv, s.To)
 }
 
-// Estimate asks how many bytes a stream will have, about.
+// Estimate returns the approximate size of a stream in bytes.
 func (z *ZFS) Estimate(ctx context.Context, s Send) (int64, error) {
 	out, err := z.output(ctx, s.argv("-n", "-v", "-P")...)
 	if err != nil {
@@ -67,11 +67,11 @@ func (z *ZFS) Estimate(ctx context.Context, s Send) (int64, error) {
 			return strconv.ParseInt(size, 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("zfs send -nvP %s: no size in %q", s.To, out)
+	return 0, fmt.Errorf("parse zfs send -nvP %s: no size in %q", s.To, out)
 }
 
-// Stream is a running "zfs send" (to be read) or "zfs receive" (to be
-// written). Finish must be called.
+// Stream is a running "zfs send" (to be read) or "zfs receive" (to be written). The
+// caller must call Finish.
 type Stream struct {
 	io.ReadWriteCloser
 	process run.Process
@@ -96,7 +96,7 @@ func (z *ZFS) Send(ctx context.Context, s Send) (*Stream, error) {
 	return &Stream{reader, process}, nil
 }
 
-// feed starts a program that reads the bytes written to the stream.
+// feed starts a program that reads the stream.
 func (z *ZFS) feed(ctx context.Context, argv []string) (*Stream, error) {
 	if z.simulated() {
 		return z.writePipe(ctx, argv)
@@ -114,22 +114,22 @@ func (z *ZFS) feed(ctx context.Context, argv []string) (*Stream, error) {
 	return &Stream{writer, process}, nil
 }
 
-// Receive says how to take a stream. It is never forced (-F), so that it can
-// only add to the existing snapshots.
+// Receive describes how to receive a stream. It never uses -F, so that it only adds to
+// the existing snapshots.
 type Receive struct {
 	Dataset string
 	Type    Type
 	Origin  string // snapshot, full name, for a clone
-	Flags   string // the sender's flags, remembered in StreamProperty
+	Flags   string // the sender's flags, stored in StreamProperty
 	Resume  bool   // the stream resumes a partial receive
-	First   bool   // the dataset is not there yet
+	First   bool   // the dataset does not exist yet
 	Set     map[string]string
 }
 
 func (r Receive) argv() []string {
 	argv := []string{"zfs", "receive", "-s", "-u"}
-	// With a token, OpenZFS takes -o as well: the properties must be the same
-	// whether the stream was cut or not.
+	// OpenZFS accepts -o for a resumed stream too: an interruption must not change the
+	// properties.
 	argv = append(argv, "-o", "readonly=on")
 	if r.Type == Filesystem {
 		argv = append(argv, "-o", "canmount=noauto")
@@ -144,40 +144,39 @@ func (r Receive) argv() []string {
 	return append(argv, r.Dataset)
 }
 
-// Receive starts to take a stream. Closing the file ends the stream; a stream
-// that breaks off leaves a resume token.
+// Receive starts to receive a stream. Closing the returned Stream ends it; an
+// interrupted stream leaves a resume token.
 func (z *ZFS) Receive(ctx context.Context, r Receive) (*Stream, error) {
 	return z.feed(ctx, r.argv())
 }
 
-// widen is best effort: the limit for a user without privileges may be lower.
-// It is for the end that goes to the child: asking for a descriptor makes that
-// end blocking.
+// widen enlarges a pipe, at best effort: the limit of an unprivileged user may be
+// lower. It takes the child's end, because Fd makes that end blocking.
 func widen(pipe *os.File) {
 	_, _ = unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 }
 
-// Finish closes the pipe, waits for the process and returns how it ended.
+// Finish closes the pipe, waits for the process and returns its error.
 func (s *Stream) Finish() error {
 	s.Close()
 	return explain(s.process.Wait())
 }
 
-// Warnings is what the process has printed though it succeeded, such as
-// properties that could not be set.
+// Warnings returns the stderr of a process that succeeded, such as properties that
+// could not be set.
 func (s *Stream) Warnings() string { return oneLine(s.process.Stderr()) }
 
-// Kill ends the process; Finish still must be called.
+// Kill ends the process; the caller must still call Finish.
 func (s *Stream) Kill() { s.process.Kill() }
 
-// AbortReceive drops a partial receive. What had been received completely
-// stays; a dataset that the partial receive made goes away.
+// AbortReceive drops a partial receive. Complete snapshots stay; a dataset that the
+// partial receive created is destroyed.
 func (z *ZFS) AbortReceive(ctx context.Context, dataset string) error {
 	_, err := z.output(ctx, "zfs", "receive", "-A", dataset)
 	return err
 }
 
-// Token is what a resume token holds.
+// Token holds the contents of a resume token.
 type Token struct {
 	ToName   string // snapshot, full name, on the sender when it was sent
 	ToGUID   GUID
@@ -185,11 +184,11 @@ type Token struct {
 	Bytes    int64 // received so far
 }
 
-// ErrStaleToken is a token that this machine can't resume.
+// ErrStaleToken is the error of a token that this machine can't resume.
 var ErrStaleToken = errors.New("resume token is stale")
 
-// DecodeToken asks zfs what a resume token holds. A token whose snapshot is
-// gone is still decoded; one that can't be is ErrStaleToken.
+// DecodeToken returns the contents of a resume token, even if its snapshot is gone. It
+// returns ErrStaleToken for a token that zfs can't decode.
 func (z *ZFS) DecodeToken(ctx context.Context, token string) (Token, error) {
 	out, err := z.run.Output(ctx, z.timeout, "zfs", "send", "-n", "-v", "-t", token)
 	if decoded, ok := parseToken(string(out)); ok {
@@ -207,11 +206,11 @@ func (z *ZFS) DecodeToken(ctx context.Context, token string) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	return Token{}, fmt.Errorf("%w: nothing in it is known", ErrStaleToken)
+	return Token{}, fmt.Errorf("%w: it contains no known fields", ErrStaleToken)
 }
 
-// parseToken reads what "zfs send -nvt" prints: an nvlist, one "name = value"
-// a line, numbers in hexadecimal.
+// parseToken parses the output of "zfs send -nvt": an nvlist with one "name = value"
+// per line and hexadecimal numbers.
 func parseToken(text string) (Token, bool) {
 	var t Token
 	for line := range strings.Lines(text) {

@@ -21,17 +21,16 @@ type ZFS struct {
 	library library
 }
 
-// New returns the OpenZFS of the machine on which r starts programs. timeout
-// bounds every call but the streams, whose end is watched by whoever feeds or
-// reads them.
+// New returns the OpenZFS of the machine on which r starts programs. timeout bounds
+// every call but the streams, which their readers and writers bound.
 func New(r run.Programs, timeout time.Duration) *ZFS {
 	z := &ZFS{run: r, timeout: timeout}
 	z.library = newLibrary(z, r)
 	return z
 }
 
-// maxArgv bounds the bytes of arguments given to one process; Linux takes
-// 2 MiB with the environment.
+// maxArgv bounds the arguments of one process, in bytes; Linux allows 2 MiB with the
+// environment.
 const maxArgv = 256 << 10
 
 // output runs zfs or zpool to its end.
@@ -40,8 +39,8 @@ func (z *ZFS) output(ctx context.Context, argv ...string) ([]byte, error) {
 	return out, explain(err)
 }
 
-// table runs a listing that prints tab-separated rows. Datasets that do not
-// exist are no error: the rows of the others are returned.
+// table runs a listing and returns its tab-separated rows. Missing datasets are no
+// error.
 func (z *ZFS) table(ctx context.Context, argv []string) ([][]string, error) {
 	out, err := z.run.Output(ctx, z.timeout, argv...)
 	if err != nil && !onlyMissing(err) {
@@ -56,8 +55,7 @@ func (z *ZFS) table(ctx context.Context, argv []string) ([][]string, error) {
 	return rows, nil
 }
 
-// onlyMissing reports whether each line that zfs printed on stderr is about a
-// dataset that does not exist.
+// onlyMissing reports whether each line on stderr is about a missing dataset.
 func onlyMissing(err error) bool {
 	var e *run.Error
 	if !errors.As(err, &e) || e.ExitCode != 1 || e.Stderr == "" {
@@ -71,21 +69,21 @@ func onlyMissing(err error) bool {
 	return true
 }
 
-// Snapshot takes snapshots (full names, all of one pool) in one transaction
-// group: they show one moment.
+// Snapshot takes snapshots (full names, all of one pool) atomically, in one
+// transaction group.
 func (z *ZFS) Snapshot(ctx context.Context, names ...string) error {
 	_, err := z.output(ctx, append([]string{"zfs", "snapshot"}, names...)...)
 	return err
 }
 
-// SnapshotRecursive takes a snapshot of a dataset and of all below it, in one
+// SnapshotRecursive takes a snapshot of a dataset and all datasets below it, in one
 // transaction group.
 func (z *ZFS) SnapshotRecursive(ctx context.Context, name string) error {
 	_, err := z.output(ctx, "zfs", "snapshot", "-r", name)
 	return err
 }
 
-// Bookmark makes a bookmark (full name with #) of a snapshot or bookmark.
+// Bookmark creates a bookmark (full name with #) of a snapshot or bookmark.
 func (z *ZFS) Bookmark(ctx context.Context, from, bookmark string) error {
 	_, err := z.output(ctx, "zfs", "bookmark", from, bookmark)
 	return err
@@ -118,8 +116,7 @@ func (z *ZFS) DestroyBookmark(ctx context.Context, name string) error {
 	return err
 }
 
-// Held returns those of the snapshots (full names) on which somebody has a
-// hold.
+// Held returns which of the snapshots (full names) have a hold.
 func (z *ZFS) Held(ctx context.Context, names []string) (map[string]bool, error) {
 	held := map[string]bool{}
 	for len(names) > 0 {
@@ -131,7 +128,7 @@ func (z *ZFS) Held(ctx context.Context, names []string) (map[string]bool, error)
 		argv := append([]string{"zfs", "get", "-H", "-p", "-o", "name,value", "userrefs"}, names[:n]...)
 		rows, err := z.table(ctx, argv)
 		if err != nil {
-			return nil, fmt.Errorf("look for holds: %w", err)
+			return nil, fmt.Errorf("list holds: %w", err)
 		}
 		for _, row := range rows {
 			if len(row) == 2 && row[1] != "0" && row[1] != "-" {
@@ -143,9 +140,9 @@ func (z *ZFS) Held(ctx context.Context, names []string) (map[string]bool, error)
 	return held, nil
 }
 
-// WrittenSince returns the bytes written to datasets since a snapshot or
-// bookmark of each (dataset → "@snapshot" or "#bookmark"), in one call.
-// Datasets or snapshots that are gone are left out.
+// WrittenSince returns the bytes written to datasets since a snapshot or bookmark of
+// each (dataset → "@snapshot" or "#bookmark"), in one call. Missing datasets and
+// snapshots are left out.
 func (z *ZFS) WrittenSince(ctx context.Context, since map[string]string) (map[string]int64, error) {
 	written := map[string]int64{}
 	if len(since) == 0 {
@@ -158,7 +155,7 @@ func (z *ZFS) WrittenSince(ctx context.Context, since map[string]string) (map[st
 	argv := []string{"zfs", "get", "-H", "-p", "-o", "name,property,value", strings.Join(slices.Sorted(maps.Keys(properties)), ",")}
 	rows, err := z.table(ctx, append(argv, slices.Sorted(maps.Keys(since))...))
 	if err != nil {
-		return nil, fmt.Errorf("ask for bytes written: %w", err)
+		return nil, fmt.Errorf("list bytes written: %w", err)
 	}
 	for _, row := range rows {
 		if len(row) != 3 || row[1] != "written"+since[row[0]] {
@@ -171,8 +168,8 @@ func (z *ZFS) WrittenSince(ctx context.Context, since map[string]string) (map[st
 	return written, nil
 }
 
-// LocalProperties returns the properties that are set on a dataset itself
-// (source local or received), not what it inherits.
+// LocalProperties returns the properties set on a dataset itself (source local or
+// received), without inherited ones.
 func (z *ZFS) LocalProperties(ctx context.Context, dataset string) (map[string]string, error) {
 	out, err := z.output(ctx, "zfs", "get", "-H", "-p", "-s", "local,received", "-o", "property,value", "all", dataset)
 	if err != nil {
@@ -187,7 +184,7 @@ func (z *ZFS) LocalProperties(ctx context.Context, dataset string) (map[string]s
 	return properties, nil
 }
 
-// Rename renames a dataset with all below it. Nothing is mounted by it.
+// Rename renames a dataset with all datasets below it. It mounts nothing.
 func (z *ZFS) Rename(ctx context.Context, kind Type, from, to string) error {
 	argv := []string{"zfs", "rename"}
 	if kind == Filesystem {
@@ -205,14 +202,14 @@ type Pool struct {
 	Size   uint64
 }
 
-// SyncPool writes out a pool's open transaction group, so that "written"
-// counts all that was written before.
+// SyncPool writes out a pool's open transaction group, so that "written" counts all
+// earlier writes.
 func (z *ZFS) SyncPool(ctx context.Context, pool string) error {
 	_, err := z.output(ctx, "zpool", "sync", pool)
 	return err
 }
 
-// Version is the version of OpenZFS's kernel module, such as "2.3.9-1".
+// Version returns the version of OpenZFS's kernel module, such as "2.3.9-1".
 func (z *ZFS) Version(ctx context.Context) (string, error) {
 	out, err := z.output(ctx, "zfs", "version")
 	if err != nil {
@@ -223,5 +220,5 @@ func (z *ZFS) Version(ctx context.Context) (string, error) {
 			return version, nil
 		}
 	}
-	return "", fmt.Errorf("zfs version: no line zfs-kmod-… in %q", out)
+	return "", fmt.Errorf("parse zfs version: no line zfs-kmod-… in %q", out)
 }

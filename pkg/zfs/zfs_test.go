@@ -15,8 +15,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// fake puts a zfs on PATH that prints what it is told, and returns a ZFS that
-// meets it.
+// fake puts a shell script on PATH as zfs and zpool, and returns a ZFS that runs it.
 func fake(t *testing.T, script string) *ZFS {
 	t.Helper()
 	bin := t.TempDir()
@@ -121,7 +120,7 @@ func snapshotRow(row string) string {
 esac`
 }
 
-// However zfs's output is cut up on its way, the rows are the same.
+// The rows do not depend on the pieces in which zfs's output arrives.
 func TestSnapshotsInPieces(t *testing.T) {
 	text := "tank/a@one\t11\t100\t0\ntank/a@two\t22\t200\t3\ntank/b#x\t33\t300\t-\n"
 	for size := 1; size <= len(text); size++ {
@@ -156,7 +155,7 @@ func TestDatasetsFailure(t *testing.T) {
 	}
 }
 
-// What "zfs send -nvt" prints, also for a snapshot that is gone by then.
+// The output of "zfs send -nvt", also for a snapshot that is gone.
 func TestDecodeToken(t *testing.T) {
 	const contents = `resume token contents:
 nvlist version: 0
@@ -204,8 +203,7 @@ func TestReceiveArgv(t *testing.T) {
 	}
 }
 
-// Properties are told apart by where they come from, and roots that are not
-// there are left out.
+// Properties carry their sources, and missing roots are left out.
 func TestProperties(t *testing.T) {
 	z := fake(t, `case "$*" in "get -H -p -r -t filesystem,volume -o name,property,value,received,source readonly,understudy:demoted tank/a b tank/gone") ;; *) echo "called: $*" >&2; exit 2;; esac
 	printf 'tank/a b\treadonly\ton\toff\tlocal\n'
@@ -236,8 +234,7 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// A call on several datasets continues after one that fails; About tells which
-// one that was.
+// A call on several datasets continues after a failure; About finds its dataset.
 func TestAbout(t *testing.T) {
 	z := fake(t, `printf "cannot set property for 'tank/a': permission denied\ncannot open 'tank/b': dataset does not exist\n" >&2; exit 255`)
 	err := z.Set(t.Context(), map[string]string{"readonly": "on", "canmount": "noauto"}, "tank/a", "tank/b", "tank/a/c")
@@ -256,7 +253,7 @@ func TestAbout(t *testing.T) {
 	}
 }
 
-// What is so already is no error.
+// A filesystem that is mounted and a key that is loaded are no errors.
 func TestMountTwice(t *testing.T) {
 	z := fake(t, `case "$1" in
 mount) echo "cannot mount 'tank/a': filesystem already mounted" >&2; exit 1;;

@@ -47,7 +47,7 @@ func TestTakeOver(t *testing.T) {
 	if left, _ := filepath.Glob(b.path("tank/srv/.understudy*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	// Once more: nothing is to be done, and nothing is.
+	// Once more: nothing to do, nothing done.
 	if r := b.promote(); r.Snapshot != "" {
 		t.Errorf("a second snapshot: %+v", r)
 	}
@@ -70,8 +70,8 @@ func TestTakeOver(t *testing.T) {
 	b.reads("new", "tank/srv/group/mail/g")
 }
 
-// After a power cut every filesystem is mounted once, or its intent log is not
-// in the snapshot that keeps what was written last.
+// After a power loss every filesystem is mounted once; otherwise the snapshot of the
+// last writes lacks its intent log.
 func TestReplay(t *testing.T) {
 	a, _ := pair(t)
 	a.write("last", "tank/srv/db/last")
@@ -101,9 +101,9 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A stream from a node that has given the data up says that it is read-only
-// and not mounted: that is not what it is to be.
-func TestSentAfterItWasGivenUp(t *testing.T) {
+// A stream from a node that has released the dataset carries readonly=on and
+// canmount=noauto: a promotion must not apply them.
+func TestSentAfterRelease(t *testing.T) {
 	a, b := pair(t)
 	a.zfs("destroy", "-r", "tank/srv/tmp")
 	a.write("late", "tank/srv/db/late")
@@ -124,10 +124,9 @@ func TestSentAfterItWasGivenUp(t *testing.T) {
 	b.has("tank/srv/db readonly off local", "tank/srv/db mounted yes -", "tank/srv/group mounted no -")
 }
 
-// The node that owns the data gives it up and takes it back: what was set on
-// the datasets themselves is set again, and nothing else is.
-// A boot claims the intent log of what was given up, which counts as written. It is
-// no reason for another snapshot, which would stop replication; a single line is one.
+// A boot claims the intent log of a released dataset, and ZFS counts that as written.
+// It must not cause a snapshot, which would stop replication; a single written line
+// must.
 func TestClaimedLogIsNoWrite(t *testing.T) {
 	a, _ := pair(t)
 	a.zfs("destroy", "-r", "tank/srv/tmp")
@@ -158,7 +157,7 @@ func TestClaimedLogIsNoWrite(t *testing.T) {
 	}
 	a.has("tank/srv/db mounted no -", "tank/srv/group/mail mounted no -")
 
-	// What can't be looked at stays written.
+	// A dataset that can't be compared stays written.
 	a.faults("send busy=tank/srv/group/mail", "mount fail=tank/srv/db")
 	if r := a.demote(); !r.Written {
 		t.Errorf("%+v", r)
@@ -181,7 +180,9 @@ func TestClaimedLogIsNoWrite(t *testing.T) {
 	}
 }
 
-func TestGiveUpAndTakeBack(t *testing.T) {
+// The node releases its datasets and takes over again: the properties that were set
+// on the datasets themselves are set again, and no others.
+func TestReleaseAndTakeOver(t *testing.T) {
 	a, _ := pair(t)
 	a.zfs("set", "canmount=noauto", "tank/srv/db") // mounted by hand
 	a.zfs("set", "readonly=off", "tank/srv/group/mail")
@@ -250,20 +251,20 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A promotion that is turned round before any service has started leaves nothing
-// behind: the other node can go on sending as if it had not been.
-func TestAPromotionThatComesToNothing(t *testing.T) {
+// A promotion that is cancelled before any service has started leaves nothing
+// behind: the other node continues replication.
+func TestCancelledPromotion(t *testing.T) {
 	a, b := pair(t)
 	before := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank")
 	began := time.Now()
 	b.promote()
 	b.demote()
-	r, err := b.data().Unmark(t.Context(), data.Unrecorded, began.Add(time.Hour))
+	r, err := b.data().DropPromotionSnapshots(t.Context(), data.Unrecorded, began.Add(time.Hour))
 	b.fine(r, err)
 	if after := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank"); after == before {
-		t.Error("marks of an earlier promotion are gone")
+		t.Error("snapshots of an earlier promotion are gone")
 	}
-	r, err = b.data().Unmark(t.Context(), data.Unrecorded, began)
+	r, err = b.data().DropPromotionSnapshots(t.Context(), data.Unrecorded, began)
 	b.fine(r, err)
 	if after := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank"); after != before {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
@@ -278,18 +279,18 @@ func TestAPromotionThatComesToNothing(t *testing.T) {
 	a.send(b, "tank/srv/db@replicate-2", "@replicate-1", "tank/srv/db")
 }
 
-// What was written in it, by whomever, is a history of its own.
-func TestAPromotionThatWroteIsKept(t *testing.T) {
+// A dataset that was written to during a cancelled promotion keeps its snapshots.
+func TestCancelledPromotionWithWrites(t *testing.T) {
 	_, b := pair(t)
 	began := time.Now()
 	b.promote()
 	b.write("x", "tank/srv/db/late")
 	r := b.demote()
-	u, err := b.data().Unmark(t.Context(), data.Unrecorded, began)
+	u, err := b.data().DropPromotionSnapshots(t.Context(), data.Unrecorded, began)
 	b.fine(u, err)
 	b.zfs("list", "tank/srv/db@"+r.Snapshot)
 	if marks := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank/srv/db"); !strings.Contains(marks, "promoted") {
-		t.Errorf("the mark is gone: %s", marks)
+		t.Errorf("the promotion's snapshot is gone: %s", marks)
 	}
 	if marks := b.zfs("list", "-H", "-t", "snapshot", "-o", "name", "-r", "tank/srv/group"); strings.Contains(marks, "promoted") {
 		t.Errorf("nothing was written to tank/srv/group/mail: %s", marks)

@@ -7,15 +7,15 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Demote gives the replicated datasets up: read-only first, so that nothing is
-// written any more, then a snapshot of what was, then unmounted, what is below
-// first. It can be killed at any point and called again. A dataset has failed
-// when it may still be written to; one that stays mounted read-only is a
-// warning.
+// Demote releases the replicated datasets: it makes them read-only, so that nothing
+// is written any more, takes a snapshot of unsaved changes, and unmounts them from
+// the innermost mountpoint outwards. It can be killed at any point and called again.
+// A dataset has failed if it can still be written to; one that stays mounted
+// read-only is a warning.
 func (d *Data) Demote(ctx context.Context, step Stepper) (Result, error) {
 	w := d.work(step)
 	for _, phase := range []func(context.Context) error{
-		w.takeBack, w.freeze, w.keepWritten, w.unmount, w.openVolumes,
+		w.listExisting, w.makeReadOnly, w.snapshotWritten, w.unmount, w.openVolumes,
 	} {
 		if err := phase(ctx); err != nil {
 			return w.result, err
@@ -27,60 +27,61 @@ func (d *Data) Demote(ctx context.Context, step Stepper) (Result, error) {
 	return w.result, nil
 }
 
-func (w *work) takeBack(ctx context.Context) error {
+// listExisting lists the datasets. Missing ones are no failure.
+func (w *work) listExisting(ctx context.Context) error {
 	if err := w.list(ctx, "list datasets"); err != nil {
 		return err
 	}
-	w.absent(false)
+	w.noteMissing(false)
 	return nil
 }
 
-// freeze makes everything read-only and sees that it is.
-func (w *work) freeze(ctx context.Context) error {
-	open := filter(w.holding.mine, func(d *dataset) bool { return !d.unborn && !settled(d) })
+// makeReadOnly makes all datasets read-only and verifies that they are.
+func (w *work) makeReadOnly(ctx context.Context) error {
+	open := filter(w.inventory.replicated, func(d *dataset) bool { return !d.incomplete && !settled(d) })
 	if len(open) > 0 {
-		err := w.soft(ctx, "make read-only", len(open), func(ctx context.Context) error {
-			w.spare(ctx, open)
-			w.give(ctx, open, true)
+		err := w.bestEffort(ctx, "make read-only", len(open), func(ctx context.Context) error {
+			w.exemptUnreplicated(ctx, open)
+			w.release(ctx, open, true)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if len(open) == 0 && len(filter(w.holding.mine, func(d *dataset) bool { return d.mounted })) == 0 {
-		return nil // it was done before: nothing can have been written since
+	if len(open) == 0 && len(filter(w.inventory.replicated, func(d *dataset) bool { return d.mounted })) == 0 {
+		return nil // released before: nothing can have been written since
 	}
 	w.sync(ctx)
 	if err := w.list(ctx, "read back"); err != nil {
 		return err
 	}
-	for _, d := range w.holding.mine {
-		if !d.readOnly() && !d.unborn {
-			w.fail(d, w.cause(d.name, "it is not read-only"))
+	for _, d := range w.inventory.replicated {
+		if !d.readOnly() && !d.incomplete {
+			w.fail(d, w.cause(d.name, "still writable"))
 		}
 	}
 	return nil
 }
 
-// settled reports whether there is nothing left to set.
+// settled reports whether a dataset has all properties of a released one.
 func settled(d *dataset) bool {
-	return d.readonly.Local() == "on" && (d.volume() || d.canmount.Local() == "noauto") && (d.given() || d.replica())
+	return d.readonly.Local() == "on" && (d.volume() || d.canmount.Local() == "noauto") && (d.released() || d.replica())
 }
 
-// give makes datasets read-only, in one call with what they remember, those
-// that remember the same together. A replica needs no memory: it becomes what
-// the stream said.
-func (w *work) give(ctx context.Context, datasets []*dataset, noauto bool) {
+// release makes datasets read-only and stores their properties in the same call;
+// datasets that store the same share calls. A replica stores nothing: on promotion
+// it gets the properties that its stream brought.
+func (w *work) release(ctx context.Context, datasets []*dataset, noauto bool) {
 	type group struct {
-		mark   string
+		saved  string
 		volume bool
 	}
 	groups := map[group][]string{}
 	for _, d := range datasets {
 		g := group{volume: d.volume()}
-		if !d.given() && !d.replica() {
-			g.mark = markOf(d).String()
+		if !d.released() && !d.replica() {
+			g.saved = propertiesOf(d).String()
 		}
 		groups[g] = append(groups[g], d.name)
 	}
@@ -89,27 +90,27 @@ func (w *work) give(ctx context.Context, datasets []*dataset, noauto bool) {
 		if noauto && !g.volume {
 			set["canmount"] = "noauto"
 		}
-		if g.mark != "" {
-			set[zfs.DemotedProperty] = g.mark
+		if g.saved != "" {
+			set[zfs.DemotedProperty] = g.saved
 		}
 		w.inBatches(ctx, names, func(ctx context.Context, names ...string) error { return w.zfs.Set(ctx, set, names...) })
 	}
 }
 
-// spare keeps what lies below our datasets and is not replicated from
-// becoming read-only with them.
-func (w *work) spare(ctx context.Context, datasets []*dataset) {
+// exemptUnreplicated keeps the datasets below the replicated ones that are not
+// replicated themselves writable.
+func (w *work) exemptUnreplicated(ctx context.Context, datasets []*dataset) {
 	ours := map[string]bool{}
 	for _, d := range datasets {
 		ours[d.name] = true
 	}
 	inherits := func(name string) bool {
-		d := w.holding.all[name]
-		return d != nil && !w.holding.owns(name) && !d.readOnly() && d.readonly.Local() == "" && d.readonly.Source != "received" &&
+		d := w.inventory.all[name]
+		return d != nil && !w.inventory.replicates(name) && !d.readOnly() && d.readonly.Local() == "" && d.readonly.Source != "received" &&
 			!zfs.IsPreserved(name)
 	}
 	var names []string
-	for _, name := range sorted(w.holding.all) {
+	for _, name := range sorted(w.inventory.all) {
 		if above := zfs.Parent(name); inherits(name) && ours[above] {
 			names = append(names, name)
 		}
@@ -119,73 +120,72 @@ func (w *work) spare(ctx context.Context, datasets []*dataset) {
 	})
 }
 
-// sync writes the pools out, so that "written" counts everything.
+// sync writes out the pools, so that "written" counts everything.
 func (w *work) sync(ctx context.Context) {
-	each(ctx, sorted(byPool(namesOf(w.holding.mine))), func(ctx context.Context, pool string) {
+	forEach(ctx, sorted(byPool(namesOf(w.inventory.replicated))), func(ctx context.Context, pool string) {
 		if err := w.zfs.SyncPool(ctx, pool); err != nil {
 			w.warn("write out pool %s: %v", pool, err)
 		}
 	})
 }
 
-// keepWritten takes a snapshot of what no snapshot holds yet. Replicas get
-// none, nor does what was given up before and only looks written to: it would be
-// in the way of the next stream.
-func (w *work) keepWritten(ctx context.Context) error {
-	if err := w.weighWritten(ctx); err != nil {
+// snapshotWritten takes a snapshot of each dataset with changes that no snapshot
+// holds. Replicas get none, and neither do released datasets that are unchanged:
+// a snapshot of this node's own would stop the next incremental stream.
+func (w *work) snapshotWritten(ctx context.Context) error {
+	if err := w.discountClaimedLogs(ctx); err != nil {
 		return err
 	}
-	written := filter(w.holding.mine, func(d *dataset) bool {
-		return d.written > 0 && !d.unborn && (d.given() || !d.replica())
+	written := filter(w.inventory.replicated, func(d *dataset) bool {
+		return d.written > 0 && !d.incomplete && (d.released() || !d.replica())
 	})
 	if len(written) == 0 {
 		return nil
 	}
 	w.result.Written = true
-	return w.soft(ctx, "snapshot", len(written), func(ctx context.Context) error {
+	return w.bestEffort(ctx, "snapshot", len(written), func(ctx context.Context) error {
 		w.snapshot(ctx, demotedPrefix, namesOf(written))
 		return nil
 	})
 }
 
-// openVolumes names who has a volume open: that is read-only by now.
+// openVolumes warns of processes that still have a volume open.
 func (w *work) openVolumes(ctx context.Context) error {
-	for _, d := range filter(w.holding.mine, (*dataset).volume) {
+	for _, d := range filter(w.inventory.replicated, (*dataset).volume) {
 		if by := w.holders(ctx, d); by != "" {
-			w.warn("volume %s: it is read-only, but in use by %s", d.name, by)
+			w.warn("volume %s: read-only, but in use by %s", d.name, by)
 		}
 	}
 	return nil
 }
 
-// Fence makes the replicated datasets that are writable read-only, so that
-// what mounts them at boot can't write to them. They remember how they were;
-// nothing is unmounted.
+// Fence makes the replicated datasets read-only, so that a program that mounts them
+// at boot can't write to them. It stores their properties and unmounts nothing.
 func (d *Data) Fence(ctx context.Context) (Result, error) {
 	w := d.work(Unrecorded)
-	if err := w.shut(ctx); err != nil {
+	if err := w.fence(ctx); err != nil {
 		return w.result, err
 	}
-	for _, d := range w.holding.mine {
-		if !d.readOnly() && !d.unborn {
-			w.fail(d, w.cause(d.name, "it is not read-only"))
+	for _, d := range w.inventory.replicated {
+		if !d.readOnly() && !d.incomplete {
+			w.fail(d, w.cause(d.name, "still writable"))
 		}
 	}
 	return w.result, nil
 }
 
-// shut makes what is writable read-only and looks at it again.
-func (w *work) shut(ctx context.Context) error {
-	if err := w.takeBack(ctx); err != nil {
+// fence makes the writable datasets read-only and lists them again.
+func (w *work) fence(ctx context.Context) error {
+	if err := w.listExisting(ctx); err != nil {
 		return err
 	}
-	open := filter(w.holding.mine, func(d *dataset) bool { return !d.unborn && !d.readOnly() })
+	open := filter(w.inventory.replicated, func(d *dataset) bool { return !d.incomplete && !d.readOnly() })
 	if len(open) == 0 {
 		return nil
 	}
-	err := w.soft(ctx, "make read-only", len(open), func(ctx context.Context) error {
-		w.spare(ctx, open)
-		w.give(ctx, open, false)
+	err := w.bestEffort(ctx, "make read-only", len(open), func(ctx context.Context) error {
+		w.exemptUnreplicated(ctx, open)
+		w.release(ctx, open, false)
 		return nil
 	})
 	if err != nil {
@@ -194,7 +194,7 @@ func (w *work) shut(ctx context.Context) error {
 	return w.list(ctx, "read back")
 }
 
-// State tells of all replicated datasets, for status.
+// State returns the state of all replicated datasets, for status.
 func (d *Data) State(ctx context.Context) ([]DatasetState, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Failover.DatasetTimeout)
 	defer cancel()
@@ -202,25 +202,25 @@ func (d *Data) State(ctx context.Context) ([]DatasetState, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.weigh(ctx, h.littleWritten(), func(*dataset, string) bool { return true })
-	locked := filter(h.mine, func(ds *dataset) bool { return ds.keyNeeded })
+	d.discountUnchanged(ctx, h.maybeUnchanged(), func(*dataset, string) bool { return true })
+	locked := filter(h.replicated, func(ds *dataset) bool { return ds.keyNeeded })
 	keys, err := d.keyLocations(ctx, h, locked)
 	if err != nil {
-		d.log.Debug().Err(err).Msg("where keys lie is not known")
+		d.log.Debug().Err(err).Msg("cannot list key locations")
 	}
-	states := make([]DatasetState, 0, len(h.mine))
-	for _, ds := range h.mine {
+	states := make([]DatasetState, 0, len(h.replicated))
+	for _, ds := range h.replicated {
 		states = append(states, DatasetState{
 			Name: ds.name, Type: string(ds.kind), Mountpoint: ds.path(), Writable: !ds.readOnly(), Mounted: ds.mounted,
-			Replica: ds.replica(), Demoted: ds.given() && ds.readOnly(), Partial: ds.partial, Written: ds.written, KeyNeeded: ds.keyNeeded,
+			Replica: ds.replica(), Demoted: ds.released() && ds.readOnly(), Partial: ds.partial, Written: ds.written, KeyNeeded: ds.keyNeeded,
 			KeyTyped: ds.keyNeeded && keyTyped(keys[ds.keyRoot]),
 		})
 	}
 	for _, name := range h.missing {
 		states = append(states, DatasetState{Name: name, Missing: true})
 	}
-	if len(h.frozen) > 0 {
-		return states, fmt.Errorf("look at the datasets: %w", &SuspendedError{Name: h.frozen[0]})
+	if len(h.suspended) > 0 {
+		return states, fmt.Errorf("list the datasets: %w", &SuspendedError{Name: h.suspended[0]})
 	}
 	return states, nil
 }

@@ -50,13 +50,13 @@ func readMounts() ([]mountEntry, error) {
 	return all, nil
 }
 
-// unescape undoes how the kernel writes blanks in paths.
+// unescape decodes the blanks and backslashes in the kernel's paths.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
-// maxHolders is how many processes are named.
+// maxHolders is the number of processes that a message names.
 const maxHolders = 5
 
-// holders names the processes that have a mounted filesystem or a volume open.
+// holders names the processes that use a mounted filesystem or a volume.
 func (d *Data) holders(ctx context.Context, ds *dataset) string {
 	var uses func(process string) bool
 	var found []string
@@ -68,14 +68,14 @@ func (d *Data) holders(ctx context.Context, ds *dataset) string {
 		if table, err := readMounts(); err == nil {
 			for _, m := range table {
 				if m.device == st.Rdev {
-					found = append(found, "the filesystem that is mounted at "+m.path)
+					found = append(found, "the filesystem mounted at "+m.path)
 				}
 			}
 		}
-		uses = func(process string) bool { return opens(process, st.Rdev) }
+		uses = func(process string) bool { return hasOpen(process, st.Rdev) }
 	} else {
 		path := ds.path()
-		uses = func(process string) bool { return touches(process, path) }
+		uses = func(process string) bool { return usesPath(process, path) }
 	}
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, process := range processes {
@@ -88,7 +88,7 @@ func (d *Data) holders(ctx context.Context, ds *dataset) string {
 		}
 	}
 	if len(found) == 0 && !ds.volume() {
-		return "a process that can't be seen here, or an NFS client"
+		return "a process of another namespace, or an NFS client"
 	}
 	if over := len(found) - maxHolders; over > 0 {
 		found = append(found[:maxHolders], fmt.Sprintf("and %d more", over))
@@ -96,10 +96,10 @@ func (d *Data) holders(ctx context.Context, ds *dataset) string {
 	return strings.Join(found, ", ")
 }
 
-// touches reports whether a process has its folder, its program, an open file or
-// a mapped file below a path. Processes in containers see other paths, but
-// what they hold is a mount of their own, which is in nobody's way.
-func touches(process, path string) bool {
+// usesPath reports whether a process has its working directory, its root, its program,
+// an open file or a mapped file below a path. Processes in containers see other
+// paths, but they hold a mount of their own, which blocks no unmount.
+func usesPath(process, path string) bool {
 	for _, link := range []string{"cwd", "root", "exe"} {
 		if target, err := os.Readlink(process + "/" + link); err == nil && target != "/" && under(target, path) {
 			return true
@@ -121,11 +121,11 @@ func touches(process, path string) bool {
 	return false
 }
 
-// opens reports whether a process has a block device open.
-func opens(process string, device uint64) bool {
+// hasOpen reports whether a process has a block device open.
+func hasOpen(process string, device uint64) bool {
 	files, _ := filepath.Glob(process + "/fd/*")
 	return slices.ContainsFunc(files, func(fd string) bool {
-		// A file on a network that is down would hang: only devices are asked.
+		// stat of a file on a broken network mount would hang: only devices are checked.
 		target, err := os.Readlink(fd)
 		if err != nil || !strings.HasPrefix(target, "/dev/") {
 			return false

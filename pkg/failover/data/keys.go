@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// loadKeys loads what is not loaded, where the key lies on this machine.
+// loadKeys loads missing keys from their keylocations. A key that must be typed in
+// fails its datasets.
 func (w *work) loadKeys(ctx context.Context) error {
-	locked := filter(w.holding.mine, func(d *dataset) bool { return d.keyNeeded && !w.bad(d) })
+	locked := filter(w.inventory.replicated, func(d *dataset) bool { return d.keyNeeded && !w.hasFailed(d) })
 	if len(locked) == 0 {
 		return nil
 	}
-	locations, err := w.keyLocations(ctx, w.holding, locked)
+	locations, err := w.keyLocations(ctx, w.inventory, locked)
 	if err != nil {
-		w.warn("where keys lie: %v", err) // those that can be told are loaded
+		w.warn("cannot list key locations: %v", err) // keys with a known location are loaded
 	}
 	roots := map[string]bool{}
 	for _, d := range locked {
@@ -25,9 +26,9 @@ func (w *work) loadKeys(ctx context.Context) error {
 		}
 		roots[d.keyRoot] = true
 	}
-	return w.soft(ctx, "load keys", len(roots), func(ctx context.Context) error {
+	return w.bestEffort(ctx, "load keys", len(roots), func(ctx context.Context) error {
 		errs := map[string]error{}
-		each(ctx, sorted(roots), func(ctx context.Context, root string) {
+		forEach(ctx, sorted(roots), func(ctx context.Context, root string) {
 			err := w.zfs.LoadKey(ctx, root)
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -46,26 +47,26 @@ func (w *work) loadKeys(ctx context.Context) error {
 type KeyError struct {
 	Name  string
 	Root  string // dataset that holds the key
-	Cause error  // nil: it must be typed in
+	Cause error  // nil if it must be typed in
 }
 
 func (e *KeyError) Error() string {
 	if e.Cause != nil {
 		return fmt.Sprintf("dataset %s: %v", e.Name, e.Cause)
 	}
-	return fmt.Sprintf("dataset %s: its key is not loaded, and must be typed in", e.Name)
+	return fmt.Sprintf("dataset %s: key not loaded, it must be typed in", e.Name)
 }
 
 func (e *KeyError) Unwrap() error { return e.Cause }
 
-// Hint says how the key comes in.
+// Hint says how to load the key.
 func (e *KeyError) Hint() string {
-	return fmt.Sprintf("zfs load-key %s; for a takeover without you keep the key in a file on this node: zfs set keylocation=file:///PATH %s", e.Root, e.Root)
+	return fmt.Sprintf("zfs load-key %s; for unattended takeovers keep the key in a file on this node: zfs set keylocation=file:///PATH %s", e.Root, e.Root)
 }
 
-// keyLocations are the keylocations of the datasets' encryption roots, by root. ZFS
-// has them there alone, and a root may lie above what is replicated.
-func (d *Data) keyLocations(ctx context.Context, h *holding, locked []*dataset) (map[string]string, error) {
+// keyLocations returns the keylocations of the datasets' encryption roots, by root.
+// Only encryption roots have one, and a root may lie above the replicated datasets.
+func (d *Data) keyLocations(ctx context.Context, h *inventory, locked []*dataset) (map[string]string, error) {
 	locations := map[string]string{}
 	var above []string
 	for _, ds := range locked {
@@ -86,13 +87,13 @@ func (d *Data) keyLocations(ctx context.Context, h *holding, locked []*dataset) 
 	return locations, err
 }
 
-// mustBeTyped reports whether a key is nowhere to be loaded from.
+// mustBeTyped reports whether a keylocation names no place to load a key from.
 func mustBeTyped(location string) bool {
 	return location == "" || location == "prompt" || location == "none"
 }
 
-// keyTyped reports whether a takeover can't load a key by itself: it must be typed in,
-// or its file is not here. What lies on another machine is believed to be there.
+// keyTyped reports whether a takeover can't load a key unattended: it must be typed
+// in, or its file is missing. A key on another machine is taken to be available.
 func keyTyped(location string) bool {
 	if file, local := strings.CutPrefix(location, "file://"); local {
 		_, err := os.Stat(file)

@@ -7,8 +7,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 )
 
-// Killed after any number of programs and done again, it is as if it had gone
-// through at once; and what was interrupted can be turned round as well.
+// A promotion killed after any number of programs and repeated ends as one that was
+// never killed; and an interrupted one can be reversed.
 func TestKilledAnywhere(t *testing.T) {
 	_, b := pair(t)
 	promoted := func() {
@@ -60,8 +60,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// forgetSnapshots destroys the snapshots of promotions and demotions: here
-// come more than one a second.
+// forgetSnapshots destroys the snapshots of promotions and demotions: this test makes
+// more than one a second.
 func (n *node) forgetSnapshots() {
 	n.t.Helper()
 	for _, name := range strings.Fields(n.zfs("list", "-H", "-o", "name", "-t", "snapshot")) {
@@ -71,7 +71,7 @@ func (n *node) forgetSnapshots() {
 	}
 }
 
-// Nothing that was not done is reported as done.
+// A failed call is never reported as done.
 func TestCallsThatFailAreFailures(t *testing.T) {
 	_, b := pair(t)
 	for calls := 1; ; calls++ {

@@ -12,27 +12,27 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// place is a filesystem with those that are mounted below it. What counts is
-// where they are mounted, not how they are called.
-type place struct {
+// mountNode is a filesystem with the filesystems that are mounted below it. The
+// mountpoints decide, not the names.
+type mountNode struct {
 	*dataset
-	below []*place
+	below []*mountNode
 }
 
-// places makes the tree of mountpoints. Those that share one with another
-// filesystem are returned apart.
-func places(datasets []*dataset) (top []*place, twice map[*dataset]*dataset) {
+// mountTree returns the trees of mountpoints. Filesystems that share the mountpoint
+// of another are returned as twice.
+func mountTree(datasets []*dataset) (top []*mountNode, twice map[*dataset]*dataset) {
 	datasets = slices.SortedStableFunc(slices.Values(datasets), func(a, b *dataset) int {
-		// "/a-b" sorts before "/a/b", yet "/a" must stay next to what is below it.
+		// "/a-b" sorts before "/a/b", yet "/a" must stay next to the paths below it.
 		return cmp.Compare(strings.ReplaceAll(a.path(), "/", "\x00"), strings.ReplaceAll(b.path(), "/", "\x00"))
 	})
 	twice = map[*dataset]*dataset{}
-	var above []*place
+	var above []*mountNode
 	for _, d := range datasets {
 		for len(above) > 0 && !under(d.path(), above[len(above)-1].path()) {
 			above = above[:len(above)-1]
 		}
-		p := &place{dataset: d}
+		p := &mountNode{dataset: d}
 		switch {
 		case len(above) == 0:
 			top = append(top, p)
@@ -48,69 +48,69 @@ func places(datasets []*dataset) (top []*place, twice map[*dataset]*dataset) {
 	return top, twice
 }
 
-// under reports whether a path is another one or lies below it.
+// under reports whether a path is root or lies below it.
 func under(path, root string) bool {
 	return path == root || root == "/" || strings.HasPrefix(path, root+"/")
 }
 
-// mount mounts what is to be mounted, by the order of the mountpoints.
+// mount mounts the filesystems in the order of their mountpoints.
 func (w *work) mount(ctx context.Context) error {
-	wanted := filter(w.holding.mine, w.toBeMounted)
-	missing := len(filter(wanted, func(d *dataset) bool { return !d.mounted && !w.bad(d) }))
-	top, twice := places(wanted)
+	wanted := filter(w.inventory.replicated, w.shouldMount)
+	missing := len(filter(wanted, func(d *dataset) bool { return !d.mounted && !w.hasFailed(d) }))
+	top, twice := mountTree(wanted)
 	for d, other := range twice {
-		w.fail(d, fmt.Errorf("dataset %s: its mountpoint %s is that of %s too", d.name, d.path(), other.name))
+		w.fail(d, fmt.Errorf("dataset %s: mountpoint %s also belongs to %s", d.name, d.path(), other.name))
 	}
 	if missing == 0 {
-		w.noteMounted(wanted)
+		w.recordMounted(wanted)
 		return nil
 	}
-	err := w.soft(ctx, "mount", missing, func(ctx context.Context) error {
+	err := w.bestEffort(ctx, "mount", missing, func(ctx context.Context) error {
 		slots := make(chan struct{}, parallel)
 		w.mountAll(ctx, top, slots)
 		return ctx.Err()
 	})
 	for _, d := range wanted {
 		if !d.mounted {
-			w.fail(d, fmt.Errorf("dataset %s: there was no time left to mount it", d.name))
+			w.fail(d, fmt.Errorf("dataset %s: no time left to mount it", d.name))
 		}
 	}
-	w.noteMounted(wanted)
+	w.recordMounted(wanted)
 	return err
 }
 
-func (w *work) noteMounted(datasets []*dataset) {
+func (w *work) recordMounted(datasets []*dataset) {
 	for _, d := range filter(datasets, func(d *dataset) bool { return d.mounted }) {
 		w.result.Mounted = append(w.result.Mounted, d.path())
 	}
 }
 
-// toBeMounted also is one that has failed: what is below must not be mounted
-// without it.
-func (w *work) toBeMounted(d *dataset) bool {
-	if d.volume() || d.unborn {
+// shouldMount reports whether a filesystem is to be mounted. That includes failed
+// ones: filesystems below them must not be mounted without them.
+func (w *work) shouldMount(d *dataset) bool {
+	if d.volume() || d.incomplete {
 		return false
 	}
 	if d.path() == "" {
 		if d.mountpoint == "legacy" && !d.mounted {
-			w.warn("%s: its mountpoint is legacy: it is not mounted here, see /etc/fstab", d.name)
+			w.warn("%s: mountpoint is legacy: not mounted by a takeover, see /etc/fstab", d.name)
 		}
 		return false
 	}
 	switch {
-	case d.mounted, d.canmount.Value == "on", w.bad(d) && d.canmount.Value != "off":
+	case d.mounted, d.canmount.Value == "on", w.hasFailed(d) && d.canmount.Value != "off":
 		return true
-	case d.canmount.Value == "noauto" && w.marks[d.name].mounted:
+	case d.canmount.Value == "noauto" && w.restores[d.name].mounted:
 		return true
 	case d.canmount.Value == "noauto":
-		err := fmt.Errorf("dataset %s: it is not mounted, since its canmount is noauto; to have it: zfs mount %s", d.name, d.name)
+		err := fmt.Errorf("dataset %s: not mounted, because canmount is noauto; to mount it: zfs mount %s", d.name, d.name)
 		w.warn("%v", err)
 		w.result.Unmounted = append(w.result.Unmounted, Failure{Dataset: d.name, Mountpoint: d.path(), Err: err})
 	}
 	return false
 }
 
-func (w *work) mountAll(ctx context.Context, all []*place, slots chan struct{}) {
+func (w *work) mountAll(ctx context.Context, all []*mountNode, slots chan struct{}) {
 	var wait sync.WaitGroup
 	for _, p := range all {
 		wait.Go(func() {
@@ -125,7 +125,7 @@ func (w *work) mountAll(ctx context.Context, all []*place, slots chan struct{}) 
 }
 
 func (w *work) mountOne(ctx context.Context, d *dataset, slots chan struct{}) bool {
-	if w.bad(d) || d.mounted {
+	if w.hasFailed(d) || d.mounted {
 		return d.mounted
 	}
 	slots <- struct{}{}
@@ -139,31 +139,31 @@ func (w *work) mountOne(ctx context.Context, d *dataset, slots chan struct{}) bo
 	d.mounted = true
 	if d.shared {
 		if err := w.zfs.Share(ctx, d.name); err != nil {
-			w.warn("%s: it is not shared: %v", d.name, err)
+			w.warn("%s: not shared: %v", d.name, err)
 		}
 	}
 	return true
 }
 
-func (w *work) failBelow(p *place, above string) {
+func (w *work) failBelow(p *mountNode, above string) {
 	for _, child := range p.below {
 		if !child.mounted {
-			w.fail(child.dataset, fmt.Errorf("dataset %s: not mounted, since %s above it is not", child.name, above))
+			w.fail(child.dataset, fmt.Errorf("dataset %s: not mounted, because %s above it is not", child.name, above))
 		}
 		w.failBelow(child, above)
 	}
 }
 
-// unmount unmounts everything, what is below first. What is in use is named;
-// it is read-only by now, or has failed.
+// unmount unmounts all filesystems, innermost first. It warns of those in use; they
+// are read-only by now, or have failed.
 func (w *work) unmount(ctx context.Context) error {
-	mounted := filter(w.holding.mine, func(d *dataset) bool { return d.mounted && !d.volume() })
+	mounted := filter(w.inventory.replicated, func(d *dataset) bool { return d.mounted && !d.volume() })
 	if len(mounted) == 0 {
 		return nil
 	}
 	for _, d := range mounted {
 		if d.path() == "" {
-			w.warn("%s: it stays mounted, read-only: its mountpoint is %s, not one that ZFS sees to", d.name, d.mountpoint)
+			w.warn("%s: stays mounted read-only: ZFS does not manage mountpoint %s", d.name, d.mountpoint)
 		}
 	}
 	mounted = slices.DeleteFunc(mounted, func(d *dataset) bool { return d.path() == "" })
@@ -171,14 +171,14 @@ func (w *work) unmount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	top, _ := places(mounted)
-	return w.soft(ctx, "unmount", len(mounted), func(ctx context.Context) error {
+	top, _ := mountTree(mounted)
+	return w.bestEffort(ctx, "unmount", len(mounted), func(ctx context.Context) error {
 		w.unmountAll(ctx, top, table, make(chan struct{}, parallel))
 		return ctx.Err()
 	})
 }
 
-func (w *work) unmountAll(ctx context.Context, all []*place, table []mountEntry, slots chan struct{}) {
+func (w *work) unmountAll(ctx context.Context, all []*mountNode, table []mountEntry, slots chan struct{}) {
 	var wait sync.WaitGroup
 	for _, p := range all {
 		wait.Go(func() {
@@ -191,13 +191,13 @@ func (w *work) unmountAll(ctx context.Context, all []*place, table []mountEntry,
 	wait.Wait()
 }
 
-func (w *work) unmountOne(ctx context.Context, p *place, table []mountEntry) {
-	stays := func(why string) { w.warn("%s: it stays mounted at %s, read-only: %s", p.name, p.path(), why) }
+func (w *work) unmountOne(ctx context.Context, p *mountNode, table []mountEntry) {
+	stays := func(why string) { w.warn("%s: stays mounted at %s read-only: %s", p.name, p.path(), why) }
 	if other := w.mountedBelow(p, table); other != "" {
 		stays(other + " is mounted below it")
 		return
 	}
-	if other := w.covered(p.dataset, table); other != "" {
+	if other := w.mountedOver(p.dataset, table); other != "" {
 		stays(other + " is mounted there")
 		return
 	}
@@ -205,7 +205,7 @@ func (w *work) unmountOne(ctx context.Context, p *place, table []mountEntry) {
 	defer cancel()
 	if p.shared {
 		if err := w.zfs.Unshare(ctx, p.name); err != nil {
-			w.warn("%s: it is still shared: %v", p.name, err)
+			w.warn("%s: still shared: %v", p.name, err)
 		}
 	}
 	err := w.zfs.Unmount(ctx, p.name, p.path())
@@ -219,9 +219,9 @@ func (w *work) unmountOne(ctx context.Context, p *place, table []mountEntry) {
 	}
 }
 
-// covered is what else is mounted where a filesystem should be, or "". The
-// simulator's filesystems do not bear their names.
-func (w *work) covered(d *dataset, table []mountEntry) string {
+// mountedOver returns what else is mounted at a filesystem's mountpoint, or "". The
+// simulator's mounts do not carry the names of filesystems.
+func (w *work) mountedOver(d *dataset, table []mountEntry) string {
 	for _, m := range slices.Backward(table) {
 		if m.path == d.path() {
 			if m.source == d.name || !w.real() {
@@ -233,12 +233,12 @@ func (w *work) covered(d *dataset, table []mountEntry) string {
 	return "nothing"
 }
 
-// mountedBelow is the first mount below a filesystem that is not one of ours
-// which has gone by now.
-func (w *work) mountedBelow(p *place, table []mountEntry) string {
+// mountedBelow returns the first mount below a filesystem, or "". Replicated
+// filesystems that are unmounted by now do not count.
+func (w *work) mountedBelow(p *mountNode, table []mountEntry) string {
 	gone := map[string]bool{}
-	var visit func(*place)
-	visit = func(q *place) {
+	var visit func(*mountNode)
+	visit = func(q *mountNode) {
 		for _, child := range q.below {
 			gone[child.path()] = !child.mounted
 			visit(child)

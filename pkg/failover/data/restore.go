@@ -12,12 +12,12 @@ import (
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// restore puts canmount and readonly back, then it reads back, since a call on
-// many datasets does not tell of each.
+// restore restores canmount and readonly and lists the datasets again: the result of
+// a call on many datasets does not report each of them.
 func (w *work) restore(ctx context.Context) error {
-	if len(w.marks) > 0 {
-		err := w.soft(ctx, "make writable", len(w.marks), func(ctx context.Context) error {
-			w.putBack(ctx)
+	if len(w.restores) > 0 {
+		err := w.bestEffort(ctx, "make writable", len(w.restores), func(ctx context.Context) error {
+			w.restoreProperties(ctx)
 			return nil
 		})
 		if err != nil {
@@ -27,27 +27,26 @@ func (w *work) restore(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.judge(ctx)
+	return w.checkReadOnly(ctx)
 }
 
-// putBack brings the datasets to what was before, those with the same values
-// together. canmount goes first, so that a dataset that is writable again is
-// never one that would not be mounted.
-func (w *work) putBack(ctx context.Context) {
-	groups := map[mark][]string{}
-	for _, name := range sorted(w.marks) {
-		m := w.marks[name]
+// restoreProperties sets the saved properties; datasets with the same values share
+// calls. canmount goes first, so that a writable dataset is one that gets mounted.
+func (w *work) restoreProperties(ctx context.Context) {
+	groups := map[saved][]string{}
+	for _, name := range sorted(w.restores) {
+		m := w.restores[name]
 		m.mounted = false
 		groups[m] = append(groups[m], name)
 	}
 	for m, names := range groups {
 		w.inBatches(ctx, names, func(ctx context.Context, names ...string) error {
-			return errors.Join(w.put(ctx, "canmount", m.canmount, names), w.put(ctx, "readonly", m.readonly, names))
+			return errors.Join(w.restoreProperty(ctx, "canmount", m.canmount, names), w.restoreProperty(ctx, "readonly", m.readonly, names))
 		})
 	}
 }
 
-func (w *work) put(ctx context.Context, property, value string, names []string) error {
+func (w *work) restoreProperty(ctx context.Context, property, value string, names []string) error {
 	switch value {
 	case "":
 		return nil
@@ -57,66 +56,66 @@ func (w *work) put(ctx context.Context, property, value string, names []string) 
 	return w.zfs.Set(ctx, map[string]string{property: value}, names...)
 }
 
-// judge looks at the datasets that are read-only still: some are meant to be,
-// some get it from above, and some have failed.
-func (w *work) judge(ctx context.Context) error {
+// checkReadOnly sorts the datasets that are still read-only: the operator set it, a
+// dataset above hands it down, or making them writable failed.
+func (w *work) checkReadOnly(ctx context.Context) error {
 	var off []string
-	for _, d := range w.holding.mine { // parents first
-		if !d.readOnly() || w.bad(d) {
+	for _, d := range w.inventory.replicated { // parents first
+		if !d.readOnly() || w.hasFailed(d) {
 			continue
 		}
-		was, changed := w.marks[d.name]
-		above := w.holding.all[d.readonly.From()]
+		was, changed := w.restores[d.name]
+		above := w.inventory.all[d.readonly.From()]
 		switch {
 		case d.readonly.Local() == "on" && changed && was.readonly != "on":
-			w.fail(d, w.cause(d.name, "it is read-only still"))
+			w.fail(d, w.cause(d.name, "still read-only"))
 		case d.readonly.Local() == "on", d.readonly.Source == "received":
-			w.kept[d.name] = true
-		case above != nil && w.bad(above):
-			w.fail(d, fmt.Errorf("dataset %s: it is read-only still, by %s above it", d.name, above.name))
+			w.readOnlyByChoice[d.name] = true
+		case above != nil && w.hasFailed(above):
+			w.fail(d, fmt.Errorf("dataset %s: still read-only, inherited from %s", d.name, above.name))
 		case above != nil && slices.Contains(off, above.name):
-		case above != nil && w.kept[above.name], !changed:
-			w.kept[d.name] = true
+		case above != nil && w.readOnlyByChoice[above.name], !changed:
+			w.readOnlyByChoice[d.name] = true
 		default:
 			off = append(off, d.name)
 		}
 	}
-	if err := w.force(ctx, off); err != nil {
+	if err := w.overrideParents(ctx, off); err != nil {
 		return err
 	}
-	return w.disown(ctx, sorted(w.kept))
+	return w.keepReadOnly(ctx, sorted(w.readOnlyByChoice))
 }
 
-// force makes datasets writable that are read-only by one above them that is
-// not replicated.
-func (w *work) force(ctx context.Context, names []string) error {
+// overrideParents makes datasets writable that inherit readonly from a dataset that
+// is not replicated.
+func (w *work) overrideParents(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return w.soft(ctx, "make writable in spite of the parent", len(names), func(ctx context.Context) error {
+	return w.bestEffort(ctx, "override readonly of the parent", len(names), func(ctx context.Context) error {
 		w.inBatches(ctx, names, func(ctx context.Context, names ...string) error {
 			return w.zfs.Set(ctx, map[string]string{"readonly": "off"}, names...)
 		})
 		for _, name := range names {
 			if len(w.causes[name]) > 0 {
-				w.fail(w.holding.all[name], w.cause(name, "it is read-only still, by one above it"))
+				w.fail(w.inventory.all[name], w.cause(name, "still read-only, inherited from a dataset above"))
 			}
 		}
 		return nil
 	})
 }
 
-// disown sees to it that what its owner wants read-only is not taken for a
-// replica any more.
-func (w *work) disown(ctx context.Context, names []string) error {
+// keepReadOnly marks datasets that the operator made read-only, so that they no longer
+// count as replicas.
+func (w *work) keepReadOnly(ctx context.Context, names []string) error {
 	names = slices.DeleteFunc(names, func(name string) bool {
-		stream := w.holding.all[name].stream.Value
+		stream := w.inventory.all[name].stream.Value
 		return stream == "" || stream == zfs.NoStream
 	})
 	if len(names) == 0 {
 		return nil
 	}
-	return w.soft(ctx, "keep read-only", len(names), func(ctx context.Context) error {
+	return w.bestEffort(ctx, "keep read-only", len(names), func(ctx context.Context) error {
 		w.inBatches(ctx, names, func(ctx context.Context, names ...string) error {
 			return w.zfs.Set(ctx, map[string]string{zfs.StreamProperty: zfs.NoStream}, names...)
 		})

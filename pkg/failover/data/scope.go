@@ -12,8 +12,8 @@ import (
 // that received it.
 const rootName = "understudy-root"
 
-// candidates are the datasets below which this node's part of the replicated
-// ones may lie.
+// candidates returns the datasets at or below which this node may hold the
+// replicated ones.
 func (d *Data) candidates() []string {
 	var roots []string
 	for _, entry := range d.cfg.Replication.Datasets {
@@ -26,20 +26,20 @@ func (d *Data) candidates() []string {
 	return slices.Compact(roots)
 }
 
-// hasLocalStandby reports whether another pool of this machine is a standby of
-// its own: what lies under the targets' names then is that one's.
+// hasLocalStandby reports whether another pool of this machine is configured as a
+// standby: the datasets with the targets' names then belong to that standby.
 func (d *Data) hasLocalStandby() bool {
 	return slices.ContainsFunc(d.cfg.Nodes, func(n config.Node) bool { return n.Local })
 }
 
-// rootHere is the name under which an entry of the config lies on this node,
-// or "". A node that received it has it under the target's name; where both
-// names exist, the one that came by a stream is the replicated one.
-func (d *Data) rootHere(entry config.Dataset, all map[string]*dataset) string {
+// localRoot returns the name that a configured dataset has on this node, or "". A
+// node that received it has it under the target's name. If both names exist, the
+// received dataset is the replicated one.
+func (d *Data) localRoot(entry config.Dataset, all map[string]*dataset) string {
 	name, target := entry.Name, entry.TargetName()
 	own, copied := all[name], all[target]
-	if copied != nil && zfs.Parent(target) == "" && !streamed(target, all) {
-		copied = nil // that pool is there in any case
+	if copied != nil && zfs.Parent(target) == "" && !wasReceived(target, all) {
+		copied = nil // a pool's root exists in any case
 	}
 	switch {
 	case name == target || d.hasLocalStandby() || copied == nil:
@@ -47,20 +47,20 @@ func (d *Data) rootHere(entry config.Dataset, all map[string]*dataset) string {
 			return ""
 		}
 		return name
-	case own == nil, streamed(target, all) && !streamed(name, all):
+	case own == nil, wasReceived(target, all) && !wasReceived(name, all):
 		return target
 	}
 	return name
 }
 
-func streamed(root string, all map[string]*dataset) bool {
+func wasReceived(root string, all map[string]*dataset) bool {
 	if all[root].container {
 		return true
 	}
 	return all[root].stream.Local() != ""
 }
 
-// covers reports whether a dataset belongs to an entry that lies at root.
+// covers reports whether a dataset belongs to an entry whose local root is root.
 func covers(entry config.Dataset, root, name string) bool {
 	if zfs.IsPreserved(name) {
 		return false

@@ -10,34 +10,34 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// parallel is how many programs are started at the same time, where there is
-// no order to keep. Each change of a property waits for the pool to write it
-// out, and those that wait at the same time wait for the same one.
+// parallel is how many programs run at the same time where no order is needed.
+// Each change of a property waits for a transaction group of the pool, and changes
+// that wait at the same time share one.
 const parallel = 8
 
-// perCall is how many datasets one program gets at least: a program has its
-// own cost too.
+// perCall is the least number of datasets for one program: starting a program
+// costs time too.
 const perCall = 6
 
 // work is one promotion or demotion.
 type work struct {
 	*Data
-	step    Stepper
-	holding *holding
-	marks   map[string]mark // what is to be put back, by dataset
-	kept    map[string]bool // read-only because its owner wants that
-	result  Result
-	failed  map[string]bool
-	causes  map[string][]error // of calls on several datasets, by dataset
-	mu      sync.Mutex         // of failed, causes and result, within a step
+	step             Stepper
+	inventory        *inventory
+	restores         map[string]saved // properties to restore, by dataset
+	readOnlyByChoice map[string]bool  // read-only because the operator set it
+	result           Result
+	failed           map[string]bool
+	causes           map[string][]error // errors of calls on several datasets, by dataset
+	mu               sync.Mutex         // guards failed, causes and result within a step
 }
 
 func (d *Data) work(step Stepper) *work {
-	return &work{Data: d, step: step, failed: map[string]bool{}, causes: map[string][]error{}, marks: map[string]mark{}, kept: map[string]bool{}}
+	return &work{Data: d, step: step, failed: map[string]bool{}, causes: map[string][]error{}, restores: map[string]saved{}, readOnlyByChoice: map[string]bool{}}
 }
 
-// do does one step; several datasets in it get more time than one.
-func (w *work) do(ctx context.Context, name string, datasets int, do func(context.Context) error) error {
+// runStep runs one step. Its budget grows with the number of datasets.
+func (w *work) runStep(ctx context.Context, name string, datasets int, do func(context.Context) error) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (w *work) do(ctx context.Context, name string, datasets int, do func(contex
 	return w.step(ctx, name, "", budget, do)
 }
 
-// fail enters a dataset's failure; the first one stays.
+// fail records the first failure of a dataset.
 func (w *work) fail(d *dataset, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,7 +57,7 @@ func (w *work) fail(d *dataset, err error) {
 	w.result.Failed = append(w.result.Failed, Failure{Dataset: d.name, Mountpoint: d.path(), Err: err})
 }
 
-func (w *work) bad(d *dataset) bool {
+func (w *work) hasFailed(d *dataset) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failed[d.name]
@@ -69,29 +69,30 @@ func (w *work) warn(format string, args ...any) {
 	w.result.Warnings = append(w.result.Warnings, fmt.Sprintf(format, args...))
 }
 
-// list looks at the datasets; it is a step that everything needs.
+// list lists the datasets, as a step that must succeed.
 func (w *work) list(ctx context.Context, name string) error {
-	return w.do(ctx, name, 0, func(ctx context.Context) (err error) {
-		w.holding, err = w.Data.list(ctx)
+	return w.runStep(ctx, name, 0, func(ctx context.Context) (err error) {
+		w.inventory, err = w.Data.list(ctx)
 		return err
 	})
 }
 
-// absent enters what is not here, or can't be reached, as failed.
-func (w *work) absent(missing bool) {
+// noteMissing records the datasets of suspended pools as failed, and, if missing is
+// set, those that this node does not have.
+func (w *work) noteMissing(missing bool) {
 	if missing {
-		for _, name := range w.holding.missing {
+		for _, name := range w.inventory.missing {
 			w.fail(&dataset{name: name}, &MissingError{Name: name})
 		}
 	}
-	for _, name := range w.holding.frozen {
+	for _, name := range w.inventory.suspended {
 		w.fail(&dataset{name: name}, &SuspendedError{Name: name})
 	}
-	w.result.Datasets = len(w.holding.mine) + len(w.result.Failed)
+	w.result.Datasets = len(w.inventory.replicated) + len(w.result.Failed)
 }
 
-// inBatches calls do with the names in pieces, several at the same time and
-// each within one pool. What fails is kept for whoever reads back.
+// inBatches calls do with batches of the names, several at the same time and each
+// within one pool. It stores the errors by dataset, for cause.
 func (w *work) inBatches(ctx context.Context, names []string, do func(ctx context.Context, names ...string) error) {
 	var pieces [][]string
 	for pool := range byPool(names) {
@@ -99,7 +100,7 @@ func (w *work) inBatches(ctx context.Context, names []string, do func(ctx contex
 		size := max(perCall, (len(of)+parallel-1)/parallel)
 		pieces = slices.AppendSeq(pieces, slices.Chunk(of, size))
 	}
-	each(ctx, pieces, func(ctx context.Context, names []string) {
+	forEach(ctx, pieces, func(ctx context.Context, names []string) {
 		if err := do(ctx, names...); err != nil {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -110,7 +111,7 @@ func (w *work) inBatches(ctx context.Context, names []string, do func(ctx contex
 	})
 }
 
-// cause is why a dataset is not as it was to be, as far as a call said.
+// cause returns the stored error about a dataset, or one with the text otherwise.
 func (w *work) cause(name, otherwise string) error {
 	for _, err := range w.causes[name] {
 		if about := zfs.About(err, name); about != nil {
@@ -120,7 +121,7 @@ func (w *work) cause(name, otherwise string) error {
 	return fmt.Errorf("dataset %s: %s", name, otherwise)
 }
 
-// byPool sorts names by the pools that they lie in.
+// byPool groups names by pool.
 func byPool(names []string) map[string][]string {
 	pools := map[string][]string{}
 	for _, name := range names {
@@ -129,8 +130,8 @@ func byPool(names []string) map[string][]string {
 	return pools
 }
 
-// each does something with all the items, several at the same time.
-func each[T any](ctx context.Context, items []T, do func(context.Context, T)) {
+// forEach calls do with each item, several at the same time.
+func forEach[T any](ctx context.Context, items []T, do func(context.Context, T)) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, parallel)
 	for _, item := range items {

@@ -283,8 +283,8 @@ func (d *Datasets) Unmarks() int {
 	return d.unmarked
 }
 
-// Unmark implements failover.Data.
-func (d *Datasets) Unmark(context.Context, data.Stepper, time.Time) (data.Result, error) {
+// DropPromotionSnapshots implements failover.Data.
+func (d *Datasets) DropPromotionSnapshots(context.Context, data.Stepper, time.Time) (data.Result, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.unmarked++

@@ -69,7 +69,7 @@ func (n *Node) touched(ctx context.Context, here []zfs.Dataset) map[zfs.GUID]boo
 		if !any || d.Written == 0 || d.Written > zfs.LogReset || !d.ReadOnly || d.Mounted {
 			continue
 		}
-		is, err := n.ZFS.Touched(ctx, d.Name, newest.Full(d.Name))
+		is, err := n.ZFS.ChangedSince(ctx, d.Name, newest.Full(d.Name))
 		touched[d.GUID] = is || err != nil
 	}
 	return touched

@@ -37,8 +37,8 @@ func TestPartialReceives(t *testing.T) {
 	b.cut(a, "tank/srv/new", "tank/srv/new@replicate-2")
 
 	r, err := b.data().Promote(t.Context(), data.Unrecorded)
-	var unborn *data.UnbornError
-	if err != nil || len(r.Failed) != 1 || !errors.As(r.Failed[0].Err, &unborn) || unborn.Name != "tank/srv/new" || r.Usable() != 6 {
+	var incomplete *data.IncompleteError
+	if err != nil || len(r.Failed) != 1 || !errors.As(r.Failed[0].Err, &incomplete) || incomplete.Name != "tank/srv/new" || r.Usable() != 6 {
 		t.Errorf("%v, %+v", err, r)
 	}
 	b.has("tank/srv/db receive_resume_token - -", "tank/srv/db mounted yes -")
@@ -106,7 +106,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// The key's root may lie above what is replicated: its file is found all the same.
+// The encryption root may lie above the replicated datasets: its key file is found.
 func TestKeyAbove(t *testing.T) {
 	a := newNode(t, "tank", config.Dataset{Name: "tank/e/app", Recursive: true})
 	key := filepath.Join(a.dir, "key")
@@ -139,8 +139,8 @@ func TestKeyAbove(t *testing.T) {
 	typed(true)
 }
 
-// Mountpoints decide what is mounted first, not names; and nothing is mounted
-// below what could not be.
+// Mountpoints decide the order, not names; and nothing is mounted below a filesystem
+// that could not be mounted.
 func TestMountpoints(t *testing.T) {
 	n := newNode(t, "tank", config.Dataset{Name: "tank/x", Recursive: true})
 	n.zfs("create", "tank/x")
@@ -151,7 +151,7 @@ func TestMountpoints(t *testing.T) {
 	n.zfs("create", "-o", "mountpoint=legacy", "tank/x/e")
 	n.demote()
 	r, err := n.data().Promote(t.Context(), data.Unrecorded)
-	if err != nil || len(r.Failed) > 0 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "tank/x/e: its mountpoint is legacy") {
+	if err != nil || len(r.Failed) > 0 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "tank/x/e: mountpoint is legacy") {
 		t.Fatalf("%v, %+v", err, r)
 	}
 	n.write("a", "srv/www/f")
@@ -159,7 +159,7 @@ func TestMountpoints(t *testing.T) {
 
 	n.faults("mount fail=tank/x/b")
 	r, err = n.data().Promote(t.Context(), data.Unrecorded)
-	want := "tank/x/a: dataset tank/x/a: not mounted, since tank/x/b above it is not\ntank/x/b: mount tank/x/b: cannot mount 'tank/x/b': Input/output error"
+	want := "tank/x/a: dataset tank/x/a: not mounted, because tank/x/b above it is not\ntank/x/b: mount tank/x/b: cannot mount 'tank/x/b': Input/output error"
 	if err != nil || failures(r) != want {
 		t.Errorf("%v, %s", err, failures(r))
 	}
@@ -167,12 +167,12 @@ func TestMountpoints(t *testing.T) {
 	n.faults()
 	n.zfs("set", "mountpoint="+n.path("srv"), "tank/x/c")
 	r, err = n.data().Promote(t.Context(), data.Unrecorded)
-	if err != nil || !strings.Contains(failures(r), " is that of tank/x/") {
+	if err != nil || !strings.Contains(failures(r), " also belongs to tank/x/") {
 		t.Errorf("two at one mountpoint: %v, %s", err, failures(r))
 	}
 }
 
-// What is in use is named, and stays mounted, but is read-only.
+// A filesystem in use stays mounted read-only, and the message names the process.
 func TestInUse(t *testing.T) {
 	a, _ := pair(t)
 	a.zfs("destroy", "-r", "tank/srv/tmp")
@@ -193,13 +193,13 @@ func TestInUse(t *testing.T) {
 	a.has("tank/srv/group/mail mounted no -")
 }
 
-// What can't be made read-only has failed: it may still be written to.
+// A dataset that can't be made read-only has failed: it can still be written to.
 func TestStillWritable(t *testing.T) {
 	a, _ := pair(t)
 	a.calls = 1 // the listing alone
 	r, err := a.data().Demote(t.Context(), data.Unrecorded)
 	if err == nil && len(r.Failed) == 0 {
-		t.Errorf("nobody says so: %+v", r)
+		t.Errorf("no failure is reported: %+v", r)
 	}
 }
 
@@ -229,12 +229,12 @@ func TestPoolRoot(t *testing.T) {
 	a.reads("top", "tank/f")
 }
 
-// With a target, a node holds either the one or the other.
+// With a target, a node holds the dataset under either name.
 func TestTarget(t *testing.T) {
 	entry := config.Dataset{Name: "tank/srv", Recursive: true, Target: "tank/copy"}
 	a, b := newNode(t, "tank", entry), newNode(t, "tank", entry)
 	a.zfs("create", "tank/srv")
-	a.zfs("create", "tank/copy") // another thing altogether
+	a.zfs("create", "tank/copy") // unrelated
 	b.zfs("create", "tank/srv")
 	a.write("one", "tank/srv/f")
 	a.zfs("snapshot", "tank/srv@replicate-1")
@@ -249,7 +249,7 @@ func TestTarget(t *testing.T) {
 	a.has("tank/srv readonly on local", "tank/copy readonly off default")
 	b.demote()
 	b.has("tank/srv readonly off default", "tank/copy readonly on local")
-	// A second pool of the same machine is nothing to be promoted.
+	// A second pool of the same machine is a standby and is not promoted.
 	b.cfg.Nodes = []config.Node{{Name: "second", Local: true}}
 	b.promote()
 	b.has("tank/copy readonly on local")

@@ -14,11 +14,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// properties are all that is looked at, in one listing.
+// properties are the properties that list reads, in one call.
 var properties = []string{"type", "mounted", "mountpoint", "canmount", "readonly", "written", "keystatus", "keylocation",
 	"encryptionroot", "receive_resume_token", "sharenfs", "sharesmb", zfs.StreamProperty, zfs.DemotedProperty, zfs.ContainerProperty}
 
-// dataset is one filesystem or volume as the listing shows it.
+// dataset is one filesystem or volume as listed.
 type dataset struct {
 	name       string
 	kind       zfs.Type
@@ -32,10 +32,10 @@ type dataset struct {
 	container  bool
 	shared     bool // by NFS or SMB, by ZFS's own properties
 	keyNeeded  bool
-	keyAt      string // keylocation of its encryption root
+	keyAt      string // its own keylocation
 	keyRoot    string
-	partial    bool // a receive into it has broken off
-	unborn     bool // and it was the first one: there is no whole snapshot
+	partial    bool // it has a partial receive
+	incomplete bool // and no complete snapshot: that was its first receive
 }
 
 func parse(name string, p map[string]zfs.Property) *dataset {
@@ -56,7 +56,7 @@ func (d *dataset) volume() bool { return d.kind == zfs.Volume }
 
 func (d *dataset) readOnly() bool { return d.readonly.Value == "on" }
 
-// path is where it is mounted or would be, or "".
+// path returns its mountpoint, or "" if that is none or legacy.
 func (d *dataset) path() string {
 	if !strings.HasPrefix(d.mountpoint, "/") {
 		return ""
@@ -64,31 +64,31 @@ func (d *dataset) path() string {
 	return filepath.Clean(d.mountpoint)
 }
 
-// given reports whether it was given up here and remembers how it was.
-func (d *dataset) given() bool { return d.demoted.Local() != "" }
+// released reports whether it was released here and stores its earlier properties.
+func (d *dataset) released() bool { return d.demoted.Local() != "" }
 
-// replica reports whether it is as zfs-replicate receives datasets.
+// replica reports whether it is in the state in which zfs-replicate receives datasets.
 func (d *dataset) replica() bool {
 	stream := d.stream.Local()
 	return d.readonly.Local() == "on" && stream != "" && stream != zfs.NoStream
 }
 
-// holding is what this node has.
-type holding struct {
-	all     map[string]*dataset // also what is excluded, and containers
-	mine    []*dataset          // the replicated ones, by name
-	missing []string            // entries of the config that are not here
-	frozen  []string            // entries in pools whose input and output is suspended
+// inventory holds this node's datasets.
+type inventory struct {
+	all        map[string]*dataset // with excluded ones and containers
+	replicated []*dataset          // sorted by name
+	missing    []string            // configured datasets that this node does not have
+	suspended  []string            // configured datasets in suspended pools
 }
 
-func (h *holding) owns(name string) bool {
-	_, found := slices.BinarySearchFunc(h.mine, name, func(d *dataset, name string) int { return strings.Compare(d.name, name) })
+func (h *inventory) replicates(name string) bool {
+	_, found := slices.BinarySearchFunc(h.replicated, name, func(d *dataset, name string) int { return strings.Compare(d.name, name) })
 	return found
 }
 
-// list asks ZFS once for everything. A pool that is suspended is not asked:
-// that could take for ever.
-func (d *Data) list(ctx context.Context) (*holding, error) {
+// list lists the datasets with all properties in one call. It leaves out suspended
+// pools, whose answer could take forever.
+func (d *Data) list(ctx context.Context) (*inventory, error) {
 	var roots []string
 	for _, root := range d.candidates() {
 		if !d.suspended(zfs.PoolOf(root)) {
@@ -99,7 +99,7 @@ func (d *Data) list(ctx context.Context) (*holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &holding{all: map[string]*dataset{}}
+	h := &inventory{all: map[string]*dataset{}}
 	var partial []string
 	for name, p := range found {
 		h.all[name] = parse(name, p)
@@ -112,20 +112,20 @@ func (d *Data) list(ctx context.Context) (*holding, error) {
 		return nil, err
 	}
 	for _, name := range partial {
-		h.all[name].unborn = newest[name] == ""
+		h.all[name].incomplete = newest[name] == ""
 	}
 	d.sort(h)
 	return h, nil
 }
 
-// sort finds out which of all are replicated.
-func (d *Data) sort(h *holding) {
+// sort finds the replicated datasets, the missing and the suspended ones.
+func (d *Data) sort(h *inventory) {
 	mine := map[string]*dataset{}
 	for _, entry := range d.cfg.Replication.Datasets {
-		root := d.rootHere(entry, h.all)
+		root := d.localRoot(entry, h.all)
 		switch {
 		case root == "" && (d.suspended(zfs.PoolOf(entry.Name)) || d.suspended(zfs.PoolOf(entry.TargetName()))):
-			h.frozen = append(h.frozen, entry.Name)
+			h.suspended = append(h.suspended, entry.Name)
 		case root == "":
 			h.missing = append(h.missing, entry.Name)
 		default:
@@ -136,34 +136,33 @@ func (d *Data) sort(h *holding) {
 			}
 		}
 	}
-	h.mine = slices.SortedFunc(maps.Values(mine), func(a, b *dataset) int { return cmp.Compare(a.name, b.name) })
+	h.replicated = slices.SortedFunc(maps.Values(mine), func(a, b *dataset) int { return cmp.Compare(a.name, b.name) })
 }
 
-// suspended asks the kernel, which answers without touching the disks.
+// suspended reports whether a pool is suspended. The kernel knows without disk access.
 func (d *Data) suspended(pool string) bool {
 	state, err := os.ReadFile(filepath.Join(d.Kstat, pool, "state"))
 	return err == nil && strings.TrimSpace(string(state)) == "SUSPENDED"
 }
 
-// MissingError is an entry of the config that this node does not hold.
+// MissingError is a configured dataset that this node does not have.
 type MissingError struct{ Name string }
 
 func (e *MissingError) Error() string { return fmt.Sprintf("dataset %s is not on this node", e.Name) }
 
-// Hint says what to look at.
+// Hint says where to look.
 func (e *MissingError) Hint() string {
-	return "see 'zfs list' and replication.datasets; a pool that is not imported comes back with 'zpool import'"
+	return "see 'zfs list' and replication.datasets; import a missing pool with 'zpool import'"
 }
 
-// SuspendedError is an entry of the config that lies in a pool that has lost
-// its disks.
+// SuspendedError is a configured dataset in a pool that has lost its disks.
 type SuspendedError struct{ Name string }
 
 func (e *SuspendedError) Error() string {
-	return fmt.Sprintf("dataset %s: input and output of pool %s is suspended", e.Name, zfs.PoolOf(e.Name))
+	return fmt.Sprintf("dataset %s: I/O of pool %s is suspended", e.Name, zfs.PoolOf(e.Name))
 }
 
 // Hint says what to do.
 func (e *SuspendedError) Hint() string {
-	return "see 'zpool status'; bring the disks back, then 'zpool clear'"
+	return "see 'zpool status'; reconnect the disks, then 'zpool clear'"
 }
