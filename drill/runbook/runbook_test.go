@@ -96,7 +96,7 @@ func TestPages(t *testing.T) {
 		if len(steps) == 0 {
 			t.Errorf("%s has no command", file)
 		}
-		for _, title := range []string{"## What you see", "## Is anything lost right now?", "## What to do", "## How to know that it is over", "## What if not"} {
+		for _, title := range []string{"## What you see", "## Is anything lost right now?", "## What to do", "## How to know that it is over", "## If that fails"} {
 			if filepath.Base(file) != "README.md" && !strings.Contains(string(text), "\n"+title+"\n") {
 				t.Errorf("%s has no part %q", file, title)
 			}
