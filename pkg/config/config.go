@@ -10,9 +10,9 @@ const DefaultFile = "/etc/understudy/config.yaml"
 type Config struct {
 	// The servers of the pair; one is active, any number are standbys.
 	Nodes []Node `yaml:"nodes"`
-	// Name of the node this machine is. Empty: the node that has one of the
-	// machine's own addresses. One file serves all nodes, so this is best
-	// given in the environment where it is needed at all.
+	// Name of this node. Empty: the node that has one of the machine's own
+	// addresses. One file serves all nodes, so set this in the environment if
+	// you need it.
 	Node string `yaml:"node"`
 	// The virtual IP that keepalived moves, with its prefix length.
 	VirtualIP string `yaml:"virtual_ip"`
@@ -20,11 +20,10 @@ type Config struct {
 	Interface string `yaml:"interface"`
 	// Folder for roles, terms, locks and results.
 	StateDir string `yaml:"state_dir" default:"/var/lib/understudy"`
-	// Folder for what must not survive a reboot, such as the file that tells
-	// keepalived whether this node may hold the virtual IP.
+	// Folder for files that must not survive a reboot, such as the file that
+	// tells keepalived that this node may hold the virtual IP.
 	RunDir string `yaml:"run_dir" default:"/run/understudy"`
-	// File that gets the log of programs that keepalived starts, where there
-	// is no journal.
+	// Log file of programs that keepalived starts, if there is no journal.
 	LogFile string `yaml:"log_file" default:"/var/log/understudy.log"`
 
 	SSH         SSH         `yaml:"ssh"`
@@ -61,7 +60,7 @@ type Node struct {
 	Local bool `yaml:"local" default:"false"`
 }
 
-// SSH says how one node reaches another.
+// SSH sets how one node reaches another.
 type SSH struct {
 	// User to log in as on the other node.
 	User string `yaml:"user" default:"root"`
@@ -79,27 +78,27 @@ type SSH struct {
 	RemoteCommand string `yaml:"remote_command" default:"zfs-replicate"`
 }
 
-// Replication says what is sent to the standbys and what is kept.
+// Replication sets the datasets to send to the standbys, and the retention.
 type Replication struct {
-	// The datasets to replicate, each by itself or with all below it.
+	// The datasets to replicate, each alone or with all datasets below it.
 	Datasets []Dataset `yaml:"datasets"`
-	// First part of the names of our snapshots, PREFIX-YYYYMMDDTHHMMSSZ.
+	// First part of the names of zfs-replicate's snapshots, PREFIX-YYYYMMDDTHHMMSSZ.
 	// Snapshots with other names are never destroyed.
 	Prefix string `yaml:"prefix" default:"replicate"`
 	// When to take a snapshot: only if something was written since the last
-	// one, at each run, or never (others take them).
+	// one, at each run, or never (another program takes them).
 	Snapshot string `yaml:"snapshot" default:"changed" oneof:"changed,always,never"`
 	// Replicate only from the node whose role is active. False is for use
 	// without keepalived.
 	RequireRole bool `yaml:"require_role" default:"true"`
-	// How many datasets are sent at the same time to one standby; 0 chooses.
+	// How many datasets are sent in parallel to one standby. 0: automatic.
 	Parallel int `yaml:"parallel" default:"0"`
-	// Snapshots to keep on the active node: the newest ones, and of older ones
+	// Retention on the active node: the newest snapshots, and of older ones
 	// the last of each hour, day, week and month.
 	Keep Keep `yaml:"keep"`
-	// Snapshots to keep on a standby, likewise.
+	// Retention on a standby, in the same form.
 	KeepOnStandby Keep `yaml:"keep_on_standby" given:"replication.keep"`
-	// Most bytes per second to send to one standby; 0 is unlimited.
+	// Maximum bytes per second to one standby; 0 is unlimited.
 	Bandwidth Size `yaml:"bandwidth" default:"0"`
 	// Compression on the wire of datasets that are not compressed on disk.
 	Compress string `yaml:"compress" default:"off" oneof:"off,zstd"`
@@ -107,7 +106,7 @@ type Replication struct {
 	PreSnapshot Hook `yaml:"pre_snapshot" default:"on_failure=stop"`
 	// Run after the snapshot, also when it failed.
 	PostSnapshot Hook `yaml:"post_snapshot" default:"on_failure=continue"`
-	// How long things may take before they count as hanging.
+	// Time limits after which a step counts as hanging.
 	Timeouts Timeouts `yaml:"timeouts"`
 }
 
@@ -115,9 +114,9 @@ type Replication struct {
 type Dataset struct {
 	// Its ZFS name on the active node.
 	Name string `yaml:"name"`
-	// Take all datasets below it too.
+	// Include all datasets below it.
 	Recursive bool `yaml:"recursive" default:"true"`
-	// Datasets below it to leave out, each with all below it.
+	// Datasets below it to exclude, each with all datasets below it.
 	Exclude []string `yaml:"exclude"`
 	// Its name on the standby. Empty: the same name.
 	Target string `yaml:"target"`
@@ -131,18 +130,18 @@ func (d Dataset) TargetName() string {
 	return d.Target
 }
 
-// Keep says how many snapshots to keep: the newest ones, and of older ones the
-// last of each hour, day, week and month.
+// Keep sets the retention: the newest snapshots, and of older ones the last of
+// each hour, day, week and month.
 type Keep struct {
-	// The newest ones, at least 1.
+	// The newest snapshots, at least 1.
 	Last int `yaml:"last" default:"10"`
-	// The last one of each of so many hours.
+	// For how many hours to keep the last snapshot of each hour.
 	Hourly int `yaml:"hourly" default:"0"`
-	// The last one of each of so many days.
+	// For how many days to keep the last snapshot of each day.
 	Daily int `yaml:"daily" default:"0"`
-	// The last one of each of so many weeks.
+	// For how many weeks to keep the last snapshot of each week.
 	Weekly int `yaml:"weekly" default:"0"`
-	// The last one of each of so many months.
+	// For how many months to keep the last snapshot of each month.
 	Monthly int `yaml:"monthly" default:"0"`
 }
 
@@ -150,9 +149,9 @@ type Keep struct {
 type Hook struct {
 	// The program and its arguments; no shell is involved. Empty: none.
 	Command []string `yaml:"command"`
-	// How long it may take before it is ended and has failed.
+	// Time limit. A program that exceeds it is killed and counts as failed.
 	Timeout time.Duration `yaml:"timeout" default:"30s"`
-	// What its failure means for the run.
+	// Effect of its failure on the run.
 	OnFailure string `yaml:"on_failure" oneof:"continue,stop"`
 }
 
@@ -162,15 +161,15 @@ type Timeouts struct {
 	ZFS time.Duration `yaml:"zfs" default:"2m"`
 	// Taking the recursive snapshot.
 	Snapshot time.Duration `yaml:"snapshot" default:"2m"`
-	// A link on which nothing moves.
+	// A link without any data.
 	Stall time.Duration `yaml:"stall" default:"40s"`
-	// A stream in which nothing moves, though the link is alive.
+	// A stream without any data, although the link is alive.
 	Stream time.Duration `yaml:"stream" default:"10m"`
 }
 
 // Services are the Compose projects that run on the active node.
 type Services struct {
-	// Folder in which the projects lie.
+	// Folder of the projects.
 	Directory string `yaml:"directory"`
 	// Patterns of Compose files, relative to the folder.
 	Projects []string `yaml:"projects"`
@@ -178,14 +177,14 @@ type Services struct {
 	First []string `yaml:"first"`
 	// Networks that must exist before any project starts.
 	Networks []string `yaml:"networks"`
-	// How long a container may take to stop before it is killed.
+	// Time limit for stopping a container, before it is killed.
 	StopTimeout time.Duration `yaml:"stop_timeout" default:"10s"`
-	// How long starting one project may take before it counts as failed.
+	// Time limit for starting one project, before it counts as failed.
 	StartTimeout time.Duration `yaml:"start_timeout" default:"2m"`
-	// How many projects are started at the same time.
+	// How many projects are started in parallel.
 	Parallel int `yaml:"parallel" default:"4"`
-	// Whether images that are not here may be pulled during a takeover, after
-	// starting without has failed.
+	// During a takeover: never pull images, or pull missing images after a
+	// start without them has failed.
 	Pull string `yaml:"pull" default:"never" oneof:"never,missing"`
 	// Socket of the Docker Engine.
 	Socket string `yaml:"socket" default:"/var/run/docker.sock"`
@@ -197,48 +196,49 @@ type Probe struct {
 	Container string `yaml:"container"`
 	// URL that answers 200 while it serves.
 	Ping string `yaml:"ping"`
-	// How long after its start it may still be silent, and a promotion may go
+	// How long the container may be silent after its start, and a promotion
 	// without progress.
 	Grace time.Duration `yaml:"grace" default:"60s"`
-	// How long a node stays out after it was in fault, so that a service that
-	// fails again and again does not move the address back and forth.
+	// How long a node stays ineligible after a fault, so that a service that
+	// fails repeatedly does not move the virtual IP back and forth.
 	HoldDown time.Duration `yaml:"hold_down" default:"1m"`
 }
 
-// Witness tells a node that is cut off from one whose peer is gone.
+// Witness tells an isolated node apart from a node whose peer is gone.
 type Witness struct {
-	// What answers while this node has a network: ping://192.168.86.1,
-	// tcp://192.168.86.1:53 or http://192.168.86.1/. One that answers is
-	// enough. Empty: a node can't tell that it is cut off.
+	// Addresses that always answer, usually your router: ping://192.168.86.1,
+	// tcp://192.168.86.1:53 or http://192.168.86.1/. They tell an isolated
+	// node to stop. One answer is enough. Empty: an isolated node does not
+	// notice it.
 	Targets []string `yaml:"targets"`
-	// How long they may take to answer.
+	// Time limit for an answer.
 	Timeout time.Duration `yaml:"timeout" default:"500ms"`
-	// How long a node waits before it takes over from one that can't be
-	// asked: the time in which one that is cut off notices and stops.
+	// How long a node waits before it takes over from a peer that does not
+	// answer. In this time an isolated peer notices, and stops.
 	Delay time.Duration `yaml:"delay" default:"3s"`
-	// An arbiter for those who want to be certain.
+	// A lease in etcd, which rules out split brain.
 	Etcd Etcd `yaml:"etcd"`
 }
 
-// Failover says how roles change.
+// Failover sets the time limits of role changes.
 type Failover struct {
-	// How long the other node may take to say what it is.
+	// Time limit for the peer to report its role.
 	PeerTimeout time.Duration `yaml:"peer_timeout" default:"5s"`
-	// How long to wait for the other node to stop its services and release its
-	// data up, before taking over is refused.
+	// How long to wait until the peer has stopped its services and released
+	// its datasets. After that, the takeover is refused.
 	PeerStop time.Duration `yaml:"peer_stop" default:"60s"`
-	// How long a node that was not active last waits at boot for the one that
-	// was, before it may hold the address itself.
+	// How long a node waits at boot for the node that was active last, before
+	// it becomes eligible itself.
 	JoinWait time.Duration `yaml:"join_wait" default:"5m"`
-	// How long making one dataset writable, or read-only again, may take.
+	// Time limit for making one dataset writable, or read-only again.
 	DatasetTimeout time.Duration `yaml:"dataset_timeout" default:"30s"`
 	// Path of failover-notify on the other node.
 	RemoteCommand string `yaml:"remote_command" default:"failover-notify"`
 }
 
-// Hooks are programs of the owner's that run after this node's role has
-// changed. They are told in their environment: UNDERSTUDY_NODE,
-// UNDERSTUDY_ROLE, UNDERSTUDY_TERM and UNDERSTUDY_REASON.
+// Hooks are your own programs, which run after a change of this node's role.
+// Their environment has UNDERSTUDY_NODE, UNDERSTUDY_ROLE, UNDERSTUDY_TERM and
+// UNDERSTUDY_REASON.
 type Hooks struct {
 	// After this node became active.
 	OnActive Hook `yaml:"on_active" default:"on_failure=continue"`
@@ -248,40 +248,40 @@ type Hooks struct {
 	OnFault Hook `yaml:"on_fault" default:"on_failure=continue"`
 }
 
-// Keepalived is what failover-notify keepalived renders beyond the nodes, the
-// address and the interface.
+// Keepalived sets what failover-notify keepalived renders besides the nodes, the
+// virtual IP and the interface.
 type Keepalived struct {
 	// VRRP's number for this pair, 1 to 255, unique on the network.
 	VirtualRouterID int `yaml:"virtual_router_id" default:"51"`
-	// How often the active node says that it is there; whole seconds with
-	// version 2, hundredths with version 3.
+	// Interval of the active node's adverts: whole seconds with version 2,
+	// hundredths with version 3.
 	AdvertInterval time.Duration `yaml:"advert_interval" default:"1s"`
 	// VRRP version, 2 or 3.
 	Version int `yaml:"version" default:"2"`
-	// Talk to the other nodes' own addresses instead of by multicast.
+	// Send to the other nodes' own addresses instead of by multicast.
 	Unicast bool `yaml:"unicast" default:"true"`
 	// File with VRRP's password, of up to 8 characters; version 2 only. It
-	// goes over the network in the clear and keeps accidents out, not people.
+	// travels in clear: it prevents accidents, not attacks.
 	PasswordFile string `yaml:"password_file"`
-	// Where keepalived's configuration is installed.
+	// Path of keepalived's configuration.
 	File string `yaml:"file" default:"/etc/keepalived/keepalived.conf"`
-	// Folder in which the programs are that keepalived runs.
+	// Folder of the programs that keepalived runs.
 	Programs string `yaml:"programs" default:"/usr/bin"`
 }
 
-// Images says how image-sync fetches the checkout and the images.
+// Images sets how image-sync fetches the checkout and the images.
 type Images struct {
-	// How many images are fetched at the same time.
+	// How many images are fetched in parallel.
 	Parallel int `yaml:"parallel" default:"4"`
-	// How many superseded versions of each image to keep. Only those that
-	// image-sync has brought are ever removed.
+	// How many superseded versions of each image to keep. Images that
+	// image-sync did not bring are never removed.
 	Keep int `yaml:"keep" default:"1"`
-	// How long a layer may stand still before its image is abandoned.
+	// How long a layer may make no progress before its image fails.
 	Stall time.Duration `yaml:"stall" default:"1m"`
 	// The branch that the checkout in services.directory follows. Empty: the
-	// one that is checked out.
+	// checked-out branch.
 	Branch string `yaml:"branch"`
-	// How long fetching the branch may take.
+	// Time limit for fetching the branch.
 	FetchTimeout time.Duration `yaml:"fetch_timeout" default:"2m"`
 	// Take only commits whose signature git verifies.
 	VerifyCommits bool `yaml:"verify_commits" default:"false"`

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Etcd is a lease that a node must hold to be active: of all nodes, however
-// they are cut off from each other, at most one has it.
+// Etcd is a lease that a node must hold to be active. At most one node has it,
+// however the nodes are cut off from each other.
 type Etcd struct {
 	// The members of an etcd cluster: https://10.0.0.5:2379. An odd number on
 	// machines of which one may fail. Empty: no lease is needed.
 	Endpoints []string `yaml:"endpoints"`
-	// How long the lease lasts when it is not renewed: another node takes over
-	// from one that was lost without notice after at most this long.
+	// How long the lease lasts when it is not renewed. Another node takes over
+	// from a lost node after at most this time.
 	TTL time.Duration `yaml:"ttl" default:"15s"`
-	// How long before the lease ends a node that can't renew it begins to step
-	// down. All must have stopped by its end: containers get what this leaves of
-	// services.stop_timeout, 4s being kept for killing and for the datasets.
+	// How long before the lease ends a node that cannot renew it begins to
+	// step down. 4s of it are reserved for killing containers and for the
+	// datasets; containers get the rest of services.stop_timeout.
 	Margin time.Duration `yaml:"margin" default:"5s"`
-	// How long etcd may take to answer one request.
+	// Time limit for one request to etcd.
 	Timeout time.Duration `yaml:"timeout" default:"2s"`
-	// Where in etcd the lease is kept; each pair has a prefix of its own.
+	// Prefix of the lease's key in etcd; each pair needs its own prefix.
 	Prefix string `yaml:"prefix" default:"/understudy/"`
 	// Certificate that this node shows etcd. Empty: none.
 	CertFile string `yaml:"cert_file"`
 	// Its key.
 	KeyFile string `yaml:"key_file"`
-	// Authority that has signed etcd's certificate. Empty: the system's.
+	// Certificate authority of etcd. Empty: the system's.
 	CAFile string `yaml:"ca_file"`
 	// User to log in to etcd as. Empty: none.
 	User string `yaml:"user"`
@@ -41,11 +41,11 @@ type Etcd struct {
 func (e Etcd) Configured() bool { return len(e.Endpoints) > 0 }
 
 const (
-	// StopReserve is what of a lease's last time is kept for killing what has
-	// not stopped and for making the datasets read-only.
+	// StopReserve is the part of the margin that is reserved for killing
+	// containers and making the datasets read-only.
 	StopReserve = 4 * time.Second
-	// HurriedStop is what containers get at least, and no more where a node is
-	// cut off and another one waits for it.
+	// HurriedStop is the minimum time for containers to stop. A node that is
+	// cut off gives no more, because its peer waits for it.
 	HurriedStop = time.Second
 )
 

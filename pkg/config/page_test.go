@@ -46,32 +46,38 @@ func TestPageExample(t *testing.T) {
 
 const pageHead = `# Configuration
 
-One file serves all nodes and all programs: ` + "`" + DefaultFile + "`" + `, or what ` + "`--config`" + `
-or ` + "`UNDERSTUDY_CONFIG`" + ` names. ` + "`config check`" + ` of any of the programs names every error in it with its line
-and column, and the key that was meant; ` + "`config show`" + ` prints every value in force and where it comes
-from, with secrets masked, and ` + "`-o json`" + ` does so for programs.
+One file serves all nodes and all programs: ` + "`" + DefaultFile + "`" + `, or the file that ` + "`--config`" + `
+or ` + "`UNDERSTUDY_CONFIG`" + ` names. Two commands of every program help with it:
 
-Editors check it while one types, and explain and complete its keys, with the schema
-` + "`/usr/share/understudy/schema/understudy.schema.json`" + `; those that use yaml-language-server find it by
-this line in the file:
+- ` + "`config check`" + ` names every error with its line and column, and the nearest valid key.
+- ` + "`config show`" + ` prints every value in force and its source, with secrets masked. ` + "`-o json`" + ` prints it
+  for programs.
+
+Editors check the file, and explain and complete its keys, with the schema
+` + "`/usr/share/understudy/schema/understudy.schema.json`" + `. Editors with yaml-language-server find it by this
+line in the file:
 
 ` + "```yaml\n# yaml-language-server: $schema=/usr/share/understudy/schema/understudy.schema.json\n```" + `
 
-A value comes from, in this order: a flag of the command, the environment, the file, the default.
-The variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with ` + "`_`" + ` for the dots:
-` + "`UNDERSTUDY_REPLICATION_PARALLEL=4`" + `. Lists can be given only in the file.
+The first of these sources counts: a flag of the command, the environment, the file, the default. The
+variable of a key is ` + "`UNDERSTUDY_`" + ` and its path in capitals, with ` + "`_`" + ` for the dots:
+` + "`UNDERSTUDY_REPLICATION_PARALLEL=4`" + `. Only the file can contain lists.
 
-- A key that does not exist, or stands twice, is an error.
-- A **duration** has a unit: ` + "`30s`, `5m`, `1h30m`, `2d`, `1w`" + `.
-- A **size** has one too: ` + "`512KiB`, `20MiB`" + ` (1024 each), ` + "`20MB`" + ` (1000 each); ` + "`/s`" + ` may follow.
-- true and false are written so; yes and no are not.
-- Paths are absolute. A file that everybody may write is refused.
+- An unknown or repeated key is an error.
+- A **duration** needs a unit: ` + "`30s`, `5m`, `1h30m`, `2d`, `1w`" + `.
+- A **size** needs a unit too: ` + "`512KiB`, `20MiB`" + ` (1024 each), ` + "`20MB`" + ` (1000 each); ` + "`/s`" + ` may follow.
+- Booleans are true and false; yes and no are errors.
+- Paths are absolute. A file that everybody may write to is refused.
 
-**After a change**, made on all nodes alike, ` + "`failover-notify config check`" + ` and, on each,
-` + "`systemctl restart understudy`" + `: the watcher reads the file when it starts, and nothing stops by
-that. All other programs read it each time. What keepalived has to know (` + "`nodes`, `virtual_ip`,\n`interface`, `keepalived`" + `) it is told, on the standby first, by
-` + "`failover-notify keepalived >/etc/keepalived/keepalived.conf`" + ` and
-` + "`systemctl reload keepalived`" + `. ` + "`failover-notify doctor`" + ` names what differs between the nodes.
+**After a change**, on all nodes:
+
+1. Run ` + "`failover-notify config check`" + `.
+2. Run ` + "`systemctl restart understudy`" + `. The watcher reads the file when it starts; services do not stop. All
+   other programs read the file at each run.
+3. If you changed ` + "`nodes`, `virtual_ip`, `interface` or `keepalived`" + `, update keepalived, on the standby first:
+   ` + "`failover-notify keepalived >/etc/keepalived/keepalived.conf`" + ` and ` + "`systemctl reload keepalived`" + `.
+
+` + "`failover-notify doctor`" + ` names the keys that differ between the nodes.
 
 `
 
