@@ -99,7 +99,7 @@ func plugPulled(t *testing.T, d *drill) {
 	}
 	fails(t, o, 3, lost, `the next run resumes the streams; .*`)
 	o = d.run(t)
-	fails(t, o, 1, `ssh to 10.77.0.12: no (answer|route)`, `see that the node is up and its network reaches this one \('ping 10.77.0.12'\)`)
+	fails(t, o, 1, `ssh to 10.77.0.12: no (answer|route)`, `see that the node is up and its network reaches this node \('ping 10.77.0.12'\)`)
 	d.must(t, d.B.RestoreNetwork(d.ctx))
 	d.must(t, d.B.Start(d.ctx))
 	// The data of the last seconds was in memory only: if all of it is lost,

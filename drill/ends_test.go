@@ -132,7 +132,7 @@ func oneStandbyDown(t *testing.T, d *drill) {
 	}))
 	d.write(t, "tank/small", 100_000)
 	o := d.run(t)
-	fails(t, o, 3, `ssh to 10.77.0.99: no (route|answer)`, `see that the node is up and its network reaches this one .*`)
+	fails(t, o, 3, `ssh to 10.77.0.99: no (route|answer)`, `see that the node is up and its network reaches this node .*`)
 	if o.Result == nil || len(o.Result.Standbys) != 2 || o.Result.Standbys[0].Error != "" {
 		t.Errorf("b was not served: %s", o.Stderr)
 	}
