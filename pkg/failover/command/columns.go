@@ -5,17 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// The widths of what status prints, in characters.
+// The widths of status, in characters.
 const (
 	width      = 80
 	labelWidth = 13
 	gap        = 2
-	// abreast is how many nodes stand side by side.
+	// abreast is the number of nodes side by side.
 	abreast = 2
 )
 
-// columns lays rows out: a label, then a cell for each node, each wrapped to
-// its column. Rows without any content are left out.
+// columns formats rows of a label and a cell for each node, each wrapped to its
+// column. It leaves out rows without content.
 func columns(rows [][]string) string {
 	var text strings.Builder
 	for _, row := range rows {
@@ -54,8 +54,7 @@ func pad(text string, to int) string {
 	return text + strings.Repeat(" ", max(0, to-utf8.RuneCountInString(text)))
 }
 
-// wrap breaks text into lines of at most width characters, between words where
-// that is possible.
+// wrap breaks text into lines of at most width characters, between words if possible.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

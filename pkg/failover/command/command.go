@@ -15,16 +15,17 @@ import (
 	setup "github.com/understudy-ha/understudy/pkg/setup/command"
 )
 
-// New is failover-notify's root command.
+// New returns failover-notify's root command.
 func New(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "failover-notify",
-		Short: "Make this node what keepalived asks it to be, and say what it is",
-		Long: `Make this node what keepalived asks it to be, and say what it is.
+		Short: "Take over from the other server, hand over to it, and show the state of both",
+		Long: `Take over from the other server, hand over to it, and show the state of both.
 
-keepalived's hooks only record what is asked for and return. The resident watcher
-(failover-notify watch) acts on it: it takes the data over and starts the
-services, or stops them and gives the data up. The newest request always wins.`,
+keepalived decides which node holds the virtual IP; its hooks record the requested
+role. The watcher (failover-notify watch) applies it: it makes the datasets writable
+and starts the services, or stops the services and releases the datasets. The newest
+request wins.`,
 	}
 	c.AddCommand(
 		newHold(p), newRelease(p), newSwitchover(p), newDrill(p), newResolve(p), newStatus(p), newDoctor(p), newHistory(p),
@@ -37,7 +38,7 @@ services, or stops them and gives the data up. The newest request always wins.`,
 	return c
 }
 
-// newNode loads the configuration and puts this node together.
+// newNode loads the configuration and returns this node.
 func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
 	records, err := hooks.Records(ctx, p)
 	if err != nil {
@@ -46,7 +47,7 @@ func newNode(ctx context.Context, p *cli.Process) (*failover.Node, error) {
 	return failover.New(records), nil
 }
 
-// newMover loads the configuration and puts together what moves the active role.
+// newMover loads the configuration and returns the mover of the active role.
 func newMover(ctx context.Context, p *cli.Process) (*move.Mover, error) {
 	node, err := newNode(ctx, p)
 	if err != nil {
@@ -55,7 +56,7 @@ func newMover(ctx context.Context, p *cli.Process) (*move.Mover, error) {
 	return move.New(node), nil
 }
 
-// assemble puts a node together.
+// assemble returns the node of a loaded configuration.
 func assemble(p *cli.Process, cfg *config.Config, node config.Node) (*failover.Node, error) {
 	records, err := self.Open(cfg, node, run.New(p.Log), p.Log)
 	if err != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -11,78 +12,82 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// foundError says that a failover would not go well.
-type foundError struct{ errors int }
-
-func (e *foundError) Error() string { return fmt.Sprintf("doctor: errors found: %d", e.errors) }
+type doctorOptions struct {
+	cli.Output
+	local bool
+}
 
 // newDoctor returns the command "doctor".
 func newDoctor(p *cli.Process) *cobra.Command {
-	var out cli.Output
-	local := false
+	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say whether a failover would work right now, and what would be lost",
-		Long: `Look at both nodes for all that would make a failover fail or lose data, and name
-for each what comes of it and what to type. Nothing is changed. The other nodes
-are asked over ssh; whatever hangs is given up after some seconds and named.
+		Short: "Check whether a failover would work now, and which data is at risk",
+		Long: `Check both nodes for everything that would make a failover fail or lose data. For
+each finding, doctor prints its effect and a command that fixes it. doctor changes
+nothing. It asks the other nodes over ssh, and stops waiting for a check that hangs
+after some seconds.
 
-It ends with 1 if there is an error among what was found, and with 0 if there are
-only warnings, or nothing.`,
+It exits with 1 if a finding is an error, and with 0 otherwise.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			node, err := newNode(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			d := doctor.New(node, cli.Version())
-			if !local {
-				r := d.Examine(c.Context())
-				return reported(p, out, r, diagnosis(r.Findings)+sentences(r.Summary), doctor.Count(r.Findings, doctor.Error))
-			}
-			l := d.Local(c.Context())
-			text := diagnosis(l.Findings) + sentences("Only "+l.Facts.Node+" was looked at.")
-			if out.JSON() {
-				// What is wrong here is judged by the one who asks.
-				return cli.Printed(report.JSON(p.Stdout, l))
-			}
-			return reported(p, out, l, text, doctor.Count(l.Findings, doctor.Error))
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runDoctor(c.Context(), p, o) },
 	}
-	out.AddTo(c)
-	c.Flags().BoolVar(&local, "local", false, "this node only: ask no other one; with -o json all that is known of it, and always 0")
+	o.AddTo(c)
+	c.Flags().BoolVar(&o.local, "local", false, "check this node only; with -o json print all facts, and always exit with 0")
 	return c
 }
 
-// reported prints what was found, and is an error where there are errors.
-func reported(p *cli.Process, out cli.Output, all any, text string, errors int) error {
-	if out.JSON() {
+func runDoctor(ctx context.Context, p *cli.Process, o doctorOptions) error {
+	node, err := newNode(ctx, p)
+	if err != nil {
+		return err
+	}
+	d := doctor.New(node, cli.Version())
+	if !o.local {
+		r := d.Examine(ctx)
+		return printFindings(p, o, r, r.Findings, r.Summary)
+	}
+	l := d.Local(ctx)
+	if o.JSON() {
+		return cli.Printed(report.JSON(p.Stdout, l)) // the node that asks judges the findings
+	}
+	return printFindings(p, o, l, l.Findings, "Checked "+l.Facts.Node+" only.")
+}
+
+// printFindings prints the findings, or all as JSON. It returns an error if one of
+// them is an error.
+func printFindings(p *cli.Process, o doctorOptions, all any, findings []doctor.Finding, summary string) error {
+	if o.JSON() {
 		if err := report.JSON(p.Stdout, all); err != nil {
 			return cli.Printed(err)
 		}
-	} else if _, err := fmt.Fprint(p.Stdout, text); err != nil {
+	} else if _, err := fmt.Fprint(p.Stdout, findingsText(findings)+paragraph("", 0, summary)); err != nil {
 		return cli.Printed(err)
 	}
-	if errors > 0 {
-		return &foundError{errors}
+	if errors := doctor.Count(findings, doctor.Error); errors > 0 {
+		return &findingsError{errors}
 	}
 	return nil
 }
 
-// diagnosis is what was found, for a person: what is the same on several nodes
-// is said once.
-func diagnosis(list []doctor.Finding) string {
+// findingsError is an examination with errors: a failover would not work.
+type findingsError struct{ errors int }
+
+func (e *findingsError) Error() string { return fmt.Sprintf("doctor: errors found: %d", e.errors) }
+
+// findingsText prints findings, and those that several nodes share once.
+func findingsText(findings []doctor.Finding) string {
 	var text strings.Builder
-	said := map[doctor.Finding]bool{}
-	for i, f := range list {
+	printed := map[doctor.Finding]bool{}
+	for i, f := range findings {
 		same := f
 		same.Node = ""
-		if said[same] {
+		if printed[same] {
 			continue
 		}
-		said[same] = true
+		printed[same] = true
 		where := f.Node
-		for _, other := range list[i+1:] {
+		for _, other := range findings[i+1:] {
 			node := other.Node
 			other.Node = ""
 			if other == same && node != "" {
@@ -92,23 +97,22 @@ func diagnosis(list []doctor.Finding) string {
 		if where == "" {
 			where = "all nodes"
 		}
-		paragraph(&text, "", strings.ToUpper(string(f.Severity))+" "+where+": "+f.What)
-		paragraph(&text, "  why: ", f.Why)
-		paragraph(&text, "  fix: ", f.Fix)
+		text.WriteString(paragraph("", 2, strings.ToUpper(string(f.Severity))+" "+where+": "+f.What))
+		text.WriteString(paragraph("  why: ", 7, f.Why))
+		text.WriteString(paragraph("  fix: ", 7, f.Fix))
 		text.WriteString("\n")
 	}
 	return text.String()
 }
 
-// paragraph writes text behind a label, its further lines below its first.
-func paragraph(to *strings.Builder, label, text string) {
-	indent := max(len(label), 2)
+// paragraph wraps text behind a label, and indents its further lines.
+func paragraph(label string, indent int, text string) string {
+	out := ""
 	for i, line := range wrap(text, width-indent) {
 		if i > 0 {
 			label = strings.Repeat(" ", indent)
 		}
-		to.WriteString(label + line + "\n")
+		out += label + line + "\n"
 	}
+	return out
 }
-
-func sentences(text string) string { return strings.Join(wrap(text, width), "\n") + "\n" }

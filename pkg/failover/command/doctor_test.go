@@ -8,11 +8,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/doctor"
 )
 
-func TestDiagnosis(t *testing.T) {
+func TestFindingsText(t *testing.T) {
 	finding := func(node, what string) doctor.Finding {
 		return doctor.Finding{Node: node, Check: "x", Severity: doctor.Warning, What: what, Why: "it breaks", Fix: strings.Repeat("word ", 20)}
 	}
-	got := diagnosis([]doctor.Finding{finding("", "both"), finding("a", "one"), finding("b", "one"), finding("b", "two")})
+	got := findingsText([]doctor.Finding{finding("", "both"), finding("a", "one"), finding("b", "one"), finding("b", "two")})
 	const want = `WARNING all nodes: both
   why: it breaks
   fix: word word word word word word word word word word word word word word

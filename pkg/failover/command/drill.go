@@ -2,9 +2,9 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,132 +14,103 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
+type drillOptions struct {
+	cli.Output
+	to          string
+	yes, dryRun bool
+}
+
 // newDrill returns the command "drill".
 func newDrill(p *cli.Process) *cobra.Command {
-	var out cli.Output
-	to, yes, dryRun := "", false, false
+	var o drillOptions
 	c := &cobra.Command{
 		Use:   "drill",
-		Short: "Try a switchover there and back, and say how long each took",
-		Long: `Try a switchover on the real pair: hand over to another node, wait until it serves,
-and have it hand back. Run it on the active node, at a time when some seconds
-without the services do no harm.
+		Short: "Switch over to another node and back, and measure both moves",
+		Long: `Switch over to another node and back, to prove that both work. drill hands over,
+waits until the other node serves, and has it hand back. Run it on the active node,
+at a time when some seconds without the services do no harm.
 
-Both nodes are looked at first, and that the way back is open. Nothing is lost by
-it: each move sends all that was written before the address moves. Whatever fails,
-the drill stops where the services run and says which node that is.`,
+drill first checks both nodes and both moves. It loses nothing: each move sends all
+changes before the virtual IP moves. If a step fails, the drill stops where the
+services run, and names that node.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newMover(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			plan, err := n.PlanDrill(c.Context(), to)
-			if err != nil || dryRun {
-				return cmp.Or(printSwitched(p, out, plan, dryRun), err)
-			}
-			if !yes {
-				past, err := n.Drills()
-				if err != nil {
-					return err
-				}
-				sure, err := p.Confirm("go on?", func(w io.Writer) error { return writeDrillPlan(w, plan, past) })
-				switch {
-				case err != nil:
-					return err
-				case !sure:
-					return errUnconfirmed{}
-				}
-			}
-			d, err := n.Drill(c.Context(), plan.To, func(text string) { p.Log.Info().Msg(text) })
-			if out.JSON() {
-				if printErr := cli.Printed(report.JSON(p.Stdout, d)); printErr != nil {
-					return printErr
-				}
-				return err
-			}
-			if printErr := cli.Printed(writeDrill(p.Stdout, d)); printErr != nil {
-				return printErr
-			}
-			return err
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runDrill(c.Context(), p, o) },
 	}
-	c.Flags().StringVar(&to, "to", "", "`name` of the node to hand over to (default the only other one)")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	c.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "only look whether it would go well")
-	out.AddTo(c)
+	c.Flags().StringVar(&o.to, "to", "", "`name` of the node to hand over to (default the only other node)")
+	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
+	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "run the checks only")
+	o.AddTo(c)
 	c.AddCommand(newDrillHistory(p))
 	return c
 }
 
-// newDrillHistory returns the command "drill history".
-func newDrillHistory(p *cli.Process) *cobra.Command {
-	var out cli.Output
-	c := &cobra.Command{
-		Use:   "history",
-		Short: "Show the past drills of this node",
-		Long: `Show the drills that were started on this node, newest last: for how long nothing
-served on the way there and back, and how each ended. -o json has all times.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newMover(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			past, err := n.Drills()
-			if err != nil {
-				return err
-			}
-			if out.JSON() {
-				if past == nil {
-					past = []move.Drill{}
-				}
-				return cli.Printed(report.JSON(p.Stdout, past))
-			}
-			if len(past) == 0 {
-				_, err := fmt.Fprintln(p.Stdout, "no drill was started on this node")
-				return cli.Printed(err)
-			}
-			rows := [][]string{{"WHEN", "FROM", "TO", "GAP THERE", "GAP BACK", "TOOK", "OUTCOME"}}
-			for _, d := range past {
-				rows = append(rows, []string{
-					d.Started.Local().Format(time.DateTime), d.From, d.To, gapOf(d.There), gapOf(d.Back),
-					report.Duration(d.Ended.Sub(d.Started)), ended(d),
-				})
-			}
-			return cli.Printed(report.Table(p.Stdout, rows))
-		},
+func runDrill(ctx context.Context, p *cli.Process, o drillOptions) error {
+	n, err := newMover(ctx, p)
+	if err != nil {
+		return err
 	}
-	out.AddTo(c)
-	return c
+	plan, err := n.PlanDrill(ctx, o.to)
+	if err != nil || o.dryRun {
+		return cmp.Or(printPlan(p, o, plan), err)
+	}
+	if !o.yes {
+		if err := confirmDrill(p, n, plan); err != nil {
+			return err
+		}
+	}
+	d, err := n.Drill(ctx, plan.To, func(text string) { p.Log.Info().Msg(text) })
+	if o.JSON() {
+		return cmp.Or(cli.Printed(report.JSON(p.Stdout, d)), err)
+	}
+	return cmp.Or(cli.Printed(writeDrill(p.Stdout, d)), err)
 }
 
-// errUnconfirmed is a person's no.
+func printPlan(p *cli.Process, o drillOptions, plan move.Switched) error {
+	if o.JSON() {
+		return cli.Printed(report.JSON(p.Stdout, plan))
+	}
+	return cli.Printed(writeSwitched(p.Stdout, plan, o.dryRun))
+}
+
+// confirmDrill asks the operator, and returns an error unless the answer is yes.
+func confirmDrill(p *cli.Process, n *move.Mover, plan move.Switched) error {
+	past, err := n.Drills()
+	if err != nil {
+		return err
+	}
+	sure, err := p.Confirm("continue?", func(w io.Writer) error { return writeDrillPlan(w, plan, past) })
+	if err == nil && !sure {
+		err = errUnconfirmed{}
+	}
+	return err
+}
+
+// errUnconfirmed is the error if the operator does not agree.
 type errUnconfirmed struct{}
 
-func (errUnconfirmed) Error() string { return "drill: not confirmed: nothing was changed" }
+func (errUnconfirmed) Error() string { return "drill: not confirmed, nothing changed" }
 
 // ExitCode is 76, EX_PROTOCOL of sysexits.h: a refusal.
 func (errUnconfirmed) ExitCode() int { return exit.Refused }
 
-// writeDrillPlan says what is about to happen.
+// writeDrillPlan announces the drill, with the times of the last one.
 func writeDrillPlan(w io.Writer, plan move.Switched, past []move.Drill) error {
 	last := "some seconds"
 	for _, d := range past {
 		if d.Error == "" {
-			last = fmt.Sprintf("some seconds (the last time: %s and %s)", gapOf(d.There), gapOf(d.Back))
+			last = fmt.Sprintf("some seconds (last time: %s and %s)", gapOf(d.There), gapOf(d.Back))
 		}
 	}
 	_, err := fmt.Fprintf(w, `Both nodes are ready.
-The services move from %s to %s and back. Each move stops them for
-%s. Nothing that was written is lost.
+The services move from %s to %s and back. Each move interrupts them for
+%s. No written data is lost.
 `, plan.From, plan.To, last)
 	return err
 }
 
-// writeDrill shows what each move took.
+// writeDrill prints the times of both moves.
 func writeDrill(w io.Writer, d move.Drill) error {
-	rows := [][]string{{"", "STOP", "INCREMENT", "ADDRESS", "PROJECTS", "NOTHING SERVED"}}
+	rows := [][]string{{"", "STOP", "INCREMENT", "ADDRESS", "PROJECTS", "DOWNTIME"}}
 	for _, m := range []*move.Moved{d.There, d.Back} {
 		if m != nil {
 			rows = append(rows, []string{
@@ -155,11 +126,11 @@ func writeDrill(w io.Writer, d move.Drill) error {
 	if d.Error != "" {
 		return nil // the error says the rest
 	}
-	_, err := fmt.Fprintf(w, "%s serves again, and %s could take over\n", d.Serving, d.To)
+	_, err := fmt.Fprintf(w, "%s serves again, and %s is ready to take over\n", d.Serving, d.To)
 	return err
 }
 
-// gapOf is how long nothing served in a move.
+// gapOf returns the downtime of a move.
 func gapOf(m *move.Moved) string {
 	if m == nil {
 		return "-"
@@ -168,14 +139,3 @@ func gapOf(m *move.Moved) string {
 }
 
 func tenths(seconds float64) string { return fmt.Sprintf("%.1f s", seconds) }
-
-// ended says how a drill ended, in one line.
-func ended(d move.Drill) string {
-	switch {
-	case d.Error == "":
-		return "done"
-	case d.Serving == "":
-		return "FAILED, no node was known to serve: " + d.Error
-	}
-	return "FAILED, " + d.Serving + " served: " + d.Error
-}

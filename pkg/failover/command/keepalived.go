@@ -13,68 +13,55 @@ import (
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
-// dangerError says that the installed configuration differs where it matters.
-type dangerError struct {
-	file  string
-	count int
+type keepalivedOptions struct {
+	check bool
+	node  string
 }
 
-func (e *dangerError) Error() string {
-	return fmt.Sprintf("compare %s: %d dangerous difference(s)", e.file, e.count)
-}
-
-// ExitCode is 78, EX_CONFIG of sysexits.h.
-func (e *dangerError) ExitCode() int { return exit.Config }
-
-// Hint says what to do next.
-func (e *dangerError) Hint() string {
-	return "correct them, or write the file again: failover-notify keepalived > " + e.file + "; then reload keepalived"
-}
-
-// newKeepalived returns the command "keepalived", which renders this node's
-// keepalived.conf or compares the installed one with it.
+// newKeepalived returns the command "keepalived".
 func newKeepalived(p *cli.Process) *cobra.Command {
-	check := false
-	node := ""
+	var o keepalivedOptions
 	c := &cobra.Command{
 		Use:   "keepalived",
-		Short: "Print this node's keepalived.conf, or check the installed one",
-		Long: `Print the keepalived.conf that this node needs, as the configuration has it. With
---check, compare the installed one with it (keepalived.file, and all that it
-includes) and name every difference that is dangerous, why, and what to do.`,
+		Short: "Print this node's keepalived.conf, or check the installed file",
+		Long: `Print the keepalived.conf that this node needs according to its configuration. With
+--check, compare the installed file (keepalived.file, with all files that it
+includes) and name each dangerous difference, with its effect and its fix.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := p.LoadConfig(nil)
-			if err != nil {
-				return err
-			}
-			self, err := chooseNode(c.Context(), cfg, node)
-			if err != nil {
-				return err
-			}
-			password, err := keepalived.ReadPassword(cfg.Keepalived.PasswordFile)
-			if err != nil {
-				return err
-			}
-			if check {
-				return checkKeepalived(p.Stdout, cfg, self, password)
-			}
-			text, err := keepalived.Render(cfg, self, password)
-			if err != nil {
-				return err
-			}
-			if _, err := io.WriteString(p.Stdout, text); err != nil {
-				return fmt.Errorf("print keepalived's configuration: %w", err)
-			}
-			return nil
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runKeepalived(c.Context(), p, o) },
 	}
-	c.Flags().BoolVar(&check, "check", false, "compare the installed configuration instead; 78 when something is dangerous")
-	c.Flags().StringVar(&node, "node", "", "`name` of the node to render for (default this one)")
+	c.Flags().BoolVar(&o.check, "check", false, "check the installed file; exit with 78 if a difference is dangerous")
+	c.Flags().StringVar(&o.node, "node", "", "print the file of the node `name` (default this node)")
 	return c
 }
 
-// chooseNode returns the node of that name, or this one.
+func runKeepalived(ctx context.Context, p *cli.Process, o keepalivedOptions) error {
+	cfg, err := p.LoadConfig(nil)
+	if err != nil {
+		return err
+	}
+	self, err := chooseNode(ctx, cfg, o.node)
+	if err != nil {
+		return err
+	}
+	password, err := keepalived.ReadPassword(cfg.Keepalived.PasswordFile)
+	if err != nil {
+		return err
+	}
+	if o.check {
+		return checkKeepalived(p.Stdout, cfg, self, password)
+	}
+	text, err := keepalived.Render(cfg, self, password)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(p.Stdout, text); err != nil {
+		return fmt.Errorf("print keepalived's configuration: %w", err)
+	}
+	return nil
+}
+
+// chooseNode returns the node of that name, or this node if name is "".
 func chooseNode(ctx context.Context, cfg *config.Config, name string) (config.Node, error) {
 	if name == "" {
 		return cfg.Self(ctx, nil)
@@ -84,7 +71,7 @@ func chooseNode(ctx context.Context, cfg *config.Config, name string) (config.No
 			return n, nil
 		}
 	}
-	return config.Node{}, cli.Usagef("--node %q is none of the nodes", name)
+	return config.Node{}, cli.Usagef("--node %q: no such node in the configuration", name)
 }
 
 func checkKeepalived(w io.Writer, cfg *config.Config, self config.Node, password string) error {
@@ -93,7 +80,7 @@ func checkKeepalived(w io.Writer, cfg *config.Config, self config.Node, password
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s: good\n", file)
+	text := fmt.Sprintf("%s: ok\n", file)
 	if len(found) > 0 {
 		text = ""
 	}
@@ -107,4 +94,22 @@ func checkKeepalived(w io.Writer, cfg *config.Config, self config.Node, password
 		return &dangerError{file, len(found)}
 	}
 	return nil
+}
+
+// dangerError is an installed file with dangerous differences.
+type dangerError struct {
+	file  string
+	count int
+}
+
+func (e *dangerError) Error() string {
+	return fmt.Sprintf("check %s: dangerous differences: %d", e.file, e.count)
+}
+
+// ExitCode is 78, EX_CONFIG of sysexits.h.
+func (e *dangerError) ExitCode() int { return exit.Config }
+
+// Hint says what to do next.
+func (e *dangerError) Hint() string {
+	return "correct the file, or replace it: failover-notify keepalived > " + e.file + "; then reload keepalived"
 }

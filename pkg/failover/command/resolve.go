@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -8,44 +9,51 @@ import (
 	"github.com/understudy-ha/understudy/pkg/cli"
 )
 
+type resolveOptions struct {
+	keep          string
+	giveWay, stay bool // requests of the other node
+}
+
 // newResolve returns the command "resolve".
 func newResolve(p *cli.Process) *cobra.Command {
-	keep, giveWay, stay := "", false, false
+	var o resolveOptions
 	c := &cobra.Command{
 		Use:   "resolve --keep NODE",
-		Short: "End a conflict: one node goes on, the other gives way and keeps what it has",
-		Long: `End a conflict, in which both nodes have written. NODE stays active, or becomes
-it; the other one stops its services, keeps all that only it has as read-only
-datasets (zfs-replicate rejoin), and is a standby. Run it on either node; both must
-be up. It can be killed, and called again.`,
+		Short: "End a conflict: one node stays active, the other becomes its standby",
+		Long: `End a conflict, in which both nodes wrote. NODE stays active, or becomes active.
+The other node stops its services, preserves its unreplicated changes as read-only
+datasets (zfs-replicate rejoin), and becomes a standby. Run it on either node; both
+must be up. You can interrupt and repeat it.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if (keep != "") == (giveWay || stay) || giveWay && stay {
-				return cli.Usagef("resolve: name the node whose data goes on: --keep NODE")
-			}
-			n, err := newMover(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			if stay {
-				return n.Stay(c.Context())
-			}
-			if err := n.Resolve(c.Context(), keep); err != nil {
-				return err
-			}
-			kept := "this node had is kept here"
-			if keep == n.Self.Name {
-				kept = "the other node had is kept there"
-			}
-			_, err = fmt.Fprintf(p.Stdout, "resolved: %s goes on\nwhat only %s: zfs-replicate kept list\n", keep, kept)
-			return cli.Printed(err)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runResolve(c.Context(), p, o) },
 	}
-	c.Flags().StringVar(&keep, "keep", "", "the `node` whose data goes on")
-	c.Flags().BoolVar(&giveWay, "give-way", false, "this node gives way to the only other one (other nodes ask so)")
-	c.Flags().BoolVar(&stay, "stay", false, "this node is the one that goes on (other nodes ask so)")
+	c.Flags().StringVar(&o.keep, "keep", "", "the `node` that stays active")
+	c.Flags().BoolVar(&o.giveWay, "give-way", false, "step down for the only other node (other nodes call this)")
+	c.Flags().BoolVar(&o.stay, "stay", false, "stay active (other nodes call this)")
 	for _, name := range []string{"give-way", "stay"} {
 		c.Flags().Lookup(name).Hidden = true
 	}
 	return c
+}
+
+func runResolve(ctx context.Context, p *cli.Process, o resolveOptions) error {
+	if (o.keep != "") == (o.giveWay || o.stay) || o.giveWay && o.stay {
+		return cli.Usagef("resolve: name the node that stays active: --keep NODE")
+	}
+	n, err := newMover(ctx, p)
+	if err != nil {
+		return err
+	}
+	if o.stay {
+		return n.Stay(ctx)
+	}
+	if err := n.Resolve(ctx, o.keep); err != nil {
+		return err
+	}
+	where := "on this node"
+	if o.keep == n.Self.Name {
+		where = "on the other node"
+	}
+	_, err = fmt.Fprintf(p.Stdout, "resolved: %s is active\nunreplicated changes are preserved %s: zfs-replicate kept list\n", o.keep, where)
+	return cli.Printed(err)
 }

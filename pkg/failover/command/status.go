@@ -25,49 +25,51 @@ func newStatus(p *cli.Process) *cobra.Command {
 	var o statusOptions
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show what both nodes are, what runs there, and what needs attention",
-		Long: `Show what the nodes are, side by side: role, term, virtual IP, whether each
-may hold it, what runs, which datasets are writable, how old the replica is, and
-below what needs a look. The other nodes are asked over ssh; one that does not
-answer says so in its column.
+		Short: "Show the role, the services and the data of both nodes",
+		Long: `Show the nodes side by side: role, term, virtual IP, eligibility, running projects,
+writable datasets, age of the replica, and below everything that needs attention.
+status asks the other nodes over ssh; the column of a node that does not answer says
+so.
 
-It ends with 0 whatever it shows.`,
+It always exits with 0.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.check(p); err != nil {
-				return err
-			}
-			node, err := newNode(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			switch {
-			case o.watch:
-				return watchStatus(c.Context(), p, node, o)
-			case o.transition:
-				return showTransition(p, node, o)
-			}
-			return showStatus(c.Context(), p, node, o)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runStatus(c.Context(), p, o) },
 	}
 	o.AddTo(c)
-	c.Flags().BoolVar(&o.watch, "watch", false, "show it anew each second, on a terminal, until interrupted")
-	c.Flags().BoolVar(&o.local, "local", false, "this node only: ask no other one")
-	c.Flags().BoolVar(&o.transition, "transition", false, "show the steps of this node's last change of role instead")
+	c.Flags().BoolVar(&o.watch, "watch", false, "refresh each second until interrupted; needs a terminal")
+	c.Flags().BoolVar(&o.local, "local", false, "show this node only, without asking others")
+	c.Flags().BoolVar(&o.transition, "transition", false, "show the steps of this node's last role change instead")
 	return c
+}
+
+func runStatus(ctx context.Context, p *cli.Process, o statusOptions) error {
+	if err := o.check(p); err != nil {
+		return err
+	}
+	node, err := newNode(ctx, p)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.watch:
+		return watchStatus(ctx, p, node, o)
+	case o.transition:
+		return showTransition(p, node, o)
+	}
+	return showStatus(ctx, p, node, o)
 }
 
 func (o statusOptions) check(p *cli.Process) error {
 	switch {
 	case o.watch && (o.JSON() || o.transition):
-		return cli.Usagef("--watch shows text, and the whole status")
+		return cli.Usagef("--watch excludes -o json and --transition")
 	case o.watch && !p.StdoutTerminal:
 		return cli.Usagef("--watch needs a terminal")
 	}
 	return nil
 }
 
-// statusOf asks as many nodes as the flags say.
+// statusOf returns the status of all nodes, or of this node only.
 func statusOf(ctx context.Context, node *failover.Node, local bool) ([]failover.NodeStatus, error) {
 	if !local {
 		return node.StatusAll(ctx)
@@ -94,7 +96,7 @@ func showStatus(ctx context.Context, p *cli.Process, node *failover.Node, o stat
 	return cli.Printed(err)
 }
 
-// watchStatus draws over what it has drawn before.
+// watchStatus redraws the status each second.
 func watchStatus(ctx context.Context, p *cli.Process, node *failover.Node, o statusOptions) error {
 	const home, endOfLine, below = "\x1b[H", "\x1b[K\n", "\x1b[J"
 	if _, err := fmt.Fprint(p.Stdout, home+below); err != nil {
@@ -122,7 +124,7 @@ func watchStatus(ctx context.Context, p *cli.Process, node *failover.Node, o sta
 	}
 }
 
-// showTransition shows the last change of role step by step.
+// showTransition shows the last role change step by step.
 func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error {
 	self, err := node.Describe()
 	if err != nil {
@@ -133,7 +135,7 @@ func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error 
 		return cli.Printed(report.JSON(p.Stdout, t))
 	}
 	if t == nil {
-		_, err := fmt.Fprintf(p.Stdout, "%s has not changed its role in this boot\n", self.Node)
+		_, err := fmt.Fprintf(p.Stdout, "%s has not changed its role since boot\n", self.Node)
 		return cli.Printed(err)
 	}
 	var text bytes.Buffer
@@ -143,7 +145,7 @@ func showTransition(p *cli.Process, node *failover.Node, o statusOptions) error 
 	for _, s := range t.Steps {
 		seconds, outcome := fmt.Sprintf("%.2f", s.Seconds), string(s.Outcome)
 		if s.Outcome == "" {
-			seconds, outcome = fmt.Sprintf("%.2f", self.Time.Sub(s.Started).Seconds()), "under way"
+			seconds, outcome = fmt.Sprintf("%.2f", self.Time.Sub(s.Started).Seconds()), "in progress"
 		}
 		rows = append(rows, []string{fmt.Sprintf("+%.2f", s.Started.Sub(t.Started).Seconds()), s.Name, s.Object, seconds, outcome})
 		if s.Error != "" {

@@ -10,10 +10,9 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// conflicts say on which datasets this node and another one both have something
-// of their own, as the last run of zfs-replicate has found, and how that ends. On
-// the active node that is what was sent last, elsewhere what was received: the
-// other record is from before the roles changed.
+// conflicts returns the conflicts that the last run of zfs-replicate found, and how to
+// end them. On the active node they are in the record of the last send, elsewhere in
+// that of the last receive: the other record is from before the roles changed.
 func conflicts(s *failover.Status) []string {
 	if s.Replication == nil {
 		return nil
@@ -29,7 +28,7 @@ func conflicts(s *failover.Status) []string {
 	return all
 }
 
-// conflict says it of one other node. standby is the one on which rejoin ends it.
+// conflict describes the conflict with another node. rejoin ends it on standby.
 func conflict(other string, found map[string]string, standby string) []string {
 	if len(found) == 0 {
 		return nil
@@ -38,6 +37,6 @@ func conflict(other string, found map[string]string, standby string) []string {
 	for _, dataset := range slices.Sorted(maps.Keys(found)) {
 		texts = append(texts, dataset+": "+found[dataset])
 	}
-	return []string{fmt.Sprintf("it and %s both have something of their own, and replication touches neither. %s. To end that with all of it kept: zfs-replicate rejoin on %s, or failover-notify resolve --keep NODE, where NODE is the one that goes on",
+	return []string{fmt.Sprintf("conflict with %s: both nodes have changes that the other lacks, and replication touches neither. %s. To end it, with everything preserved: zfs-replicate rejoin on %s, or failover-notify resolve --keep NODE, where NODE stays active",
 		other, strings.Join(texts, ". "), standby)}
 }

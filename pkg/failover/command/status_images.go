@@ -10,7 +10,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-func sayImages(s *failover.Status) string {
+func imagesText(s *failover.Status) string {
 	switch v := s.Services; {
 	case v == nil || v.Running == nil || v.Projects == 0:
 		return ""
@@ -19,52 +19,52 @@ func sayImages(s *failover.Status) string {
 	case v.Error != "":
 		return v.Error
 	}
-	return "all here"
+	return "all present"
 }
 
-// saySync is how old what image-sync says is.
-func saySync(s *failover.Status) string {
+// imageSyncText describes the last run of image-sync.
+func imageSyncText(s *failover.Status) string {
 	i := s.Images
 	switch {
 	case i == nil:
 		return ""
 	case i.Never:
-		return "has never run"
+		return "never ran"
 	case i.Time.IsZero():
 		return i.Error
 	}
 	text := "ran " + report.Duration(s.Time.Sub(i.Time)) + " ago"
 	if i.Active != "" && i.Active != s.Node {
-		text += ", as " + i.Active + " has them"
+		text += ", following " + i.Active
 	}
 	if i.LastSuccess.Before(i.Time) {
-		text += ", not all came"
+		text += ", incomplete"
 	}
 	return text
 }
 
-// wanted is what image-sync knows of the images that are not as they should be.
-func wanted(s *failover.Status) []string {
+// imageProblems returns the problems that image-sync found.
+func imageProblems(s *failover.Status) []string {
 	i := s.Images
 	if i == nil {
 		return nil
 	}
 	var texts []string
 	for _, image := range i.Missing {
-		text := "image " + image.Ref + " is missing"
+		text := "image " + image.Ref + " missing"
 		if image.HereID != "" {
-			text = "image " + image.Ref + " is another version than is wanted"
+			text = "image " + image.Ref + " out of date"
 		}
 		text += " since " + image.WantedSince.Local().Format(time.DateTime)
 		if version := cmp.Or(image.Digest, image.ID); version != "" {
-			text += fmt.Sprintf(" (%s%s)", shortDigest(version), map[bool]string{true: ", as " + i.Active + " runs it"}[i.Active != ""])
+			text += fmt.Sprintf(" (%s%s)", shortDigest(version), map[bool]string{true: ", running on " + i.Active}[i.Active != ""])
 		}
 		texts = append(texts, text+detail(image.Why))
 	}
 	return append(texts, i.Problems...)
 }
 
-// shortDigest is as much of a digest as people compare.
+// shortDigest returns the part of a digest that people compare.
 func shortDigest(digest string) string {
 	const length = len("sha256:") + 12
 	if strings.HasPrefix(digest, "sha256:") && len(digest) > length {

@@ -7,8 +7,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// sayLease says who has the lease; "" where none is needed.
-func sayLease(s *failover.Status) string {
+// leaseText names the holder of the lease; "" if the configuration has no lease.
+func leaseText(s *failover.Status) string {
 	l := s.Lease
 	if l == nil {
 		return ""
@@ -21,7 +21,7 @@ func sayLease(s *failover.Status) string {
 		text = "held here"
 	}
 	if l.Stopping {
-		text += ", being given up"
+		text += ", being released"
 	}
 	switch {
 	case l.Error != "" && l.Left > 0:

@@ -24,7 +24,7 @@ func node(name string, role state.Role, change func(*failover.Status)) failover.
 }
 
 func silent(name string) failover.NodeStatus {
-	return failover.NodeStatus{Node: name, Error: name + " can't be reached"}
+	return failover.NodeStatus{Node: name, Error: name + " cannot be reached"}
 }
 
 func eligibleNow(s *failover.Status) { s.Eligible, s.Kept = true, true }
@@ -34,13 +34,13 @@ func TestSummary(t *testing.T) {
 		want  string
 		nodes []failover.NodeStatus
 	}{
-		{"a is active, and b may take over", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, eligibleNow)}},
-		{"a is active, and no other node could take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleFault, nil)}},
-		{"a is active, and no other node could take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, func(s *failover.Status) { s.Eligible = true })}},
-		{"a is active, and b can't be asked", []failover.NodeStatus{node("a", state.RoleActive, nil), silent("b")}},
+		{"a is active, and b is ready to take over", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, eligibleNow)}},
+		{"a is active, and no other node can take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleFault, nil)}},
+		{"a is active, and no other node can take over now", []failover.NodeStatus{node("a", state.RoleActive, eligibleNow), node("b", state.RoleStandby, func(s *failover.Status) { s.Eligible = true })}},
+		{"a is active, and the state of b is unknown", []failover.NodeStatus{node("a", state.RoleActive, nil), silent("b")}},
 		{"CONFLICT: a and b are active at the same time", []failover.NodeStatus{node("a", state.RoleActive, nil), node("b", state.RoleActive, nil)}},
-		{"no node that answers is active, and b may take over", []failover.NodeStatus{silent("a"), node("b", state.RoleStandby, eligibleNow)}},
-		{"no node that answers is active, and none may hold the virtual IP now", []failover.NodeStatus{node("a", state.RoleFault, nil), node("b", state.RoleStandby, nil)}},
+		{"no answering node is active, and b is ready to take over", []failover.NodeStatus{silent("a"), node("b", state.RoleStandby, eligibleNow)}},
+		{"no node is active, and no node can take over now", []failover.NodeStatus{node("a", state.RoleFault, nil), node("b", state.RoleStandby, nil)}},
 		{"a is active", []failover.NodeStatus{node("a", state.RoleActive, nil)}},
 		{"a is not active", []failover.NodeStatus{node("a", state.RoleFault, nil)}},
 	} {
@@ -66,24 +66,24 @@ func TestStatusText(t *testing.T) {
 		s.Replication = &failover.ReplicationStatus{Received: &failover.Received{From: "primary", At: now.Add(-65 * time.Second)}}
 		s.Alerts = []string{"keepalived does not run: this node can't take over or hold the virtual IP"}
 	})
-	const want = `primary is active, and no other node could take over now
+	const want = `primary is active, and no other node can take over now
 
              primary (here)                    secondary
 role         active for 2h0m                   standby for 2h0m
 term         3                                 3
-address      is here                           not here
+virtual IP   yes                               no
 eligible     yes                               no: held: new disks
-last change  standby to active partial in      none in this boot
+last change  standby to active partial in      none since boot
              2.3s: active, but 1 failed
-projects     2 of 3 run; stopped: media;       none of 3 runs
+projects     2 of 3 running; stopped: media;   0 of 3 running
              web/worker stopped
-images       all here                          1 missing: web:2
+images       all present                       1 missing: web:2
 datasets     4 of 5 writable; missing:         0 of 5 writable
              tank/media
 replication  sent to secondary 1m5s ago,       received from primary 1m5s ago
              failed 5s ago: no route
 
-To look at:
+Needs attention:
 - secondary: keepalived does not run: this node can't take over or hold the
   virtual IP
 `
@@ -92,7 +92,7 @@ To look at:
 	}
 }
 
-// What replication has found is said on both nodes, with the way out.
+// Both nodes show the conflicts that replication found, and how to end them.
 func TestStatusNamesConflicts(t *testing.T) {
 	found := map[string]string{"tank/web": "the standby has a snapshot of its own: @x", "tank/db": "it was written to on the standby"}
 	replication := &failover.ReplicationStatus{
@@ -109,7 +109,7 @@ func TestStatusNamesConflicts(t *testing.T) {
 		n := node("a", c.role, func(s *failover.Status) { s.Replication = c.replication })
 		text := strings.Join(strings.Fields(statusText([]failover.NodeStatus{n})), " ")
 		rejoin := map[state.Role]string{state.RoleActive: "zfs-replicate rejoin on b", state.RoleStandby: "zfs-replicate rejoin on a"}[c.role]
-		for _, want := range []string{"a: it and b both have", "tank/db: it was written to on the standby. tank/web: the standby has a snapshot of its own: @x.", rejoin, "resolve --keep"} {
+		for _, want := range []string{"a: conflict with b: both nodes have", "tank/db: it was written to on the standby. tank/web: the standby has a snapshot of its own: @x.", rejoin, "resolve --keep"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("on a node that is %s, it does not say %q:\n%s", c.role, want, text)
 			}
@@ -120,17 +120,17 @@ func TestStatusNamesConflicts(t *testing.T) {
 	}
 }
 
-// A standby on which something runs is what nobody must overlook.
+// A standby with a running project stands out.
 func TestServicesOnAStandbyStandOut(t *testing.T) {
 	n := node("b", state.RoleStandby, func(s *failover.Status) {
 		s.Services = &failover.ServicesStatus{Projects: 2, Running: []string{"web"}, Stopped: []string{"media"}}
 	})
-	if got := sayServices(n.Status); got != "1 of 2 RUN: web" {
+	if got := projectsText(n.Status); got != "1 of 2 RUNNING: web" {
 		t.Errorf("%q", got)
 	}
 }
 
-// That people hear of nothing any more is said where they look.
+// status shows that notifications are not delivered.
 func TestStatusNamesChannelsThatFail(t *testing.T) {
 	since := now.Add(-time.Hour)
 	for _, c := range []struct {
@@ -141,15 +141,15 @@ func TestStatusNamesChannelsThatFail(t *testing.T) {
 		{nil, "", ""},
 		{&notify.Health{Channels: 2}, "to 2 channels", ""},
 		{&notify.Health{Channels: 1, Waiting: 3, Oldest: since}, "3 messages waiting for 1h0m", ""},
-		{&notify.Health{Problem: "others may read it", Hint: "chmod 0600"}, "nobody: see below", "nobody is told of anything: others may read it: chmod 0600"},
-		{&notify.Health{Channels: 2, Failing: []notify.Failing{{Channel: "ntfy (line 1)", Error: "403 Forbidden", Since: since, Times: 4, Waiting: 1}}}, "1 of 2 channels fails: see below",
-			"ntfy (line 1) takes no notifications since " + since.Local().Format(time.DateTime) + " (4 in a row): 403 Forbidden; 1 message waits for it; failover-notify test-notification tries again"},
+		{&notify.Health{Problem: "others may read it", Hint: "chmod 0600"}, "not delivered: see below", "no notification is delivered: others may read it: chmod 0600"},
+		{&notify.Health{Channels: 2, Failing: []notify.Failing{{Channel: "ntfy (line 1)", Error: "403 Forbidden", Since: since, Times: 4, Waiting: 1}}}, "1 of 2 channels failing: see below",
+			"ntfy (line 1) accepts no notifications since " + since.Local().Format(time.DateTime) + " (4 failures in a row): 403 Forbidden; 1 message queued; to try again: failover-notify test-notification"},
 	} {
 		n := node("b", state.RoleStandby, func(s *failover.Status) { s.Notifications = c.health })
-		if got := sayTold(n.Status); got != c.row {
+		if got := messagesText(n.Status); got != c.row {
 			t.Errorf("%+v: %q, want %q", c.health, got, c.row)
 		}
-		if got := strings.Join(unheard(n.Status), "|"); got != c.below {
+		if got := strings.Join(notificationProblems(n.Status), "|"); got != c.below {
 			t.Errorf("%+v: %q, want %q", c.health, got, c.below)
 		}
 		text := strings.Join(strings.Fields(statusText([]failover.NodeStatus{n})), " ")
@@ -159,7 +159,7 @@ func TestStatusNamesChannelsThatFail(t *testing.T) {
 	}
 }
 
-// What image-sync knows is said with its age.
+// status shows the findings of image-sync with their age.
 func TestStatusSaysWhatImageSyncFound(t *testing.T) {
 	since := now.Add(-2 * time.Hour)
 	missing := []failover.MissingImage{
@@ -172,23 +172,23 @@ func TestStatusSaysWhatImageSyncFound(t *testing.T) {
 		row, below string
 	}{
 		{nil, "", ""},
-		{&failover.ImagesStatus{Never: true}, "has never run", ""},
+		{&failover.ImagesStatus{Never: true}, "never ran", ""},
 		{&failover.ImagesStatus{Error: "read images.json: EOF"}, "read images.json: EOF", ""},
-		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), LastSuccess: now.Add(-3 * time.Minute), Active: "a"}, "ran 3m0s ago, as a has them", ""},
-		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), Active: "a", Missing: missing, Problems: []string{"project x: no file"}}, "ran 3m0s ago, as a has them, not all came",
-			"image web:2 is missing since " + at + " (sha256:0123456789ab, as a runs it): no such manifest|image db:1 is another version than is wanted since " + at + " (sha256:fedcba987654, as a runs it)|project x: no file"},
+		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), LastSuccess: now.Add(-3 * time.Minute), Active: "a"}, "ran 3m0s ago, following a", ""},
+		{&failover.ImagesStatus{Time: now.Add(-3 * time.Minute), Active: "a", Missing: missing, Problems: []string{"project x: no file"}}, "ran 3m0s ago, following a, incomplete",
+			"image web:2 missing since " + at + " (sha256:0123456789ab, running on a): no such manifest|image db:1 out of date since " + at + " (sha256:fedcba987654, running on a)|project x: no file"},
 	} {
 		n := node("b", state.RoleStandby, func(s *failover.Status) { s.Images = c.images })
-		if got := saySync(n.Status); got != c.row {
+		if got := imageSyncText(n.Status); got != c.row {
 			t.Errorf("%+v: %q, want %q", c.images, got, c.row)
 		}
-		if got := strings.Join(wanted(n.Status), "|"); got != c.below {
+		if got := strings.Join(imageProblems(n.Status), "|"); got != c.below {
 			t.Errorf("%+v: %q, want %q", c.images, got, c.below)
 		}
 	}
 }
 
-// Nothing is wider than a terminal, and no character is lost.
+// No line is wider than a terminal, and no character is lost.
 func TestColumnsFit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[a-zäö€/. -]{0,300}`)

@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// summary is the pair in one sentence.
+// summary describes the pair in one sentence.
 func summary(nodes []failover.NodeStatus) string {
 	var active, ready, silent []string
 	for _, n := range nodes {
@@ -24,27 +24,27 @@ func summary(nodes []failover.NodeStatus) string {
 			ready = append(ready, n.Node)
 		}
 	}
-	last := ", and no other node could take over now"
+	last := ", and no other node can take over now"
 	switch {
 	case len(ready) > 0:
-		last = ", and " + strings.Join(ready, " and ") + " may take over"
+		last = ", and " + strings.Join(ready, " and ") + areIs(ready) + " ready to take over"
 	case len(active)+len(silent) == len(nodes) && len(silent) > 0:
-		last = ", and " + strings.Join(silent, " and ") + " can't be asked"
+		last = ", and the state of " + strings.Join(silent, " and ") + " is unknown"
 	}
 	switch {
 	case len(active) > 1:
 		return "CONFLICT: " + strings.Join(active, " and ") + " are active at the same time"
 	case len(active) == 0 && len(nodes) == 1:
-		return nodes[0].Node + " is not active" // the others were not asked
+		return nodes[0].Node + " is not active" // --local asks no others
 	case len(active) == 0:
-		return "no node that answers is active" + strings.Replace(last, "no other node could take over", "none may hold the virtual IP", 1)
+		return none(silent) + strings.Replace(last, "no other node can", "no node can", 1)
 	case len(nodes) == 1:
 		return active[0] + " is active"
 	}
 	return active[0] + " is active" + last
 }
 
-// statusText shows nodes side by side, and what needs a look below.
+// statusText shows nodes side by side, and below everything that needs attention.
 func statusText(nodes []failover.NodeStatus) string {
 	var text strings.Builder
 	for _, line := range wrap(summary(nodes), width) {
@@ -59,13 +59,13 @@ func statusText(nodes []failover.NodeStatus) string {
 			alerts = append(alerts, n.Node+": "+n.Error)
 			continue
 		}
-		for _, a := range slices.Concat(n.Status.Alerts, wanted(n.Status), unheard(n.Status), conflicts(n.Status)) {
+		for _, a := range slices.Concat(n.Status.Alerts, imageProblems(n.Status), notificationProblems(n.Status), conflicts(n.Status)) {
 			alerts = append(alerts, n.Node+": "+a)
 		}
 	}
 	for i, a := range alerts {
 		if i == 0 {
-			text.WriteString("\nTo look at:\n")
+			text.WriteString("\nNeeds attention:\n")
 		}
 		for j, line := range wrap(a, width-2) {
 			text.WriteString([]string{"- ", "  "}[min(j, 1)] + line + "\n")
@@ -86,7 +86,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 		}
 		return cells
 	}
-	head, role := []string{""}, row("role", sayRole)
+	head, role := []string{""}, row("role", roleText)
 	for i, n := range nodes {
 		name := n.Node
 		if n.Self && len(nodes) > 1 {
@@ -99,35 +99,35 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 	}
 	return [][]string{
 		head, role,
-		row("term", sayTerm),
-		row("address", func(s *failover.Status) string {
-			return map[bool]string{true: "is here", false: "not here"}[s.HoldsAddress]
+		row("term", termText),
+		row("virtual IP", func(s *failover.Status) string {
+			return map[bool]string{true: "yes", false: "no"}[s.HoldsAddress]
 		}),
 		row("eligible", func(s *failover.Status) string {
 			if s.Eligible && !s.Kept {
-				return "yes, but keepalived does not run"
+				return "yes, but keepalived is not running"
 			}
 			return s.EligibleText()
 		}),
-		row("lease", sayLease),
-		row("last change", sayTransition),
-		row("projects", sayServices),
-		row("images", sayImages),
-		row("datasets", sayData),
-		row("replication", sayReplication),
-		row("image-sync", saySync),
-		row("messages", sayTold),
+		row("lease", leaseText),
+		row("last change", transitionText),
+		row("projects", projectsText),
+		row("images", imagesText),
+		row("datasets", datasetsText),
+		row("replication", replicationText),
+		row("image-sync", imageSyncText),
+		row("messages", messagesText),
 	}
 }
 
-func sayRole(s *failover.Status) string {
+func roleText(s *failover.Status) string {
 	if s.Since.IsZero() {
 		return s.Role.String()
 	}
 	return fmt.Sprintf("%s for %s", s.Role, report.Duration(s.Time.Sub(s.Since)))
 }
 
-func sayTerm(s *failover.Status) string {
+func termText(s *failover.Status) string {
 	text := fmt.Sprint(s.Term)
 	if s.NewestTerm > s.Term {
 		text += fmt.Sprintf(", newest known %d", s.NewestTerm)
@@ -135,18 +135,18 @@ func sayTerm(s *failover.Status) string {
 	return text
 }
 
-// progress says how a transition went, or that it is under way.
+// progress describes the outcome of a transition, or that it is in progress.
 func progress(t *state.Transition, now time.Time) string {
 	if t.Ended.IsZero() {
-		return "under way for " + report.Duration(now.Sub(t.Started))
+		return "in progress for " + report.Duration(now.Sub(t.Started))
 	}
 	return fmt.Sprintf("%s in %s", t.Outcome, report.Duration(t.Ended.Sub(t.Started)))
 }
 
-func sayTransition(s *failover.Status) string {
+func transitionText(s *failover.Status) string {
 	t := s.Transition
 	if t == nil {
-		return "none in this boot"
+		return "none since boot"
 	}
 	text := fmt.Sprintf("%s to %s %s", t.From, t.To, progress(t, s.Time))
 	if t.Ended.IsZero() {
@@ -167,7 +167,7 @@ func detail(text string) string {
 	return ": " + text
 }
 
-func sayServices(s *failover.Status) string {
+func projectsText(s *failover.Status) string {
 	v := s.Services
 	if v == nil {
 		return ""
@@ -177,12 +177,10 @@ func sayServices(s *failover.Status) string {
 	switch {
 	case v.Error != "" && v.Running == nil:
 		return v.Error
-	case len(v.Running) == 0:
-		parts = append(parts, fmt.Sprintf("none of %d runs", v.Projects))
-	case serving:
-		parts = append(parts, fmt.Sprintf("%d of %d run", len(v.Running), v.Projects))
+	case serving || len(v.Running) == 0:
+		parts = append(parts, fmt.Sprintf("%d of %d running", len(v.Running), v.Projects))
 	default:
-		parts = append(parts, fmt.Sprintf("%d of %d RUN: %s", len(v.Running), v.Projects, strings.Join(v.Running, ", ")))
+		parts = append(parts, fmt.Sprintf("%d of %d RUNNING: %s", len(v.Running), v.Projects, strings.Join(v.Running, ", ")))
 	}
 	if serving && len(v.Stopped) > 0 {
 		parts = append(parts, "stopped: "+strings.Join(v.Stopped, ", "))
@@ -191,12 +189,12 @@ func sayServices(s *failover.Status) string {
 		parts = append(parts, strings.Join(v.Lame, ", "))
 	}
 	if len(v.Broken) > 0 {
-		parts = append(parts, "can't be loaded: "+strings.Join(v.Broken, "; "))
+		parts = append(parts, "cannot load: "+strings.Join(v.Broken, "; "))
 	}
 	return strings.Join(parts, "; ")
 }
 
-func sayData(s *failover.Status) string {
+func datasetsText(s *failover.Status) string {
 	d := s.Data
 	if d == nil {
 		return ""
@@ -208,7 +206,7 @@ func sayData(s *failover.Status) string {
 	for _, p := range []struct {
 		what string
 		list []string
-	}{{"missing", d.Missing}, {"partly received", d.Partial}, {"key not loaded", d.KeyNeeded}} {
+	}{{"missing", d.Missing}, {"partially received", d.Partial}, {"key not loaded", d.KeyNeeded}} {
 		if len(p.list) > 0 {
 			parts = append(parts, p.what+": "+strings.Join(p.list, ", "))
 		}
@@ -219,17 +217,17 @@ func sayData(s *failover.Status) string {
 	return strings.Join(parts, "; ")
 }
 
-func sayReplication(s *failover.Status) string {
+func replicationText(s *failover.Status) string {
 	r := s.Replication
 	if r == nil {
 		return ""
 	}
 	ago := func(t time.Time) string { return report.Duration(s.Time.Sub(t)) + " ago" }
 	var parts []string
-	// Both records may be there: one of them is from before the roles changed.
+	// One of two records is from before the roles changed.
 	if s.Role == state.RoleActive || r.Received == nil {
 		for _, sent := range r.Sent {
-			text := "never sent to " + sent.Node
+			text := "nothing sent to " + sent.Node
 			if !sent.LastSuccess.IsZero() {
 				text = "sent to " + sent.Node + " " + ago(sent.LastSuccess)
 			}
@@ -242,7 +240,21 @@ func sayReplication(s *failover.Status) string {
 		parts = append(parts, "received from "+r.Received.From+" "+ago(r.Received.At))
 	}
 	if len(parts) == 0 {
-		return "never yet"
+		return "never"
 	}
 	return strings.Join(parts, "; ")
+}
+
+func none(silent []string) string {
+	if len(silent) == 0 {
+		return "no node is active"
+	}
+	return "no answering node is active"
+}
+
+func areIs(names []string) string {
+	if len(names) == 1 {
+		return " is"
+	}
+	return " are"
 }

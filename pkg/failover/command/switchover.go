@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -12,106 +13,67 @@ import (
 	"github.com/understudy-ha/understudy/pkg/failover/move"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
-	"github.com/understudy-ha/understudy/pkg/state"
 )
+
+type switchoverOptions struct {
+	cli.Output
+	to       string
+	returnTo string // the request of a node that ends its drill
+	dryRun   bool
+}
 
 // newSwitchover returns the command "switchover".
 func newSwitchover(p *cli.Process) *cobra.Command {
-	var out cli.Output
-	to, back, dryRun := "", "", false
+	var o switchoverOptions
 	c := &cobra.Command{
 		Use:   "switchover",
-		Short: "Hand the active role over to another node, without loss",
-		Long: `Hand the active role over to another node, without loss. Run it on the active
-node; to go back, run it on the other one.
+		Short: "Move the services to another node, without loss",
+		Long: `Move the services to another node, without loss. Run it on the active node; for the
+failback, run it on the other node.
 
-Both nodes are looked at first. What was written is sent while the services run;
-then they are stopped, the rest is sent, and the virtual IP moves. Whatever
-fails before that starts everything here again.`,
+It checks both nodes and replicates while the services run. Then it stops them,
+sends the last changes, and moves the virtual IP. If anything fails before the
+virtual IP moves, this node starts its services again.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newMover(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			if back != "" {
-				moved, err := n.Return(c.Context(), back, dryRun)
-				if err != nil {
-					return err
-				}
-				return cli.Printed(report.JSON(p.Stdout, moved))
-			}
-			var unsaid error
-			if !out.JSON() {
-				// At once: what follows may take a while.
-				n.Checked = func(checks []rules.Check) { unsaid = writeChecks(p.Stdout, checks) }
-			}
-			result, err := n.Switchover(c.Context(), to, dryRun)
-			if out.JSON() {
-				return cmp.Or(cli.Printed(report.JSON(p.Stdout, result)), err)
-			}
-			return cmp.Or(err, cli.Printed(unsaid), cli.Printed(writeOutcome(p.Stdout, result, dryRun)))
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return runSwitchover(c.Context(), p, o) },
 	}
-	c.Flags().StringVar(&to, "to", "", "`name` of the node that is to be active (default the first standby that may hold the address)")
-	c.Flags().StringVar(&back, "return", "", "hand over to the `node` whose drill it is (other nodes ask so)")
+	c.Flags().StringVar(&o.to, "to", "", "`name` of the new active node (default the first eligible standby)")
+	c.Flags().StringVar(&o.returnTo, "return", "", "hand over to the `node` that runs a drill (other nodes call this)")
 	c.Flags().Lookup("return").Hidden = true
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "only look whether it would go well")
-	out.AddTo(c)
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "run the checks only")
+	o.AddTo(c)
 	return c
 }
 
-// drainTimeout leaves systemd's usual 90 s for a stop room for keepalived's own.
-const drainTimeout = 80 * time.Second
-
-// newDrain returns the command "drain".
-func newDrain(p *cli.Process) *cobra.Command {
-	timeout := drainTimeout
-	c := &cobra.Command{
-		Use:   "drain",
-		Short: "Hand over before keepalived stops, if another node is ready",
-		Long: `Hand over as switchover does before keepalived stops: its unit's ExecStop, so that
-neither "systemctl stop keepalived" nor a reboot loses anything. When no other node
-is ready, or what is to be sent takes too long, nothing is done, and keepalived's stop
-does what it would have done anyway. Where it fails later, this node gives way as it is:
-nothing is started again. On a node that is not active nothing is done.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := newMover(c.Context(), p)
-			if err != nil {
-				return err
-			}
-			here, err := n.Describe()
-			if err != nil || here.Role != state.RoleActive {
-				return err
-			}
-			result, err := n.Drain(c.Context(), timeout)
-			if err != nil {
-				return err
-			}
-			p.Log.Info().Str("to", result.To).Float64("gap", result.Gap).Msg("handed over")
-			return nil
-		},
+func runSwitchover(ctx context.Context, p *cli.Process, o switchoverOptions) error {
+	n, err := newMover(ctx, p)
+	if err != nil {
+		return err
 	}
-	c.Flags().DurationVar(&timeout, "timeout", timeout, "how long it may take")
-	return c
+	if o.returnTo != "" {
+		moved, err := n.Return(ctx, o.returnTo, o.dryRun)
+		if err != nil {
+			return err
+		}
+		return cli.Printed(report.JSON(p.Stdout, moved))
+	}
+	var printErr error
+	if !o.JSON() {
+		// Print the checks at once: the move can take a while.
+		n.Checked = func(checks []rules.Check) { printErr = writeChecks(p.Stdout, checks) }
+	}
+	result, err := n.Switchover(ctx, o.to, o.dryRun)
+	if o.JSON() {
+		return cmp.Or(cli.Printed(report.JSON(p.Stdout, result)), err)
+	}
+	return cmp.Or(err, cli.Printed(printErr), cli.Printed(writeOutcome(p.Stdout, result, o.dryRun)))
 }
 
-// printSwitched prints a move, or what was looked at before one, in the form asked
-// for.
-func printSwitched(p *cli.Process, out cli.Output, s move.Switched, dryRun bool) error {
-	if out.JSON() {
-		return cli.Printed(report.JSON(p.Stdout, s))
-	}
-	return cli.Printed(writeSwitched(p.Stdout, s, dryRun))
-}
-
-// writeSwitched says what was looked at and what came of it.
+// writeSwitched prints the checks before a move and its outcome.
 func writeSwitched(w io.Writer, s move.Switched, dryRun bool) error {
 	return cmp.Or(writeChecks(w, s.Checks), writeOutcome(w, s, dryRun))
 }
 
-// writeChecks says what was looked at.
 func writeChecks(w io.Writer, checks []rules.Check) error {
 	var rows [][]string
 	for _, check := range checks {
@@ -124,14 +86,13 @@ func writeChecks(w io.Writer, checks []rules.Check) error {
 	return report.Table(w, rows)
 }
 
-// writeOutcome says what came of a move.
 func writeOutcome(w io.Writer, s move.Switched, dryRun bool) error {
 	text := ""
 	switch {
 	case s.Moved:
-		text = fmt.Sprintf("%s is active; nothing served for %s\n", s.To, report.Duration(time.Duration(s.Gap*float64(time.Second))))
+		text = fmt.Sprintf("%s is active; downtime %s\n", s.To, report.Duration(time.Duration(s.Gap*float64(time.Second))))
 	case dryRun && len(s.Checks) > 0:
-		text = fmt.Sprintf("this was a dry run: %s is still active\n", s.From)
+		text = fmt.Sprintf("dry run: %s is still active\n", s.From)
 	}
 	_, err := io.WriteString(w, text)
 	return err
