@@ -1,6 +1,6 @@
-// Command failover-notify makes a node what keepalived asks it to be, and tells
-// what it is. The commands that keepalived and other nodes run start at once; the
-// others are those of libexec/failover-notify.
+// Command failover-notify takes over from the other server, hands over to it, and
+// shows the state of both. The commands that keepalived and peers run start at once;
+// libexec/failover-notify has the others.
 package main
 
 import "github.com/understudy-ha/understudy/pkg/failover/hooks"

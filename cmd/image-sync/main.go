@@ -1,5 +1,5 @@
-// Command image-sync brings a node what its projects need to start offline:
-// the newest files, and the images that the active node runs.
+// Command image-sync copies to a node what its projects need to start offline: the
+// newest files, and the images that the active node runs.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command lag-check says what would be lost if the active node died now.
+// Command lag-check shows the exposure: the data at risk if the active node dies now.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command track-traefik tells keepalived whether this node serves, or could.
+// Command track-traefik reports to keepalived whether this node serves, or could.
 package main
 
 import (

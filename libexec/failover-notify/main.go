@@ -1,5 +1,5 @@
 // Command failover-notify is the whole program behind cmd/failover-notify, which
-// starts it for all but the commands that must start fast.
+// runs it for all commands that need not start fast.
 package main
 
 import (

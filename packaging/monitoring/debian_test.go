@@ -196,10 +196,10 @@ none:
 
 // Exim, Debian's own mail server, takes a message and queues it as it was sent.
 func TestExim(t *testing.T) {
-	testhost.NeedRoot(t, "to give it up, as Exim does")
+	testhost.NeedRoot(t, "to drop it, as Exim does")
 	root := debian(t, "usr/sbin/exim4", "exim4-daemon-light", "libidn12")
 	dir := t.TempDir()
-	for path := dir; path != os.TempDir(); path = filepath.Dir(path) { // Exim gives up being root
+	for path := dir; path != os.TempDir(); path = filepath.Dir(path) { // Exim drops root
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o001 == 0 {
 			if err := os.Chmod(path, 0o755); err != nil {
 				t.Fatal(err)
