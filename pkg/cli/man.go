@@ -87,10 +87,10 @@ const manFiles = `
 :   the configuration, the same on all nodes
 
 **/var/lib/understudy**
-:   role, term and history; never to be deleted by hand
+:   role, term and history; do not delete them
 
 **/usr/share/doc/understudy/docs**
-:   how it works, every key of the configuration, and in runbooks what to do when something is broken
+:   how it works, the glossary, every key of the configuration, and the runbooks for failures
 `
 
 // listed are the sections of the commands below c.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -99,6 +100,10 @@ func (r *report) visit(path string, d fs.DirEntry, err error) error {
 		r.text(path, blocks)
 	case ".service", ".timer", ".conf", ".example", ".yaml", ".yml", ".sh":
 		r.text(path, noteBlocks(string(text)))
+	case "": // scripts, cron files, Makefile
+		if bytes.HasPrefix(text, []byte("#")) {
+			r.text(path, noteBlocks(string(text)))
+		}
 	}
 	return nil
 }
