@@ -1,13 +1,12 @@
-// Package doctor owns the question whether a failover would work right now, and
-// what would be lost by it: it gathers what is so on each node, and judges the
-// nodes together.
+// Package doctor owns the question whether a failover would work now, and which data
+// is at risk. It gathers the facts of each node, and judges the nodes together.
 //
-//	facts.go   what is known of one node
-//	gather*.go looking at this node; places.go where files lie
-//	finding.go what is wrong, why that matters, and what to type
-//	judge*.go  facts in, findings out: pure, so that each fault can be planted
-//	examine.go both nodes, judged
+//	facts.go    the facts of one node
+//	gather*.go  gathering the facts of this node; places.go where files lie
+//	finding.go  a problem, its effect, and its fix
+//	judge*.go   from facts to findings: pure, so that tests can plant each fault
+//	examine.go  gathering and judging all nodes
 //
-// Nothing is changed by it. Each look at something outside has a deadline, and
-// what does not answer in time is a finding itself.
+// It changes nothing, and it must not know how a failover works. Each check has a
+// deadline; a check that exceeds it is itself a finding.
 package doctor

@@ -8,27 +8,26 @@ import (
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
-// Facts are what one node knows of itself. They travel between nodes as JSON;
-// what is nil was not looked at, or did not answer: see Failed.
+// Facts is the state of one node as the node itself sees it. Nodes exchange it as
+// JSON. A nil part was not checked, or its check failed: see Failed.
 type Facts struct {
 	Node    string    `json:"node"`
 	Release string    `json:"release"` // of failover-notify
 	Time    time.Time `json:"time"`    // by this node's clock
-	// System is the distribution and its version, such as "debian 13"; "" when it is
-	// not known.
+	// System is the distribution and its version, such as "debian 13", or "".
 	System string `json:"system,omitempty"`
-	// Config has a short sum of each key's value, so that nodes can be compared
-	// without telling each other what is in them.
+	// Config holds a short hash of each key's value, so that nodes can compare their
+	// configurations without exchanging them.
 	Config map[string]string `json:"config,omitempty"`
-	// Failed are the looks that came to nothing.
-	Failed []FailedLook `json:"failed,omitempty"`
+	// Failed holds the checks that failed.
+	Failed []FailedCheck `json:"failed,omitempty"`
 
 	Status     *failover.Status `json:"status,omitempty"`
 	Programs   []Program        `json:"programs,omitempty"`
 	Keepalived *Keepalived      `json:"keepalived,omitempty"`
 	Peers      []PeerLink       `json:"peers,omitempty"`
 	Interface  *Interface       `json:"interface,omitempty"`
-	// Witness says why no witness answers; "" when one does.
+	// Witness is the reason why no witness answers; "" if one does.
 	Witness  string    `json:"witness,omitempty"`
 	Lease    *Lease    `json:"lease,omitempty"`
 	Schedule *Schedule `json:"schedule,omitempty"`
@@ -37,91 +36,91 @@ type Facts struct {
 	Services *Services `json:"services,omitempty"`
 }
 
-// FailedLook is something that could not be looked at.
-type FailedLook struct {
-	Look  string `json:"look"`
+// FailedCheck is a check that failed.
+type FailedCheck struct {
+	Check string `json:"look"`
 	Error string `json:"error"`
 	Hint  string `json:"hint,omitempty"`
-	// Hung says that there was no answer in time.
+	// Hung reports that the check did not finish in time.
 	Hung bool `json:"hung,omitempty"`
 }
 
-// Program is a program that a failover needs.
+// Program is a program that a failover needs, and its problem, or "".
 type Program struct {
 	Name    string `json:"name"`
 	Problem string `json:"problem,omitempty"`
 }
 
-// Keepalived is the one that is installed.
+// Keepalived is the installed keepalived.
 type Keepalived struct {
 	Version string `json:"version,omitempty"` // such as 2.2.7
-	// Differences are those that are dangerous.
+	// Differences holds the dangerous ones.
 	Differences []keepalived.Difference `json:"differences,omitempty"`
-	// Refused is what keepalived itself says against its configuration.
+	// Refused is keepalived's own error about its configuration.
 	Refused string `json:"refused,omitempty"`
-	// Password is a sum of the password that tells nothing but a difference.
+	// Password is a hash of the password, too short to reveal it.
 	Password string `json:"password,omitempty"`
 }
 
-// PeerLink is how another node is reached from this one.
+// PeerLink is this node's connection to another node.
 type PeerLink struct {
 	Node  string `json:"node"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	// Open says that the key may run anything there.
+	// Open reports that this node's key may run any command there.
 	Open bool `json:"open,omitempty"`
-	// Ahead is by how many seconds its clock is ahead of this one's, give or
-	// take Within.
+	// Ahead is the lead of its clock over this node's, in seconds, plus or minus
+	// Within.
 	Ahead  float64 `json:"ahead"`
 	Within float64 `json:"within"`
 }
 
-// Interface is the one that is to carry the virtual IP.
+// Interface is the network interface of the virtual IP.
 type Interface struct {
-	Name string `json:"name"`
-	Here bool   `json:"here"`
-	Up   bool   `json:"up"`
+	Name   string `json:"name"`
+	Exists bool   `json:"here"`
+	Up     bool   `json:"up"`
 }
 
-// Schedule is what starts by itself.
+// Schedule is what cron and systemd start.
 type Schedule struct {
-	// Replication are the files that start zfs-replicate regularly.
+	// Replication holds the files that start zfs-replicate regularly.
 	Replication []string `json:"replication,omitempty"`
-	// Systemd says that units start this machine, and Disabled which of those
-	// that a failover needs are not started at boot.
+	// Systemd reports that the node runs systemd. Disabled holds the units that a
+	// failover needs and that the boot does not start.
 	Systemd  bool     `json:"systemd"`
 	Disabled []string `json:"disabled,omitempty"`
-	// Undrained says that keepalived's unit does not hand over before it stops.
-	Undrained bool `json:"undrained,omitempty"`
+	// NoDrain reports that keepalived's unit does not hand over before it stops.
+	NoDrain bool `json:"undrained,omitempty"`
 }
 
-// Channels are the ways on which people are told.
+// Channels holds the notification channels.
 type Channels struct {
-	// Problem is what is wrong with the file of them.
+	// Problem is the problem with the file of channels.
 	Problem string    `json:"problem,omitempty"`
 	Fix     string    `json:"fix,omitempty"`
 	List    []Channel `json:"list,omitempty"`
-	// Failing are what channels have said that took nothing for some time.
+	// Failing holds the errors of channels that accepted nothing for some time.
 	Failing []string `json:"failing,omitempty"`
 }
 
-// Channel is one of them. Its address is a secret and not told.
+// Channel is one channel, without its address, which is a secret.
 type Channel struct {
 	Name  string `json:"name"` // the service, and the line in the file
 	Error string `json:"error,omitempty"`
 }
 
-// ZFS is what the node has of it.
+// ZFS is the OpenZFS of a node with its pools and replicated datasets.
 type ZFS struct {
 	Version string `json:"version"` // of the programs
-	Module  string `json:"module"`  // of the kernel's part
+	Module  string `json:"module"`  // of the kernel module
 	Pools   []Pool `json:"pools,omitempty"`
-	// Datasets are the replicated ones, Excluded those that are left out and
-	// are here.
+	// Datasets holds the replicated datasets, Excluded the excluded ones that exist on
+	// the node.
 	Datasets []Dataset `json:"datasets,omitempty"`
 	Excluded []string  `json:"excluded,omitempty"`
-	// Allowed are, for each root of what is replicated, the permissions that
-	// the user of ssh has; nil for root, who needs none.
+	// Allowed holds the permissions of the ssh user, by topmost replicated dataset;
+	// nil for root, who needs none.
 	Allowed map[string][]string `json:"allowed,omitempty"`
 }
 
@@ -129,9 +128,9 @@ type ZFS struct {
 type Pool struct {
 	Name   string `json:"name"`
 	Health string `json:"health"`
-	// Percent is how full it is.
+	// Percent is the used capacity.
 	Percent int `json:"percent"`
-	// Features are those of streams: disabled, enabled or active.
+	// Features holds the stream features: disabled, enabled or active.
 	Features map[string]string `json:"features,omitempty"`
 }
 
@@ -143,31 +142,30 @@ type Dataset struct {
 	Used      int64  `json:"used,omitempty"`
 	Available int64  `json:"available,omitempty"`
 	KeyAt     string `json:"key_at,omitempty"` // keylocation
-	// KeyGone says that the file of the key is not here.
+	// KeyGone reports that the key file does not exist.
 	KeyGone bool `json:"key_gone,omitempty"`
-	// MountsAtBoot says that the boot mounts it.
+	// MountsAtBoot reports that the boot mounts it.
 	MountsAtBoot bool `json:"mounts_at_boot,omitempty"`
 }
 
-// Services are the projects and what they need.
+// Services holds the projects and their dependencies.
 type Services struct {
-	// Problem is what keeps projects from being found, Engine what keeps the
-	// engine from being asked.
+	// Problem is the error of finding projects, Engine that of asking the engine.
 	Problem string `json:"problem,omitempty"`
 	Engine  string `json:"engine,omitempty"`
-	// EngineFix is what helps against Engine where a restart does not.
+	// EngineFix is the fix for Engine if a restart does not help.
 	EngineFix string    `json:"engine_fix,omitempty"`
 	Projects  []Project `json:"projects"`
-	// Unknown are those of services.first that are no projects.
+	// Unknown holds names in services.first that are not projects.
 	Unknown []string `json:"unknown,omitempty"`
-	// Images are those of all services: what this node has under each name.
-	Images map[string]string `json:"images,omitempty"` // "" is nothing
-	// Networks are those that must be there, with their drivers, and a word
-	// where they have options.
-	Networks map[string]string `json:"networks,omitempty"` // "" is missing
-	// Revivers are containers that start others again.
+	// Images holds the identity of each image that a service names; "" if missing.
+	Images map[string]string `json:"images,omitempty"`
+	// Networks holds the driver of each network that must exist before a project
+	// starts, with the suffix optional if it has options; "" if missing.
+	Networks map[string]string `json:"networks,omitempty"`
+	// Revivers holds containers that restart others.
 	Revivers []Reviver `json:"revivers,omitempty"`
-	// Compose says why "docker compose" can't be called.
+	// Compose is the error of calling "docker compose".
 	Compose string `json:"compose,omitempty"`
 }
 
@@ -176,15 +174,15 @@ type Project struct {
 	Name     string   `json:"name"`
 	Error    string   `json:"error,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
-	Missing  []string `json:"missing,omitempty"` // files that it does not start without
+	Missing  []string `json:"missing,omitempty"` // files without which it does not start
 	Places   []Place  `json:"places,omitempty"`
 }
 
-// Reviver is a container that starts others again, or replaces them.
+// Reviver is a container that restarts others, or replaces them.
 type Reviver struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
-	// Ours says that it is stopped with the projects.
+	// Ours reports that it stops with the projects.
 	Ours bool `json:"ours"`
 	Up   bool `json:"up"`
 }
@@ -192,18 +190,17 @@ type Reviver struct {
 // Place is a path of this machine that containers use.
 type Place struct {
 	Path string `json:"path"`
-	// Volume is the name of the Docker volume that lies there; "" for a path
-	// that the project names itself.
+	// Volume is the name of the Docker volume at the path; "" for a bind mount.
 	Volume string `json:"volume,omitempty"`
-	Here   bool   `json:"here"` // there is something
-	// ReadOnly says that no container writes to it, as far as they are made.
+	Exists bool   `json:"here"`
+	// ReadOnly reports that no existing container can write to it.
 	ReadOnly bool `json:"read_only,omitempty"`
-	// Replicated says that it lies on a replicated dataset, and InGit that the
-	// checkout of the projects brings it.
+	// Replicated reports that it lies on a replicated dataset, InGit that it belongs
+	// to the checkout of the projects.
 	Replicated bool `json:"replicated,omitempty"`
 	InGit      bool `json:"in_git,omitempty"`
-	// Of the machine itself: its sockets, its time zone, its devices.
+	// System reports that it belongs to the machine: sockets, time zone, devices.
 	System bool `json:"system,omitempty"`
-	// On is what it lies on: a dataset, or a device with its kind.
+	// On is the dataset, or the device with its filesystem type, on which it lies.
 	On string `json:"on,omitempty"`
 }

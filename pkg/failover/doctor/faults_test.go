@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// planted is a fault, and the one finding that it must make.
+// planted is a fault, and the one finding that must result.
 type planted struct {
 	name     string
 	plant    func(*pair)
@@ -44,9 +44,9 @@ var faults = []planted{
 	{"the watcher is frozen", alerted(alert.WatcherHanging, "the watcher has had no heartbeat for 10s or more"), "b", "alert", Error, "systemctl restart understudy"},
 	{"a dataset named like a check is left writable", alerted(alert.Leftover, "something may still be written here: dataset tank/healthchecks: busy"), "b", "alert", Error, "--transition"},
 	{"an alert of another release", func(p *pair) { p.b.Status.Alerts = []string{"the watchdog barks: keepalived"} }, "b", "alert", Error, "the watchdog barks"},
-	{"a program is missing", func(p *pair) { p.b.Programs[0].Problem = "is not on PATH" }, "b", "programs", Error, "apt install openssh-client"},
+	{"a program is missing", func(p *pair) { p.b.Programs[0].Problem = "not found on PATH" }, "b", "programs", Error, "apt install openssh-client"},
 	{"a folder on the way to a program belongs to a user", func(p *pair) { p.b.Programs[1].Problem = "/usr/bin belongs to user 1000, not to root" }, "b", "programs", Error, "make install"},
-	{"no interface", func(p *pair) { p.b.Interface.Here = false }, "b", "interface", Error, "UNDERSTUDY_INTERFACE"},
+	{"no interface", func(p *pair) { p.b.Interface.Exists = false }, "b", "interface", Error, "UNDERSTUDY_INTERFACE"},
 	{"interface down", func(p *pair) { p.b.Interface.Up = false }, "b", "interface", Error, "ip link set eth0 up"},
 	{"the address is not on the active node", func(p *pair) { p.a.Status.HoldsAddress = false }, "a", "address", Error, "restart keepalived"},
 	{"the address is on the standby", func(p *pair) { p.b.Status.HoldsAddress = true }, "b", "address", Error, "restart keepalived"},
@@ -80,14 +80,14 @@ var faults = []planted{
 	{"a pool is full", func(p *pair) { p.b.ZFS.Pools[0].Percent = 98 }, "b", "space", Error, "98 %"},
 	{"no room for the next increment", func(p *pair) {
 		p.a.ZFS.Datasets[1].Written = 600 << 30
-	}, "b", "space", Error, "tank/db has room for 500 GiB"},
+	}, "b", "space", Error, "tank/db has space for 500 GiB"},
 	{"no room for the next full", func(p *pair) {
 		p.b.ZFS.Datasets[0].Available, p.b.ZFS.Datasets[1].Available = 50<<30, 50<<30
 	}, "b", "space-full", Warning, "tank/db"},
 	{"a dataset is missing", func(p *pair) {
 		p.b.ZFS.Datasets[1].DatasetState = data.DatasetState{Name: "tank/db", Missing: true}
 	}, "b", "dataset", Error, "zfs-replicate run"},
-	{"a dataset has not come yet", func(p *pair) { p.b.ZFS.Datasets = p.b.ZFS.Datasets[:1] }, "b", "dataset", Error, "have not come"},
+	{"a dataset has not come yet", func(p *pair) { p.b.ZFS.Datasets = p.b.ZFS.Datasets[:1] }, "b", "dataset", Error, "not received yet"},
 	{"a replica is writable", func(p *pair) { p.b.ZFS.Datasets[1].Writable, p.b.ZFS.Datasets[1].Replica = true, false }, "b", "replica", Error, "zfs set readonly=on tank/db"},
 	{"a replica was written to", func(p *pair) { p.b.ZFS.Datasets[1].Written = 4096 }, "b", "replica", Error, "zfs-replicate rejoin"},
 	{"a replica is mounted", func(p *pair) { p.b.ZFS.Datasets[1].Mounted = true }, "b", "replica-mounted", Warning, "zfs unmount tank/db"},
@@ -123,15 +123,15 @@ var faults = []planted{
 		s := &p.a.Status.Replication.Sent[0]
 		s.LastRun, s.Conflicts = now, map[string]string{"tank/db": "the standby has a snapshot of its own"}
 	}, "a", "replication", Error, "failover-notify resolve --keep"},
-	{"replication never was", func(p *pair) { p.a.Status.Replication.Sent = nil }, "a", "lag", Error, "nothing was ever sent to b"},
+	{"replication never was", func(p *pair) { p.a.Status.Replication.Sent = nil }, "a", "lag", Error, "nothing has been sent to b yet"},
 	{"replication is not scheduled", func(p *pair) { p.b.Schedule.Replication = nil }, "b", "schedule", Error, "/etc/cron.d/zfs-replicate"},
-	{"keepalived without its drop-in", func(p *pair) { p.a.Schedule.Undrained = true }, "a", "boot", Warning, "keepalived.service.d"},
+	{"keepalived without its drop-in", func(p *pair) { p.a.Schedule.NoDrain = true }, "a", "boot", Warning, "keepalived.service.d"},
 	{"a unit is not enabled", func(p *pair) { p.b.Schedule.Disabled = []string{"understudy-join"} }, "b", "boot", Error, "systemctl enable understudy-join"},
 	// services
 	{"the engine is down", func(p *pair) { p.b.Services.Engine = "ask the Docker Engine: it does not run" }, "b", "engine", Error, "systemctl restart docker"},
 	{"a feature is not known there", func(p *pair) {
 		p.a.ZFS.Pools[0].Features["longname"], p.b.ZFS.Module, p.b.ZFS.Version = "active", "2.3.1", "2.3.1"
-	}, "b", "features", Error, "install an OpenZFS on b that knows it, such as the 2.3.9 of a: 2.3.1 does not"},
+	}, "b", "features", Error, "install an OpenZFS on b that has the feature, such as 2.3.9 as on a: 2.3.1 lacks it"},
 	{"no docker", func(p *pair) { p.b.Programs[0] = Program{Name: "docker", Problem: "is not on PATH"} }, "b", "programs", Error, "apt install docker.io; then: apt install docker-compose (Debian 13)"},
 	{"no docker on Debian 12", func(p *pair) {
 		p.b.System, p.b.Programs[0] = "debian 12", Program{Name: "docker", Problem: "is not on PATH"}
@@ -189,32 +189,32 @@ var faults = []planted{
 	{"a network of its own kind is missing", func(p *pair) { p.a.Services.Networks["lan"], p.b.Services.Networks["lan"] = "macvlan", "" }, "b", "network", Error, "docker network create -d macvlan lan"},
 	{"a network is of another kind", func(p *pair) { p.a.Services.Networks["proxy"] = "macvlan" }, "b", "network", Error, "macvlan"},
 	{"data beside the datasets", func(p *pair) {
-		p.a.Services.Projects[1].Places[0] = Place{Path: "/home/data", Here: true, On: "/dev/sda1 (ext4)"}
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/home/data", Exists: true, On: "/dev/sda1 (ext4)"}
 	}, "a", "bind", Error, "project web: /home/data lies on /dev/sda1 (ext4)"},
 	{"data on an excluded dataset", func(p *pair) {
-		p.a.Services.Projects[1].Places[0] = Place{Path: "/tank/scratch/x", Here: true, On: "tank/scratch"}
-	}, "a", "bind", Error, "take tank/scratch out of exclude"},
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/tank/scratch/x", Exists: true, On: "tank/scratch"}
+	}, "a", "bind", Error, "remove tank/scratch from exclude"},
 	{"data on another dataset", func(p *pair) {
-		p.a.Services.Projects[1].Places[0] = Place{Path: "/other/x", Here: true, On: "other/x"}
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/other/x", Exists: true, On: "other/x"}
 	}, "a", "bind", Error, "add other/x to replication.datasets"},
-	{"a file is on one node only", func(p *pair) { p.b.Services.Projects[0].Places[2].Here = false }, "a", "bind", Error, "scp -p"},
+	{"a file is on one node only", func(p *pair) { p.b.Services.Projects[0].Places[2].Exists = false }, "a", "bind", Error, "scp -p"},
 	{"data in a volume", func(p *pair) {
-		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/web_db/_data", Volume: "web_db", Here: true, On: "/dev/sda1 (ext4)"}
-	}, "a", "volume", Error, "the volume web_db"},
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/web_db/_data", Volume: "web_db", Exists: true, On: "/dev/sda1 (ext4)"}
+	}, "a", "volume", Error, "volume web_db"},
 	{"data in a volume without a name", func(p *pair) {
-		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/x/_data", Volume: strings.Repeat("0a", 32), Here: true, On: "/dev/sda1 (ext4)"}
-	}, "a", "volume", Warning, "without a name"},
+		p.a.Services.Projects[1].Places[0] = Place{Path: "/var/lib/docker/volumes/x/_data", Volume: strings.Repeat("0a", 32), Exists: true, On: "/dev/sda1 (ext4)"}
+	}, "a", "volume", Warning, "anonymous volume"},
 	// people
 	{"the file of channels is missing", func(p *pair) {
 		p.b.Channels = &Channels{Problem: "/etc/understudy/notify.urls: no such file or directory"}
 	}, "b", "notify", Warning, "mode 0600"},
-	{"a channel does not answer", func(p *pair) { p.b.Channels.List[0].Error = "it can't be reached: connection refused" }, "b", "notify", Warning, "ntfy (line 1)"},
+	{"a channel does not answer", func(p *pair) { p.b.Channels.List[0].Error = "cannot connect: connection refused" }, "b", "notify", Warning, "ntfy (line 1)"},
 	{"a channel takes nothing", func(p *pair) { p.b.Channels.Failing = []string{"ntfy (line 1): 403"} }, "b", "notify", Warning, "403"},
-	// what hangs
+	// checks that hang
 	{"ZFS hangs", func(p *pair) {
-		p.b.ZFS, p.b.Failed = nil, []FailedLook{{Look: "zfs", Error: "no answer in time", Hung: true}}
+		p.b.ZFS, p.b.Failed = nil, []FailedCheck{{Check: "zfs", Error: "no answer in time", Hung: true}}
 	}, "b", "look-zfs", Error, "zpool status"},
 	{"a look has a hint", func(p *pair) {
-		p.b.Keepalived, p.b.Failed = nil, []FailedLook{{Look: "keepalived", Error: "not there", Hint: "failover-notify keepalived > x"}}
+		p.b.Keepalived, p.b.Failed = nil, []FailedCheck{{Check: "keepalived", Error: "not there", Hint: "failover-notify keepalived > x"}}
 	}, "b", "look-keepalived", Error, "failover-notify keepalived > x"},
 }

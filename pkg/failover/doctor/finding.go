@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Severity is how bad a finding is.
+// Severity is the severity of a finding.
 type Severity string
 
 // The severities. An error makes a failover fail or lose data; a warning makes
@@ -19,20 +19,20 @@ const (
 
 func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, Info}, s) }
 
-// Finding is one thing that is not as it should be.
+// Finding is one problem, with its effect and its fix.
 type Finding struct {
 	Node     string   `json:"node"`
-	Check    string   `json:"check"` // what was looked at: a short word that does not change
+	Check    string   `json:"check"` // short name of the check, which does not change
 	Severity Severity `json:"severity"`
 	What     string   `json:"what"`
-	Why      string   `json:"why"` // what comes of it
-	Fix      string   `json:"fix"` // what to type, or to do
+	Why      string   `json:"why"` // the effect
+	Fix      string   `json:"fix"` // a command, or an instruction
 }
 
-// findings are collected while nodes are judged.
+// findings collects findings while nodes are judged.
 type findings []Finding
 
-// on collects what is found on one node.
+// on returns a function that adds a finding about a node.
 func (f *findings) on(node string) func(check string, severity Severity, what, why, fix string) {
 	return func(check string, severity Severity, what, why, fix string) {
 		one := Finding{Node: node, Check: check, Severity: severity, What: what, Why: why, Fix: fix}
@@ -42,7 +42,7 @@ func (f *findings) on(node string) func(check string, severity Severity, what, w
 	}
 }
 
-// sorted are the worst first, those of one node together.
+// sorted returns the findings by severity and node.
 func (f findings) sorted() []Finding {
 	list := append([]Finding{}, f...)
 	slices.SortStableFunc(list, func(a, b Finding) int {
@@ -51,10 +51,10 @@ func (f findings) sorted() []Finding {
 	return list
 }
 
-// add is what findings.on returns.
+// add adds a finding: see findings.on.
 type add = func(check string, severity Severity, what, why, fix string)
 
-// Count is how many of the findings are of a severity.
+// Count returns the number of findings of a severity.
 func Count(list []Finding, severity Severity) int {
 	n := 0
 	for _, f := range list {
@@ -65,7 +65,7 @@ func Count(list []Finding, severity Severity) int {
 	return n
 }
 
-// number is "1 error", "2 errors".
+// number returns a number with its noun: "1 error", "2 errors".
 func number(n int, thing string) string {
 	if n != 1 {
 		thing += "s"

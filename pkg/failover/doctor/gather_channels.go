@@ -15,22 +15,21 @@ import (
 	"github.com/understudy-ha/understudy/pkg/notify"
 )
 
-// wellKnown are where services that have one address only are reached.
+// wellKnown holds the addresses of services that have only one.
 var wellKnown = map[string]string{
 	"discord": "discord.com:443", "telegram": "api.telegram.org:443", "slack": "hooks.slack.com:443",
 	"pushover": "api.pushover.net:443", "pushbullet": "api.pushbullet.com:443", "teams": "outlook.office.com:443",
 	"ifttt": "maker.ifttt.com:443", "join": "joinjoaomgcd.appspot.com:443",
 }
 
-// ports are those of services that stand where the URL says.
+// ports holds the default ports of services whose URL names the host.
 var ports = map[string]string{"smtp": "25", "ntfy": "443", "gotify": "443", "generic": "443", "generic+https": "443",
 	"generic+http": "80", "mattermost": "443", "rocketchat": "443", "matrix": "443", "bark": "443", "zulip": "443", "http": "80", "https": "443", "mqtt": "1883"}
 
-// dialTimeout is how long a channel may take to accept a connection.
+// dialTimeout bounds the connection to a channel.
 const dialTimeout = 4 * time.Second
 
-// channels reads notify.urls_file and tries whether what it names can be
-// reached. Nobody is sent anything.
+// channels reads notify.urls_file and connects to each channel. It sends nothing.
 func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	var c Channels
 	cfg := d.config()
@@ -43,7 +42,7 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	case err != nil:
 		c.Problem, c.Fix = err.Error(), exit.Hint(err)
 	case len(all) == 0:
-		c.Problem = cfg.Notify.URLsFile + " names no URL"
+		c.Problem = cfg.Notify.URLsFile + " contains no URL"
 	}
 	for _, f := range notify.Open(cfg, d.Node.State).Health().Failing {
 		if f.Times > 0 {
@@ -64,22 +63,21 @@ func (d *Doctor) channels(ctx context.Context) (Channels, error) {
 	return c, nil
 }
 
-// failing is what there is to say of a channel that does not take messages.
+// failing describes a channel that accepts no messages.
 func failing(f notify.Failing) string {
 	text := fmt.Sprintf("%s: %s, since %s (%d in a row)", f.Channel, f.Error, f.Since.Local().Format(time.DateTime), f.Times)
 	if f.Waiting > 0 {
-		text += fmt.Sprintf("; waiting to be sent: %d", f.Waiting)
+		text += fmt.Sprintf("; queued: %d", f.Waiting)
 	}
 	return text
 }
 
-// reach tries to connect to where a notification would go, and says why that
-// fails without any part of the URL. It is "" also where nothing is known of
-// where it goes.
+// reach connects to the destination of a channel. It returns the error without any
+// part of the URL, or "" if it connects or the destination is unknown.
 func reach(ctx context.Context, text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "it is not a URL"
+		return "not a URL"
 	}
 	address := wellKnown[u.Scheme]
 	if port := ports[u.Scheme]; address == "" && port != "" && u.Hostname() != "" {
@@ -90,18 +88,18 @@ func reach(ctx context.Context, text string) string {
 	}
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return "it can't be reached: " + cause(err)
+		return "cannot connect: " + cause(err)
 	}
 	conn.Close()
 	return ""
 }
 
-// cause is what an error of the network says without the address, which may be
-// a secret.
+// cause returns the text of a network error without the address, which may be a
+// secret.
 func cause(err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
-		return "its name has no address"
+		return "cannot resolve its name"
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Timeout() {
 		return "no answer"

@@ -13,10 +13,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// streamed are the features of pools that streams may need at the other end.
+// streamed holds the pool features that streams can require of the receiver.
 var streamed = []string{"bookmark_v2", "embedded_data", "encryption", "large_blocks", "large_dnode", "large_microzap", "longname", "lz4_compress", "zstd_compress"}
 
-// zfsFacts looks at the replicated datasets and the pools that they lie in.
+// zfsFacts returns the replicated datasets and their pools.
 func (d *Doctor) zfsFacts(ctx context.Context) (ZFS, error) {
 	var z ZFS
 	said, err := d.output(ctx, "zfs", "version")
@@ -54,7 +54,7 @@ func (d *Doctor) output(ctx context.Context, argv ...string) (string, error) {
 	return string(out), err
 }
 
-// datasets looks at each of the replicated datasets.
+// datasets adds the replicated datasets.
 func (d *Doctor) datasets(ctx context.Context, z *ZFS) error {
 	states, err := d.Node.Data.State(ctx)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d *Doctor) datasets(ctx context.Context, z *ZFS) error {
 	for _, s := range states {
 		p := properties[s.Name]
 		number := func(name string) int64 {
-			n, _ := strconv.ParseInt(p[name].Value, 10, 64) // "" where there is none
+			n, _ := strconv.ParseInt(p[name].Value, 10, 64) // "" if it has none
 			return n
 		}
 		one := Dataset{DatasetState: s, Source: sourceOf(d.config().Replication.Datasets, s.Name),
@@ -97,7 +97,7 @@ func (d *Doctor) datasets(ctx context.Context, z *ZFS) error {
 	return nil
 }
 
-// topmost leaves out what lies within another of the names.
+// topmost returns the names that do not lie within another one.
 func topmost(names []string) []string {
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -106,7 +106,7 @@ func topmost(names []string) []string {
 	})
 }
 
-// sourceOf is the name that a dataset has on the node that sends it.
+// sourceOf returns the name of a dataset on the node that sends it.
 func sourceOf(entries []config.Dataset, name string) string {
 	for _, entry := range entries {
 		if zfs.Within(name, entry.Name) {
@@ -121,7 +121,7 @@ func sourceOf(entries []config.Dataset, name string) string {
 	return name
 }
 
-// pool looks at one pool.
+// pool returns one pool.
 func (d *Doctor) pool(ctx context.Context, name string) (Pool, error) {
 	pool := Pool{Name: name, Features: map[string]string{}}
 	said, err := d.output(ctx, "zpool", "list", "-H", "-p", "-o", "health,capacity", name)
@@ -132,7 +132,7 @@ func (d *Doctor) pool(ctx context.Context, name string) (Pool, error) {
 		pool.Health = words[0]
 		pool.Percent, err = strconv.Atoi(words[1])
 	} else {
-		err = errors.New("zpool list: " + said + " is not what it prints")
+		err = errors.New("parse zpool list: unexpected output " + strconv.Quote(said))
 	}
 	if err != nil {
 		return pool, err
@@ -150,7 +150,7 @@ func (d *Doctor) pool(ctx context.Context, name string) (Pool, error) {
 	return pool, nil
 }
 
-// allowed asks what the user may do that the other nodes log in as.
+// allowed adds the permissions of the user that the other nodes log in as.
 func (d *Doctor) allowed(ctx context.Context, z *ZFS) error {
 	user := d.config().SSH.User
 	if user == "root" || user == "" {
@@ -173,8 +173,8 @@ func (d *Doctor) allowed(ctx context.Context, z *ZFS) error {
 	return nil
 }
 
-// permissions reads what zfs allow prints. Sets of permissions count as their
-// members, and groups as if the user were in them.
+// permissions parses the output of zfs allow. Permission sets count as their members,
+// and the user counts as a member of every group.
 func permissions(text, user string) []string {
 	sets, mine := map[string][]string{}, map[string]bool{}
 	for line := range strings.Lines(text) {

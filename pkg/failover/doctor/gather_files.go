@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// scheduled are where cron and systemd are told what to start when.
+// scheduled holds the files in which cron and systemd schedule programs.
 var scheduled = []string{
 	"etc/crontab", "etc/cron.d/*", "var/spool/cron/crontabs/*", "var/spool/cron/root",
 	"etc/systemd/system/*.service", "usr/lib/systemd/system/*.service", "lib/systemd/system/*.service",
 }
 
-// booted are the units that a failover needs after a reboot.
+// booted holds the units that a failover needs after a reboot.
 var booted = []string{"understudy-fence", "understudy-join", "understudy", "keepalived"}
 
-// schedule looks at what starts by itself.
+// schedule returns what cron and systemd start.
 func (d *Doctor) schedule(context.Context) (Schedule, error) {
 	var s Schedule
 	for _, pattern := range scheduled {
 		files, err := filepath.Glob(filepath.Join(d.Root, pattern))
 		if err != nil {
-			return s, fmt.Errorf("look for cron's files: %w", err)
+			return s, fmt.Errorf("find cron files: %w", err)
 		}
 		for _, file := range files {
-			// cron leaves out files whose names have a dot.
+			// cron ignores files whose names contain a dot.
 			if strings.Contains(pattern, "cron.d") && strings.Contains(filepath.Base(file), ".") {
 				continue
 			}
@@ -47,7 +47,7 @@ func (d *Doctor) schedule(context.Context) (Schedule, error) {
 		}
 		wanted, err := filepath.Glob(filepath.Join(d.Root, "etc/systemd/system/*.wants", unit+".service"))
 		if err != nil {
-			return s, fmt.Errorf("look for systemd's units: %w", err)
+			return s, fmt.Errorf("find systemd units: %w", err)
 		}
 		if len(wanted) == 0 {
 			s.Disabled = append(s.Disabled, unit)
@@ -55,20 +55,20 @@ func (d *Doctor) schedule(context.Context) (Schedule, error) {
 	}
 	if d.Node.Address.Configured() {
 		var err error
-		if s.Undrained, err = d.undrained(); err != nil {
+		if s.NoDrain, err = d.noDrain(); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
 }
 
-// undrained reports whether keepalived's unit lacks what hands over before it stops.
-func (d *Doctor) undrained() (bool, error) {
+// noDrain reports whether keepalived's unit lacks a drain before it stops.
+func (d *Doctor) noDrain() (bool, error) {
 	for _, folder := range []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} {
 		for _, pattern := range []string{"keepalived.service", "keepalived.service.d/*.conf"} {
 			files, err := filepath.Glob(filepath.Join(d.Root, folder, "systemd/system", pattern))
 			if err != nil {
-				return false, fmt.Errorf("look for keepalived's unit: %w", err)
+				return false, fmt.Errorf("find keepalived's unit: %w", err)
 			}
 			for _, file := range files {
 				if text, err := os.ReadFile(file); err == nil && starts(text, "failover-notify drain") {
@@ -80,7 +80,7 @@ func (d *Doctor) undrained() (bool, error) {
 	return true, nil
 }
 
-// starts reports whether a line that is no comment has the command.
+// starts reports whether a line that is not a comment contains the command.
 func starts(text []byte, command string) bool {
 	for line := range bytes.Lines(text) {
 		if line = bytes.TrimSpace(line); !bytes.HasPrefix(line, []byte("#")) && bytes.Contains(line, []byte(command)) {
@@ -90,7 +90,7 @@ func starts(text []byte, command string) bool {
 	return false
 }
 
-// timed reports whether a file is cron's, or a unit with a timer that is enabled.
+// timed reports whether a file belongs to cron, or is a unit with an enabled timer.
 func (d *Doctor) timed(file string) bool {
 	unit, service := strings.CutSuffix(filepath.Base(file), ".service")
 	if !service {

@@ -24,10 +24,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// sum is a short sum of something.
+// sum returns a short hash.
 func sum(data string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(data)))[:16] }
 
-// sumConfig sums up the value of each key; a list counts as one.
+// sumConfig hashes the value of each key; a list is one value.
 func sumConfig(cfg *config.Config) func(context.Context) (map[string]string, error) {
 	return func(context.Context) (map[string]string, error) {
 		text, err := cfg.YAML()
@@ -36,7 +36,7 @@ func sumConfig(cfg *config.Config) func(context.Context) (map[string]string, err
 		}
 		var tree map[string]any
 		if err := yaml.Unmarshal(text, &tree); err != nil {
-			return nil, fmt.Errorf("read the configuration back: %w", err)
+			return nil, fmt.Errorf("parse the rendered configuration: %w", err)
 		}
 		sums := map[string]string{}
 		flatten(tree, "", sums)
@@ -54,9 +54,7 @@ func flatten(tree map[string]any, path string, into map[string]string) {
 	}
 }
 
-// programs looks for what a failover starts.
-// system returns the distribution and its version as os-release has them; "" where it
-// has none.
+// system returns the distribution and its version from os-release, or "".
 func (d *Doctor) system() string {
 	text, err := os.ReadFile(filepath.Join(d.Root, "etc/os-release"))
 	if err != nil {
@@ -75,6 +73,7 @@ func (d *Doctor) system() string {
 	return strings.TrimSpace(id + " " + version)
 }
 
+// programs returns the programs that a failover starts.
 func (d *Doctor) programs(context.Context) ([]Program, error) {
 	cfg := d.config()
 	names := []string{"ssh", "ip", cfg.Failover.RemoteCommand}
@@ -91,9 +90,9 @@ func (d *Doctor) programs(context.Context) ([]Program, error) {
 	for _, name := range names {
 		p := Program{Name: name}
 		if _, err := exec.LookPath(name); err != nil {
-			p.Problem = "is not on PATH"
+			p.Problem = "not found on PATH"
 			if filepath.IsAbs(name) {
-				p.Problem = "is not there, or can't be executed"
+				p.Problem = "does not exist, or is not executable"
 			}
 		}
 		list = append(list, p)
@@ -110,8 +109,7 @@ func (d *Doctor) programs(context.Context) ([]Program, error) {
 
 var versionText = regexp.MustCompile(`v?(\d+\.\d+(?:\.\d+)?)`)
 
-// keepalived looks at the installed configuration, and has keepalived itself
-// look at it.
+// keepalived compares the installed configuration, and has keepalived itself check it.
 func (d *Doctor) keepalived(ctx context.Context) (Keepalived, error) {
 	var k Keepalived
 	cfg := d.config()
@@ -120,7 +118,7 @@ func (d *Doctor) keepalived(ctx context.Context) (Keepalived, error) {
 		return k, err
 	}
 	if password != "" {
-		// Of eight characters a whole sum would tell too much.
+		// A full hash of eight characters would reveal too much.
 		k.Password = sum(password)[:4]
 	}
 	if k.Differences, err = keepalived.CompareFile(cfg.Keepalived.File, cfg, d.Node.Self, password); err != nil {
@@ -145,7 +143,7 @@ func (d *Doctor) keepalived(ctx context.Context) (Keepalived, error) {
 	return k, err
 }
 
-// stderr runs a program and returns what it printed there.
+// stderr runs a program and returns its stderr.
 func (d *Doctor) stderr(ctx context.Context, argv ...string) (string, error) {
 	p, err := d.Node.Runner.Start(ctx, run.Command{Argv: argv, Timeout: d.Patience, Grace: time.Second})
 	if err != nil {
@@ -163,7 +161,7 @@ func lastLine(text string) string {
 func (d *Doctor) iface(context.Context) (Interface, error) {
 	i := Interface{Name: d.config().Interface}
 	if found, err := net.InterfaceByName(i.Name); err == nil {
-		i.Here, i.Up = true, found.Flags&net.FlagUp != 0 && found.Flags&net.FlagRunning != 0
+		i.Exists, i.Up = true, found.Flags&net.FlagUp != 0 && found.Flags&net.FlagRunning != 0
 	}
 	return i, nil
 }
@@ -176,7 +174,8 @@ func (d *Doctor) witness(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// link asks another node what it is, and then for what its gate must refuse.
+// link asks another node for its state, and then for a command that its gate must
+// refuse.
 func (d *Doctor) link(ctx context.Context, peer config.Node) PeerLink {
 	l := PeerLink{Node: peer.Name}
 	began := d.Node.Now()

@@ -15,11 +15,10 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// revivers match images of programs that start containers again, or make new
-// ones in their place.
+// revivers matches images of programs that restart or replace containers.
 var revivers = regexp.MustCompile(`(?i)(^|[/_-])(docker-)?(autoheal|deunhealth|watchtower|ouroboros|restarter|resurrect)`)
 
-// services looks at the projects and what they need of this machine.
+// services returns the projects and their dependencies on this machine.
 func (d *Doctor) services(ctx context.Context) (Services, error) {
 	cfg := d.config().Services
 	s := Services{Projects: []Project{}, Images: map[string]string{}, Networks: map[string]string{}}
@@ -41,26 +40,26 @@ func (d *Doctor) services(ctx context.Context) (Services, error) {
 		networks = append(networks, p.Networks...)
 	}
 	var boxes []docker.Box
-	// An engine that is down keeps nothing else from being looked at.
+	// The other checks do not need the engine.
 	if boxes, err = d.askEngine(ctx, &s, networks); err != nil {
 		s.Engine = err.Error()
 		if docker.IsRefused(err) {
 			s.EngineFix = exit.Hint(err)
 		}
 	}
-	s.Revivers = findRevivers(boxes, func(b docker.Box) bool { return d.ours(b, found) })
+	s.Revivers = findRevivers(boxes, func(b docker.Box) bool { return d.stopsWithProjects(b, found) })
 	return s, d.places(ctx, &s, found, boxes)
 }
 
-// optional follows the driver of a network that is not a plain one.
+// optional follows the driver of a network with options.
 const optional = " with options"
 
-// askEngine looks for what the engine has of what is needed.
+// askEngine adds images, files and networks, and returns the containers.
 func (d *Doctor) askEngine(ctx context.Context, s *Services, networks []string) (boxes []docker.Box, err error) {
 	if err := d.engine.Ping(ctx); err != nil {
 		return nil, err
 	}
-	if err := d.needs(ctx, s); err != nil {
+	if err := d.imagesAndFiles(ctx, s); err != nil {
 		return nil, err
 	}
 	for _, name := range networks {
@@ -76,7 +75,7 @@ func (d *Doctor) askEngine(ctx context.Context, s *Services, networks []string) 
 	return d.engine.Boxes(ctx)
 }
 
-// firstLine is what a program said first when it failed: advice follows it.
+// firstLine returns the first line that a failed program printed: advice follows it.
 func firstLine(err error) string {
 	if failed, ok := errors.AsType[*run.Error](err); ok && !failed.TimedOut {
 		for line := range strings.Lines(failed.Stderr) {
@@ -88,9 +87,9 @@ func firstLine(err error) string {
 	return err.Error()
 }
 
-// needs looks for the images of the projects and the files that they name.
-func (d *Doctor) needs(ctx context.Context, s *Services) error {
-	// What keeps projects from being found was said already.
+// imagesAndFiles adds the images of the projects, and the files that they lack.
+func (d *Doctor) imagesAndFiles(ctx context.Context, s *Services) error {
+	// services has reported the error already.
 	all, _ := compose.Images(ctx, d.config().Services)
 	for _, p := range all {
 		for i := range s.Projects {
@@ -115,8 +114,7 @@ func (d *Doctor) needs(ctx context.Context, s *Services) error {
 	return nil
 }
 
-// identity is the same for one image on engines that keep images in different
-// ways; "" for none.
+// identity identifies an image independently of the engine's image store; "" for none.
 func identity(i docker.Image) string {
 	if len(i.Layers) == 0 {
 		return i.ID
@@ -124,8 +122,8 @@ func identity(i docker.Image) string {
 	return sum(fmt.Sprint(i.Layers, i.Created.Unix(), i.Platform))
 }
 
-// ours reports whether a container is stopped with the projects.
-func (d *Doctor) ours(b docker.Box, projects []compose.Project) bool {
+// stopsWithProjects reports whether a container stops with the projects.
+func (d *Doctor) stopsWithProjects(b docker.Box, projects []compose.Project) bool {
 	if b.Project == "" {
 		return false
 	}
@@ -136,7 +134,7 @@ func (d *Doctor) ours(b docker.Box, projects []compose.Project) bool {
 	return slices.ContainsFunc(projects, func(p compose.Project) bool { return p.Name == b.Project })
 }
 
-// findRevivers finds containers that start others again.
+// findRevivers returns the containers that restart others.
 func findRevivers(boxes []docker.Box, ours func(docker.Box) bool) []Reviver {
 	var found []Reviver
 	for _, b := range boxes {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// found are the checks that found something, less those on what a test node
-// never is: it has not joined, and no watcher runs.
+// found returns the findings, without those that every test node has: it has not
+// joined, and no watcher runs.
 func (n *node) found() []string {
 	n.t.Helper()
 	facts := n.doctor().Facts(n.t.Context())
@@ -28,7 +28,7 @@ func (n *node) found() []string {
 	return checks
 }
 
-// finds checks that exactly one thing is found, and what it says.
+// finds checks that there is exactly one finding, and its text.
 func (n *node) finds(check, says string) {
 	n.t.Helper()
 	if found := n.found(); len(found) != 1 || !strings.HasPrefix(found[0], check+": ") || !strings.Contains(found[0], says) {
@@ -68,7 +68,7 @@ func TestPlantedInFiles(t *testing.T) {
 		{"host key", "ssh", "its host key is not known", func(n *node) {
 			n.program("ssh", "echo 'Host key verification failed.' >&2; exit 255\n")
 		}},
-		{"open key", "ssh-key", "anything on b", func(n *node) { n.program("ssh", strings.Replace(goodSSH, "exit 76", "exit 0", 1)) }},
+		{"open key", "ssh-key", "any command on b", func(n *node) { n.program("ssh", strings.Replace(goodSSH, "exit 76", "exit 0", 1)) }},
 		{"clock", "clock", "behind", func(n *node) {
 			n.program("ssh", strings.Replace(goodSSH, "date -u", "date -u -d '1 hour ago'", 1))
 		}},
@@ -133,7 +133,7 @@ func TestPlantedInFiles(t *testing.T) {
 			}
 			n.write("srv/more/compose.yaml", "services: {x: {image: 'web:1', volumes: ['"+n.path("tank/db/link")+":/x']}}\n", 0o644)
 		}},
-		{"volume", "volume", "the volume more_db lies on", func(n *node) {
+		{"volume", "volume", "volume more_db lies on", func(n *node) {
 			n.engine(`[{"Id": "9", "Names": ["/web"], "Image": "web:1", "State": "running", "Labels": {"com.docker.compose.project": "web"},
 				"Mounts": [{"Type": "volume", "Name": "more_db", "Source": "` + n.write("docker/volumes/more_db/_data/x", "", 0o644) + `", "RW": true}]}]`)
 		}},
@@ -146,7 +146,7 @@ func TestPlantedInFiles(t *testing.T) {
 	}
 }
 
-// Engines say more or less of a network that was made without options.
+// Engines print different details of a network without options.
 func TestNetworksWithOptions(t *testing.T) {
 	n := newNode(t)
 	for text, want := range map[string]string{
@@ -178,8 +178,8 @@ func TestACheckoutBringsWhatGitHas(t *testing.T) {
 	n.finds("bind", "/srv/more/data lies on")
 }
 
-// What hangs is named, and keeps nothing else from being looked at.
-func TestWhatHangs(t *testing.T) {
+// A check that hangs is named, and stops no other check.
+func TestHangingCheck(t *testing.T) {
 	n := newNode(t)
 	n.program("zpool", "exec sleep 60\n")
 	d := n.doctor()
@@ -189,13 +189,13 @@ func TestWhatHangs(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
-	at := slices.IndexFunc(f.Failed, func(l FailedLook) bool { return l.Look == "zfs" })
+	at := slices.IndexFunc(f.Failed, func(l FailedCheck) bool { return l.Check == "zfs" })
 	if at < 0 || !f.Failed[at].Hung || f.ZFS != nil || f.Services == nil || f.Status == nil {
 		t.Errorf("%+v", f.Failed)
 	}
 }
 
-// The whole way: the other node is asked over ssh and judged with this one.
+// The other node is asked over ssh, and both are judged together.
 func TestExamine(t *testing.T) {
 	n := newNode(t)
 	other := healthyNode("b", "a", true)
@@ -217,14 +217,13 @@ func TestExamine(t *testing.T) {
 	d := n.doctor()
 	d.Patience = time.Second
 	r = d.Examine(t.Context())
-	if !has("b", "answers") || !slices.Equal(r.Silent, []string{"b"}) || r.Works {
+	if !has("b", "answers") || !slices.Equal(r.NotAnswering, []string{"b"}) || r.Works {
 		t.Errorf("%+v", r)
 	}
 }
 
-// What hands over is looked for in keepalived's unit and its drop-ins, wherever
-// systemd would read it.
-func TestUndrained(t *testing.T) {
+// The drain can be in keepalived's unit or a drop-in, in any folder of systemd.
+func TestNoDrain(t *testing.T) {
 	for file, want := range map[string]bool{
 		"": true,
 		"etc/systemd/system/keepalived.service.d/mine.conf#[Service]\n# failover-notify drain\n":                                  true,
@@ -243,7 +242,7 @@ func TestUndrained(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, err := d.undrained(); err != nil || got != want {
+		if got, err := d.noDrain(); err != nil || got != want {
 			t.Errorf("%q: %v, %v", file, got, err)
 		}
 	}

@@ -10,20 +10,19 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// judging is the nodes while they are judged.
-type judging struct {
+// judge holds the nodes while they are judged.
+type judge struct {
 	cfg   *config.Config
 	nodes []Facts
-	// active is the node whose services and data count; nil for none, or more
-	// than one.
+	// active is the node whose services and data count; nil if none or several are.
 	active *Facts
 	found  findings
 }
 
-// Judge says what is wrong with the nodes that answered, taken together. One
-// alone is judged by itself.
+// Judge returns the findings about the nodes that answered, together. A single node is
+// judged alone.
 func Judge(cfg *config.Config, nodes []Facts) []Finding {
-	j := &judging{cfg: cfg, nodes: nodes}
+	j := &judge{cfg: cfg, nodes: nodes}
 	var active []string
 	for i := range nodes {
 		if s := nodes[i].Status; s != nil && s.Role == state.RoleActive {
@@ -33,12 +32,12 @@ func Judge(cfg *config.Config, nodes []Facts) []Finding {
 	if len(active) > 1 {
 		j.active = nil
 		j.found.on("")("conflict", Error, strings.Join(active, " and ")+" are active at the same time",
-			"both write, and what one writes is not on the other", "decide which one stays, and on the other one: failover-notify hold --force")
+			"both write, and each lacks the other's changes", "choose the node that stays active; on the other: failover-notify hold --force")
 	}
 	for i := range nodes {
 		f := &nodes[i]
 		add := j.found.on(f.Node)
-		j.looks(f, add)
+		j.failedChecks(f, add)
 		j.role(f, add)
 		j.node(f, add)
 		j.keepalived(f, add)
@@ -49,82 +48,82 @@ func Judge(cfg *config.Config, nodes []Facts) []Finding {
 	j.replication()
 	if len(nodes) > 1 {
 		if len(active) == 0 {
-			j.found.on("")("active", Error, "no node that answers is active", "nothing serves", "failover-notify status tells what each one waits for")
+			j.found.on("")("active", Error, "no answering node is active", "nothing serves", "failover-notify status shows what each node waits for")
 		}
 		j.pairs()
-		j.room()
+		j.space()
 	}
 	return j.found.sorted()
 }
 
-// standby reports whether a node is one that could have to take over.
-func (j *judging) standby(f *Facts) bool { return j.active != nil && f != j.active }
+// standby reports whether a node may have to take over.
+func (j *judge) standby(f *Facts) bool { return j.active != nil && f != j.active }
 
-// lookFixes are what helps against a look that comes to nothing, where the
-// failure does not say so itself.
-var lookFixes = map[string]struct {
+// checkFixes holds the severity, effect and fix of a failed check whose error has no
+// hint.
+var checkFixes = map[string]struct {
 	severity Severity
 	why, fix string
 }{
-	"config":     {Warning, "the nodes can't be compared", "failover-notify config show"},
-	"status":     {Error, "nobody knows what the node is", "failover-notify status --local"},
-	"programs":   {Error, "what a failover starts may be missing", "failover-notify doctor --log-level debug"},
-	"schedule":   {Warning, "whether replication is scheduled is not known", "ls /etc/cron.d /etc/systemd/system"},
-	"channels":   {Warning, "nobody may be told of a failover", "look at the file that notify.urls_file names"},
-	"witness":    {Error, "a node that can't ask its witnesses does not take over", "ping the witness.targets"},
+	"config":     {Warning, "the configurations can't be compared", "failover-notify config show"},
+	"status":     {Error, "the node's role is unknown", "failover-notify status --local"},
+	"programs":   {Error, "programs of a failover may be missing", "failover-notify doctor --log-level debug"},
+	"schedule":   {Warning, "it is unknown whether replication is scheduled", "ls /etc/cron.d /etc/systemd/system"},
+	"channels":   {Warning, "a failover may send no notification", "check the file that notify.urls_file names"},
+	"witness":    {Error, "a node that can't ask its witnesses does not take over", "ping each of witness.targets"},
 	"keepalived": {Error, "the virtual IP may not move", "failover-notify keepalived --check"},
-	"interface":  {Error, "the virtual IP may have no place", "ip link"},
-	"zfs":        {Error, "whether the data can be taken over is not known, and a failover would meet the same", "zpool status"},
-	"services":   {Error, "whether the services can be started is not known, and a failover would meet the same", "systemctl status docker"},
+	"interface":  {Error, "the virtual IP may have no interface", "ip link"},
+	"zfs":        {Error, "a failover would meet the same failure, and the state of the data is unknown", "zpool status"},
+	"services":   {Error, "a failover would meet the same failure, and the state of the services is unknown", "systemctl status docker"},
 }
 
-// looks judges what could not be looked at.
-func (j *judging) looks(f *Facts, add add) {
+// failedChecks judges the checks that failed.
+func (j *judge) failedChecks(f *Facts, add add) {
 	for _, l := range f.Failed {
-		name, _, _ := strings.Cut(l.Look, " ")
-		known, found := lookFixes[name]
+		name, _, _ := strings.Cut(l.Check, " ")
+		known, found := checkFixes[name]
 		if !found {
-			known.severity, known.why, known.fix = Error, "a failover would meet the same", "failover-notify status"
+			known.severity, known.why, known.fix = Error, "a failover would meet the same failure", "failover-notify status"
 		}
 		if l.Hint != "" {
 			known.fix = l.Hint
 		}
-		what := "looking at " + l.Look + " failed: " + l.Error
+		what := "check of " + l.Check + " failed: " + l.Error
 		if l.Hung {
-			what = "looking at " + l.Look + " hangs: " + l.Error
+			what = "check of " + l.Check + " hangs: " + l.Error
 		}
 		add("look-"+name, known.severity, what, known.why, known.fix)
 	}
 }
 
-// ends are how a reason against a node is ended.
-var ends = map[string]string{
+// reasonFixes holds the fix for each reason that makes a node ineligible.
+var reasonFixes = map[string]string{
 	state.IneligibleHold:      "failover-notify release",
-	state.IneligiblePromotion: "failover-notify status --transition tells what failed; mend it, then: failover-notify release",
-	state.IneligibleConflict:  "failover-notify resolve --keep NODE, the one whose data goes on; the other one keeps aside what only it has",
+	state.IneligiblePromotion: "failover-notify status --transition shows the failed step; fix it, then: failover-notify release",
+	state.IneligibleConflict:  "failover-notify resolve --keep NODE, where NODE stays active; the other node preserves its unreplicated changes",
 	state.IneligibleBoot:      "systemctl start understudy-join (or: failover-notify join)",
-	state.IneligibleWaiting:   "start the node that is waited for, or: failover-notify release",
+	state.IneligibleWaiting:   "start the awaited node, or: failover-notify release",
 	state.IneligibleReplica:   "on the active node: zfs-replicate run",
-	state.IneligibleHandover:  "wait: it ends with the switchover",
-	state.IneligibleYield:     "wait: it ends when that node is active, or has not become it",
-	state.IneligibleRefused:   "it ends by itself: bring back what it waits for",
+	state.IneligibleHandover:  "wait until the switchover ends",
+	state.IneligibleYield:     "wait until the other standby is active, or 20 s",
+	state.IneligibleRefused:   "restore the named service; the reason then ends on its own",
 }
 
-// role judges what a node says that it is.
-func (j *judging) role(f *Facts, add add) {
+// role judges a node's role and eligibility.
+func (j *judge) role(f *Facts, add add) {
 	s := f.Status
 	if s == nil {
 		return
 	}
 	for _, r := range s.Reasons {
-		add("eligible", Error, "it may not hold the virtual IP: "+r.Text, "keepalived is in fault there, so it does not take over", ends[r.Kind])
+		add("eligible", Error, "ineligible: "+r.Text, "its keepalived is in fault, so it can't take over", reasonFixes[r.Kind])
 	}
 	if !s.Eligible && len(s.Reasons) == 0 {
-		add("eligible", Error, "it may not hold the virtual IP, and nothing says why", "keepalived is in fault there, so it does not take over", "failover-notify join")
+		add("eligible", Error, "ineligible: has not joined since boot", "its keepalived is in fault, so it can't take over", "failover-notify join")
 	}
-	// A node that may not hold the address is in fault for that.
+	// An ineligible node is in fault because of that.
 	if j.standby(f) && s.Role != state.RoleStandby && (s.Role != state.RoleFault || len(s.Reasons) == 0) {
-		add("role", Error, fmt.Sprintf("it is %s, not a standby: %s", s.Role, s.Reason), "it does not take over from there", "failover-notify status --transition tells what keeps it")
+		add("role", Error, fmt.Sprintf("%s, not a standby: %s", s.Role, s.Reason), "it can't take over", "failover-notify status --transition shows the reason")
 	}
 	for _, a := range s.AlertList() {
 		why, fix := explainAlert(a.Kind)
@@ -135,34 +134,34 @@ func (j *judging) role(f *Facts, add add) {
 	}
 	switch {
 	case f == j.active && !s.HoldsAddress:
-		add("address", Error, "it is active, and the virtual IP is not on it", "nobody reaches the services", "systemctl restart keepalived")
+		add("address", Error, "active, but without the virtual IP", "clients can't reach the services", "systemctl restart keepalived")
 	case j.standby(f) && s.HoldsAddress:
-		add("address", Error, "it is a standby, and has the virtual IP", "two nodes have the address, and who reaches which is chance", "systemctl restart keepalived")
+		add("address", Error, "a standby, but holds the virtual IP", "two nodes have the virtual IP, and clients reach either", "systemctl restart keepalived")
 	}
 }
 
-// explainAlert returns why an alert matters, and what to do about it.
+// explainAlert returns the effect and the fix of an alert.
 func explainAlert(kind alert.Kind) (why, fix string) {
-	const unwatched = "a lost hook, or a keepalived that was killed, leaves two nodes active or none"
+	const unwatched = "a lost hook or a killed keepalived leaves two active nodes, or none"
 	switch kind {
 	case alert.WatcherHanging:
 		return unwatched, "systemctl restart understudy"
 	case alert.WatcherStopped:
 		return unwatched, "systemctl start understudy"
 	case alert.EngineRefuses:
-		return "no project can be stopped or started", "track-traefik --explain shows what the engine says and the way out; restarting docker does not help"
+		return "no project can be stopped or started", "track-traefik --explain shows the engine's error and the fix; restarting docker does not help"
 	case alert.CheckInsecure, alert.CheckSilent:
-		return "a service that has died does not move the address", "systemctl restart keepalived, and see that track-traefik is where keepalived's configuration has it"
+		return "a dead service does not move the virtual IP", "systemctl restart keepalived; check that track-traefik is at the path in keepalived's configuration"
 	case alert.Keepalived:
-		return "the address does not move", "systemctl start keepalived"
+		return "the virtual IP does not move", "systemctl start keepalived"
 	case alert.Leftover:
-		return "no other node takes over while this one may write", "failover-notify status --transition names what holds it; end that"
+		return "no other node takes over while this node can write", "failover-notify status --transition names the process that holds it; end that process"
 	}
-	return "a failover may not go as it should", "failover-notify status"
+	return "a failover may not work", "failover-notify status"
 }
 
-// others are the nodes but one.
-func (j *judging) others(f *Facts) []*Facts {
+// others returns the nodes except f.
+func (j *judge) others(f *Facts) []*Facts {
 	var list []*Facts
 	for i := range j.nodes {
 		if &j.nodes[i] != f {
@@ -172,8 +171,8 @@ func (j *judging) others(f *Facts) []*Facts {
 	return list
 }
 
-// both calls do for each two nodes.
-func (j *judging) both(do func(a, b *Facts)) {
+// eachPair calls do for each pair of nodes.
+func (j *judge) eachPair(do func(a, b *Facts)) {
 	for i := range j.nodes {
 		for k := range j.nodes[i+1:] {
 			do(&j.nodes[i], &j.nodes[i+1+k])
@@ -181,7 +180,7 @@ func (j *judging) both(do func(a, b *Facts)) {
 	}
 }
 
-// list shows some of many.
+// list returns the first names, and the number of the others.
 func list(names []string) string {
 	const most = 6
 	names = slices.Clone(names)

@@ -13,29 +13,29 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// skew is by how much clocks may differ.
+// skew is the accepted difference between clocks.
 const skew = 2 * time.Second
 
-// oldestKeepalived is the first that knows track_file with "weight 0 reverse".
+// oldestKeepalived is the first version with track_file "weight 0 reverse".
 const oldestKeepalived = "2.1"
 
-// node judges what a node has around its services and data.
-func (j *judging) node(f *Facts, add add) {
+// node judges a node's programs, network, schedule and channels.
+func (j *judge) node(f *Facts, add add) {
 	for _, p := range f.Programs {
 		if p.Problem != "" {
 			name, problem := p.Name, p.Problem
 			if !strings.HasPrefix(problem, name) {
 				problem = name + " " + problem
 			}
-			add("programs", Error, problem, "a failover needs it", installs(name, f.System))
+			add("programs", Error, problem, "a failover needs it", installFix(name, f.System))
 		}
 	}
 	if i := f.Interface; i != nil {
 		switch {
-		case !i.Here:
-			add("interface", Error, fmt.Sprintf("there is no interface %q", i.Name), "the virtual IP has no place here", "set interface in "+j.file()+" to one that 'ip link' shows, or give it as UNDERSTUDY_INTERFACE")
+		case !i.Exists:
+			add("interface", Error, fmt.Sprintf("no interface %q", i.Name), "the virtual IP has no interface here", "set interface in "+j.file()+" to one that 'ip link' shows, or set UNDERSTUDY_INTERFACE")
 		case !i.Up:
-			add("interface", Error, "interface "+i.Name+" is down", "the virtual IP can't be reached here", "ip link set "+i.Name+" up, and look at its cable")
+			add("interface", Error, "interface "+i.Name+" is down", "clients can't reach the virtual IP here", "ip link set "+i.Name+" up; check its cable")
 		}
 	}
 	for _, l := range f.Peers {
@@ -43,9 +43,9 @@ func (j *judging) node(f *Facts, add add) {
 	}
 	switch {
 	case f.Witness != "":
-		add("witness", Error, f.Witness, "a node that reaches no witness counts as cut off, and does not take over", "see that witness.targets are up and are reached from here: ip route; ping")
+		add("witness", Error, f.Witness, "a node that reaches no witness counts as isolated, and does not take over", "check that witness.targets are up, and that this node reaches them: ip route; ping")
 	case len(j.cfg.Witness.Targets) == 0 && !j.cfg.Witness.Etcd.Configured() && len(j.cfg.Nodes) > 1 && j.cfg.VirtualIP != "":
-		add("witness", Warning, "witness.targets is empty", "two nodes that can't see each other both become active", "name what always answers on this network, such as the router: witness: {targets: [\"ping://ADDRESS\"]}")
+		add("witness", Warning, "witness.targets is empty", "two nodes that can't hear each other both become active", "name an address that always answers, usually the router: witness: {targets: [\"ping://ADDRESS\"]}")
 	}
 	j.lease(f, add)
 	j.schedule(f, add)
@@ -54,16 +54,16 @@ func (j *judging) node(f *Facts, add add) {
 	}
 }
 
-// file is the configuration's, for a fix.
-func (j *judging) file() string {
+// file returns the configuration file's name, for a fix.
+func (j *judge) file() string {
 	if file := j.cfg.File(); file != "" {
 		return file
 	}
 	return "the configuration"
 }
 
-// installs is how a program comes to a node with a system such as "debian 13".
-func installs(name, system string) string {
+// installFix returns how to install a program on a system such as "debian 13".
+func installFix(name, system string) string {
 	switch filepath.Base(name) {
 	case "ssh":
 		return "apt install openssh-client"
@@ -75,15 +75,15 @@ func installs(name, system string) string {
 		if compose := composePackage(system); compose != "" {
 			return "apt install docker.io " + compose
 		}
-		return "apt install docker.io; then: " + installsCompose(system)
+		return "apt install docker.io; then: " + installComposeFix(system)
 	case "keepalived":
 		return "apt install keepalived"
 	}
-	return "make install PREFIX=/usr, as root, so that it and its folders belong to root"
+	return "as root: make install PREFIX=/usr, so that the program and its folders belong to root"
 }
 
-// composePackage is the distribution's own package of Compose 2; "" where it has none
-// or that is not known. Debian's docker-compose is Compose 1 before Debian 13.
+// composePackage returns the distribution's package of Compose 2, or "" if it has none
+// or is unknown. Debian's docker-compose is Compose 1 before Debian 13.
 func composePackage(system string) string {
 	id, version, _ := strings.Cut(system, " ")
 	major, err := strconv.Atoi(version)
@@ -96,8 +96,8 @@ func composePackage(system string) string {
 	return ""
 }
 
-// installsCompose is how "docker compose" comes to a node.
-func installsCompose(system string) string {
+// installComposeFix returns how to install "docker compose".
+func installComposeFix(system string) string {
 	const docker = "docker-compose-plugin from Docker's own packages (docs.docker.com/engine/install)"
 	if compose := composePackage(system); compose != "" {
 		return "apt install " + compose + ", or, with Docker's own packages, docker-compose-plugin"
@@ -108,18 +108,18 @@ func installsCompose(system string) string {
 	return "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or " + docker + ", on Debian 12 too"
 }
 
-// link judges how a node reaches another one.
-func (j *judging) link(l PeerLink, add add) {
+// link judges a node's connection to another node.
+func (j *judge) link(l PeerLink, add add) {
 	if l.Error != "" {
 		fix := l.Hint
 		if fix == "" {
 			fix = "on this node: failover-notify status"
 		}
-		add("ssh", Error, "it can't ask "+l.Node+": "+l.Error, "it does not know whether "+l.Node+" still writes, and replication stands still once the roles are changed", fix)
+		add("ssh", Error, "cannot ask "+l.Node+": "+l.Error, "it can't know whether "+l.Node+" still writes, and replication stops once the roles change", fix)
 		return
 	}
 	if l.Open {
-		add("ssh-key", Warning, "its key may run anything on "+l.Node, "whoever has this node has that one too",
+		add("ssh-key", Warning, "its key may run any command on "+l.Node, "an intruder on this node controls the other node too",
 			"in authorized_keys on "+l.Node+`, before the key: restrict,command="failover-notify gate"`)
 	}
 	if apart := math.Abs(l.Ahead) - l.Within; apart > skew.Seconds() {
@@ -128,35 +128,35 @@ func (j *judging) link(l PeerLink, add add) {
 			which = "behind"
 		}
 		add("clock", Warning, fmt.Sprintf("the clock of %s is %s %s this node's", l.Node, report.Seconds(math.Abs(l.Ahead)), which),
-			"the age of replicas and of what was asked for is told wrongly", "timedatectl set-ntp true, on both nodes")
+			"the shown ages of replicas and requests are wrong", "timedatectl set-ntp true, on both nodes")
 	}
 }
 
-// schedule judges what starts by itself.
-func (j *judging) schedule(f *Facts, add add) {
+// schedule judges what cron and systemd start.
+func (j *judge) schedule(f *Facts, add add) {
 	s := f.Schedule
 	if s == nil {
 		return
 	}
 	if len(s.Replication) == 0 && len(j.cfg.Replication.Datasets) > 0 && !j.ranLately(f) {
-		add("schedule", Error, "nothing starts zfs-replicate here", "while this node is active nothing is replicated", "systemctl enable --now understudy-replicate.timer; or without systemd: cp /usr/share/understudy/cron/zfs-replicate /etc/cron.d/zfs-replicate")
+		add("schedule", Error, "no schedule for zfs-replicate run", "while this node is active, nothing is replicated", "systemctl enable --now understudy-replicate.timer; or without systemd: cp /usr/share/understudy/cron/zfs-replicate /etc/cron.d/zfs-replicate")
 	}
 	for _, unit := range s.Disabled {
-		severity, why := Error, "after a reboot this node takes no part"
+		severity, why := Error, "after a reboot this node does not take part"
 		if unit == "understudy-fence" {
-			severity, why = Warning, "after a reboot its old data can be written until it has joined"
+			severity, why = Warning, "after a reboot its stale data can be written to until it has joined"
 		}
 		add("boot", severity, "unit "+unit+" is not enabled", why, "systemctl enable "+unit)
 	}
-	if s.Undrained {
+	if s.NoDrain {
 		add("boot", Warning, "keepalived's unit does not hand over before it stops",
-			"a reboot while this node is active is a failure to the other one, with what was not sent yet left behind; and keepalived may start before this node knows its peers",
+			"a reboot of the active node causes a failover, which leaves its unreplicated changes behind; keepalived may also start before the node has joined",
 			"install -D -m 0644 -t /etc/systemd/system/keepalived.service.d /usr/share/understudy/systemd/keepalived.service.d/understudy.conf; systemctl daemon-reload")
 	}
 }
 
-// ranLately reports whether replication from a node has been run, by whatever.
-func (j *judging) ranLately(f *Facts) bool {
+// ranLately reports whether a node replicated recently, however that was started.
+func (j *judge) ranLately(f *Facts) bool {
 	if f.Status == nil || f.Status.Replication == nil || f != j.active {
 		return false
 	}
@@ -168,29 +168,29 @@ func (j *judging) ranLately(f *Facts) bool {
 	return false
 }
 
-// channels judges the ways on which people are told.
-func (j *judging) channels(c *Channels, add add) {
-	const why = "nobody is told of a failover, nor of replication that has stopped"
+// channels judges the notification channels.
+func (j *judge) channels(c *Channels, add add) {
+	const why = "nobody is notified of a failover, or if replication stops"
 	file := j.cfg.Notify.URLsFile
 	switch {
 	case file == "":
-		add("notify", Info, c.Problem, why, "write one URL a line into /etc/understudy/notify.urls, mode 0600, and set notify: {urls_file: /etc/understudy/notify.urls}")
+		add("notify", Info, c.Problem, why, "write one URL per line into /etc/understudy/notify.urls, mode 0600, and set notify: {urls_file: /etc/understudy/notify.urls}")
 	case c.Problem != "":
-		add("notify", Warning, c.Problem, why, cmp.Or(c.Fix, "write one URL a line into it, mode 0600"))
+		add("notify", Warning, c.Problem, why, cmp.Or(c.Fix, "write one URL per line into it, mode 0600"))
 	}
-	const try = "failover-notify test-notification, and correct "
+	const try = "failover-notify test-notification; correct "
 	for _, channel := range c.List {
 		if channel.Error != "" {
-			add("notify", Warning, "notification channel "+channel.Name+": "+channel.Error, why, try+file+", or the way to it")
+			add("notify", Warning, "notification channel "+channel.Name+": "+channel.Error, why, try+file+", or the network to it")
 		}
 	}
 	for _, failure := range c.Failing {
-		add("notify", Warning, "notifications are not taken: "+failure, why, try+file)
+		add("notify", Warning, "notifications are not accepted: "+failure, why, try+file)
 	}
 }
 
-// keepalived judges the one that is installed.
-func (j *judging) keepalived(f *Facts, add add) {
+// keepalived judges the installed keepalived.
+func (j *judge) keepalived(f *Facts, add add) {
 	k := f.Keepalived
 	if k == nil {
 		return
@@ -199,10 +199,10 @@ func (j *judging) keepalived(f *Facts, add add) {
 		add("keepalived", Error, d.Where+": "+d.What, d.Why, d.Fix+"; then: systemctl reload keepalived")
 	}
 	if k.Refused != "" {
-		add("keepalived-test", Error, "keepalived refuses its configuration: "+k.Refused, "it does without what it refuses, or does not start", "failover-notify keepalived > "+j.cfg.Keepalived.File+"; then: systemctl reload keepalived")
+		add("keepalived-test", Error, "keepalived refuses its configuration: "+k.Refused, "it ignores the refused part, or does not start", "failover-notify keepalived > "+j.cfg.Keepalived.File+"; then: systemctl reload keepalived")
 	}
 	if k.Version != "" && older(k.Version, oldestKeepalived) {
-		add("keepalived-version", Error, "keepalived is "+k.Version, "it does not know a track_file with weight 0 reverse, so a node that must not hold the address takes it", "install keepalived 2.2 or newer")
+		add("keepalived-version", Error, "keepalived "+k.Version+" is too old", "it lacks track_file with weight 0 reverse, so an ineligible node takes the virtual IP", "install keepalived 2.2 or later")
 	}
 }
 

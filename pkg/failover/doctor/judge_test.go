@@ -17,7 +17,7 @@ import (
 
 var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// pair is a pair of nodes in good order: a is active, b its standby.
+// pair is a healthy pair of nodes: a is active, b its standby.
 type pair struct {
 	cfg  *config.Config
 	a, b Facts
@@ -60,7 +60,7 @@ func healthyNode(name, other string, active bool) Facts {
 		Status: s, Programs: []Program{{Name: "ssh"}, {Name: "/usr/bin/track-traefik"}},
 		Keepalived: &Keepalived{Version: "2.2.7", Password: "ab12"},
 		Peers:      []PeerLink{{Node: other, Ahead: 0.3, Within: 0.2}},
-		Interface:  &Interface{Name: "eth0", Here: true, Up: true},
+		Interface:  &Interface{Name: "eth0", Exists: true, Up: true},
 		Schedule:   &Schedule{Replication: []string{"/etc/cron.d/zfs-replicate"}, Systemd: true},
 		Channels:   &Channels{List: []Channel{{Name: "ntfy (line 1)"}}},
 		ZFS: &ZFS{Version: "2.3.9", Module: "2.3.9", Excluded: []string{"tank/scratch"},
@@ -70,15 +70,15 @@ func healthyNode(name, other string, active bool) Facts {
 			Images:   map[string]string{"traefik:v3": "1", "web:1": "2"},
 			Networks: map[string]string{"proxy": "bridge"},
 			Projects: []Project{{Name: "traefik", Places: []Place{
-				{Path: "/var/run/docker.sock", Here: true, System: true, On: "tmpfs (tmpfs)"},
-				{Path: "/srv/traefik/traefik.yaml", Here: true, InGit: true, On: "/dev/sda1 (ext4)"},
-				{Path: "/etc/own.pem", Here: true, ReadOnly: true, On: "/dev/sda1 (ext4)"},
-			}}, {Name: "web", Places: []Place{{Path: "/tank/db", Here: true, Replicated: true, On: "tank/db"}}}},
+				{Path: "/var/run/docker.sock", Exists: true, System: true, On: "tmpfs (tmpfs)"},
+				{Path: "/srv/traefik/traefik.yaml", Exists: true, InGit: true, On: "/dev/sda1 (ext4)"},
+				{Path: "/etc/own.pem", Exists: true, ReadOnly: true, On: "/dev/sda1 (ext4)"},
+			}}, {Name: "web", Places: []Place{{Path: "/tank/db", Exists: true, Replicated: true, On: "tank/db"}}}},
 		},
 	}
 }
 
-// travelled is the other node's facts as they arrive.
+// travelled returns the other node's facts as received.
 func travelled(t *testing.T, f Facts) Facts {
 	t.Helper()
 	text, err := json.Marshal(Local{Facts: f})
@@ -103,15 +103,15 @@ func TestNothingOnAHealthyPair(t *testing.T) {
 	if len(r.Findings) > 0 || !r.Works {
 		t.Errorf("%+v", r)
 	}
-	if want := "A failover would work right now. It would lose what was written in the last 42s, about 3.0 MiB."; r.Summary != want {
+	if want := "A failover would work right now. Data at risk: the writes of the last 42s, about 3.0 MiB."; r.Summary != want {
 		t.Errorf("%q", r.Summary)
 	}
-	// A plain bridge that is missing is made by a takeover.
+	// A takeover creates a missing plain bridge.
 	p.b.Services.Networks["proxy"] = ""
 	if r := p.report(t); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
 	}
-	// From the other side it is the same.
+	// The other node finds the same.
 	if r := Conclude(p.cfg, []Facts{p.b, travelled(t, p.a)}, nil); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
 	}
@@ -150,9 +150,9 @@ func TestPlantedFaults(t *testing.T) {
 	}
 }
 
-// A fault is one finding, and not several that are all the same one.
+// One fault makes one finding.
 func TestFaultsAreFoundOnce(t *testing.T) {
-	// These are several faults in truth.
+	// These are several faults.
 	several := []string{"both active", "none active", "keepalived too old", "data on an excluded dataset"}
 	for _, c := range faults {
 		p := healthy()
@@ -170,10 +170,10 @@ func TestANodeThatDoesNotAnswer(t *testing.T) {
 		fix string
 	}{
 		{&remote.UnreachableError{Node: "b", Address: "10.0.0.2", Err: errors.New("no route to host")}, "systemctl status ssh"},
-		{errors.New(`ask b: gate: this key is not for "failover-notify doctor --local -o json"`), "install the same version"},
+		{errors.New(`ask b: gate: this key is not for "failover-notify doctor --local -o json"`), "install the same release"},
 	} {
 		r := Conclude(p.cfg, []Facts{p.a}, []Finding{unanswered(p.cfg.Nodes[1], c.err)})
-		if r.Works || !strings.HasPrefix(r.Summary, "Whether a failover would work is not known: b can't be asked. It would lose") {
+		if r.Works || !strings.HasPrefix(r.Summary, "It is unknown whether a failover would work: no answer from b. Data at risk: ") {
 			t.Errorf("%q", r.Summary)
 		}
 		if f := r.Findings[0]; f.Check != "answers" || f.Node != "b" || !strings.Contains(f.Fix, c.fix) {
@@ -187,15 +187,15 @@ func TestSummaries(t *testing.T) {
 		change func(*pair)
 		want   string
 	}{
-		{func(p *pair) { p.a.Status.Data.Written = 0 }, "A failover would work right now. It would lose nothing that is known of: the last replication was 42s ago, and nothing was written since the newest snapshots."},
+		{func(p *pair) { p.a.Status.Data.Written = 0 }, "A failover would work right now. No known data at risk: the last replication was 42s ago, and nothing was written since the newest snapshots."},
 		{func(p *pair) {
 			sent := &p.a.Status.Replication.Sent[0]
 			sent.LastRun, sent.Error, p.a.Status.Data.Written = sent.LastSuccess.Add(time.Second), "no route", 0
-		}, "A failover would fail or lose data right now: 1 error. It would lose what was written in the last 42s and could not be sent: 0 B since the newest snapshots, and what is in those."},
-		{func(p *pair) { p.b.Status.Eligible = false }, "A failover would fail or lose data right now: 1 error. It would lose what was written in the last 42s, about 3.0 MiB."},
-		{func(p *pair) { p.a.Status.Data = nil }, "A failover would work right now. What it would lose is not known."},
+		}, "A failover would fail or lose data right now: 1 error. Data at risk: the writes of the last 42s, which could not be sent: 0 B since the newest snapshots, and those snapshots."},
+		{func(p *pair) { p.b.Status.Eligible = false }, "A failover would fail or lose data right now: 1 error. Data at risk: the writes of the last 42s, about 3.0 MiB."},
+		{func(p *pair) { p.a.Status.Data = nil }, "A failover would work right now. The data at risk is unknown."},
 		{func(p *pair) { p.cfg.Replication.Datasets = nil }, "A failover would work right now. No dataset is replicated."},
-		{func(p *pair) { p.cfg.Nodes = p.cfg.Nodes[:1] }, "There is only one node: nothing can take over."},
+		{func(p *pair) { p.cfg.Nodes = p.cfg.Nodes[:1] }, "There is only one node: no other node can take over."},
 	} {
 		p := healthy()
 		c.change(p)
@@ -206,7 +206,7 @@ func TestSummaries(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
-	// What zfs allow prints on OpenZFS 2.3.
+	// The output of zfs allow on OpenZFS 2.3.
 	const text = `---- Permissions on tank ---------------------------------------------
 Permission sets:
 	@recv create,mount,receive

@@ -8,17 +8,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/lease"
 )
 
-// Lease is what etcd says from a node.
+// Lease is the state of etcd as seen from a node.
 type Lease struct {
 	Members []lease.Member `json:"members"`
-	// Holder is the node that has the lease; "" when none has.
+	// Holder is the node that holds the lease, or "".
 	Holder string `json:"holder,omitempty"`
-	// Problem is why that is not known.
+	// Problem is the reason why the holder is unknown.
 	Problem string `json:"problem,omitempty"`
 	Fix     string `json:"fix,omitempty"`
 }
 
-// lease asks all of etcd's members, and who has the lease.
+// lease asks all members of etcd, and for the holder of the lease.
 func (d *Doctor) lease(ctx context.Context) (Lease, error) {
 	etcd := lease.New(d.config().Witness.Etcd)
 	defer etcd.Close()
@@ -32,25 +32,25 @@ func (d *Doctor) lease(ctx context.Context) (Lease, error) {
 	return l, nil
 }
 
-// lease judges what a node hears from etcd.
-func (j *judging) lease(f *Facts, add add) {
+// lease judges the state of etcd as seen from a node.
+func (j *judge) lease(f *Facts, add add) {
 	l := f.Lease
 	if l == nil {
 		return
 	}
 	for _, m := range l.Members {
 		if m.Error != "" {
-			add("etcd-member", Warning, "etcd's member "+m.Endpoint+": "+m.Error, "without more than half of its members etcd grants no lease", "see that etcd runs there and is reached from here: etcdctl --endpoints "+m.Endpoint+" endpoint health")
+			add("etcd-member", Warning, "etcd member "+m.Endpoint+": "+m.Error, "without a majority of its members etcd grants no lease", "check that etcd runs there and that this node reaches it: etcdctl --endpoints "+m.Endpoint+" endpoint health")
 		}
 	}
 	switch {
 	case l.Problem != "":
-		add("etcd", Error, l.Problem, "without the lease this node can't become active, nor stay so", l.Fix)
+		add("etcd", Error, l.Problem, "without the lease this node can't become or stay active", l.Fix)
 	case j.active != nil && l.Holder != j.active.Node:
-		who := "nobody"
+		holder := "no node"
 		if l.Holder != "" {
-			who = l.Holder
+			holder = l.Holder
 		}
-		add("lease", Error, fmt.Sprintf("%s is active, and the lease is held by %s", j.active.Node, who), "another node may become active at any time", "see that the watcher runs on "+j.active.Node+", with this configuration: systemctl restart understudy; failover-notify status")
+		add("lease", Error, fmt.Sprintf("%s is active, but %s holds the lease", j.active.Node, holder), "another node can become active at any time", "check that the watcher on "+j.active.Node+" runs with this configuration: systemctl restart understudy; failover-notify status")
 	}
 }

@@ -21,7 +21,7 @@ func TestLeaseFindings(t *testing.T) {
 		{"active without the lease", Lease{Members: []lease.Member{up}}, []string{"lease"}},
 		{"another one has it", Lease{Members: []lease.Member{up}, Holder: "b"}, []string{"lease"}},
 	} {
-		j := judging{active: &Facts{Node: "a"}}
+		j := judge{active: &Facts{Node: "a"}}
 		var got []string
 		j.lease(&Facts{Node: "b", Lease: &c.l}, func(check string, _ Severity, problem, why, fix string) {
 			got = append(got, check)

@@ -36,9 +36,9 @@ type node struct {
 	dir  string
 	cfg  *config.Config
 	data fakeData
-	// network is what the engine says of the network proxy.
+	// network is the engine's answer about the network proxy.
 	network string
-	// gate has the versions of the API that the engine accepts.
+	// gate restricts the API versions that the engine accepts.
 	gate *testengine.Gate
 }
 
@@ -58,7 +58,7 @@ func (n *node) write(name, text string, mode os.FileMode) string {
 	return path
 }
 
-// program makes a shell script that stands in for a program.
+// program writes a shell script that replaces a program.
 func (n *node) program(name, script string) { n.write("bin/"+name, "#!/bin/sh\n"+script, 0o755) }
 
 // goodSSH answers as the other node's gate does.

@@ -16,17 +16,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/docker"
 )
 
-// machine are paths of the machine itself: every node has its own.
+// machine holds paths of the machine itself: every node has its own.
 var machine = []string{"/dev", "/proc", "/sys", "/run", "/var/run", "/tmp/.X11-unix", "/etc/localtime", "/etc/timezone", "/etc/hostname",
 	"/etc/machine-id", "/etc/os-release", "/etc/passwd", "/etc/group", "/etc/ssl/certs", "/etc/ca-certificates", "/usr/share/zoneinfo",
 	"/usr/share/ca-certificates", "/lib/modules", "/boot", "/var/log", "/var/lib/docker", "/var/lib/containerd"}
 
-// anonymous matches the names of volumes that nobody has named.
+// anonymous matches the names of volumes without a name of their own.
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// places finds out where the data of each project lies.
+// places locates the data of each project.
 func (d *Doctor) places(ctx context.Context, s *Services, projects []compose.Project, boxes []docker.Box) error {
-	ground, err := d.ground(ctx)
+	filesystems, err := d.filesystems(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,14 +37,14 @@ func (d *Doctor) places(ctx context.Context, s *Services, projects []compose.Pro
 		}
 		mounted(places, p, boxes)
 		for _, path := range sortedKeys(places) {
-			s.Projects[i].Places = append(s.Projects[i].Places, ground.stand(places[path]))
+			s.Projects[i].Places = append(s.Projects[i].Places, filesystems.locate(places[path]))
 		}
 	}
 	return nil
 }
 
-// mounted adds what only containers that are made tell: Docker's own volumes,
-// and what is never written to.
+// mounted adds the facts that only existing containers show: Docker's volumes, and
+// paths that no container can write to.
 func mounted(places map[string]Place, p compose.Project, boxes []docker.Box) {
 	read, written := map[string]bool{}, map[string]bool{}
 	for _, b := range boxes {
@@ -65,13 +65,13 @@ func mounted(places map[string]Place, p compose.Project, boxes []docker.Box) {
 	}
 }
 
-// ground is what paths of this machine lie on.
-type ground struct {
+// filesystems holds what paths of this machine lie on.
+type filesystems struct {
 	mounts []mount
-	// replicated are the datasets that are, by their mountpoints.
+	// replicated holds the replicated datasets by mountpoint.
 	replicated map[string]string
-	// checkout is the folder of the projects, where git has them, and tracked
-	// the files that it knows.
+	// checkout is the folder of the projects if it is a git checkout, and tracked
+	// holds its files.
 	checkout string
 	tracked  []string
 }
@@ -79,8 +79,8 @@ type ground struct {
 // mount is one line of mountinfo.
 type mount struct{ point, kind, source string }
 
-func (d *Doctor) ground(ctx context.Context) (*ground, error) {
-	g := &ground{replicated: map[string]string{}}
+func (d *Doctor) filesystems(ctx context.Context) (*filesystems, error) {
+	g := &filesystems{replicated: map[string]string{}}
 	if d.Node.Data.Configured() {
 		states, err := d.Node.Data.State(ctx)
 		if err != nil {
@@ -94,13 +94,13 @@ func (d *Doctor) ground(ctx context.Context) (*ground, error) {
 	}
 	text, err := os.ReadFile(filepath.Join(d.Proc, "self/mountinfo"))
 	if err != nil {
-		return nil, fmt.Errorf("read what is mounted: %w", err)
+		return nil, fmt.Errorf("read the mount table: %w", err)
 	}
 	g.mounts = parseMounts(text)
 	return g, d.checkout(ctx, g)
 }
 
-// unescape undoes what the kernel writes for characters that would divide.
+// unescape decodes the blanks and backslashes in the kernel's paths.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 func parseMounts(text []byte) []mount {
@@ -116,18 +116,17 @@ func parseMounts(text []byte) []mount {
 	return mounts
 }
 
-// checkout asks git which files of the projects' folder it brings. A folder
-// that is none of git's brings nothing.
-func (d *Doctor) checkout(ctx context.Context, g *ground) error {
+// checkout asks git for the files that it tracks in the projects' folder.
+func (d *Doctor) checkout(ctx context.Context, g *filesystems) error {
 	folder := d.config().Services.Directory
 	if !inGit(folder) {
 		return nil
 	}
-	// The checkout may belong to somebody else, and its own settings must not
-	// start anything.
+	// The checkout may belong to another user, and its settings must not start
+	// programs.
 	said, err := d.output(ctx, "git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, "ls-files", "-z")
 	if err != nil {
-		return fmt.Errorf("ask git what is in %s: %w", folder, err)
+		return fmt.Errorf("list git's files in %s: %w", folder, err)
 	}
 	g.checkout = resolve(folder)
 	for name := range strings.SplitSeq(said, "\x00") {
@@ -150,11 +149,11 @@ func inGit(folder string) bool {
 	}
 }
 
-// stand finds out what a path lies on.
-func (g *ground) stand(p Place) Place {
+// locate fills in what a path lies on.
+func (g *filesystems) locate(p Place) Place {
 	real := resolve(p.Path)
 	info, err := os.Stat(real)
-	p.Here = err == nil
+	p.Exists = err == nil
 	p.System = p.Volume == "" && ofMachine(p.Path, real) || err == nil && info.Mode()&(fs.ModeSocket|fs.ModeDevice|fs.ModeNamedPipe) != 0
 	p.InGit = g.inCheckout(real)
 	dataset, point := "", ""
@@ -164,14 +163,14 @@ func (g *ground) stand(p Place) Place {
 		}
 	}
 	on := mount{}
-	for _, m := range g.mounts { // of those at one place the last one counts
+	for _, m := range g.mounts { // the last mount at a mountpoint counts
 		if within(real, m.point) && len(m.point) >= len(on.point) {
 			on = m
 		}
 	}
 	switch {
-	// A replica is not mounted: what is seen at its place lies below it. One
-	// that is mounted is told by its name.
+	// A replica is usually not mounted: its mountpoint shows the filesystem below.
+	// The source of the mount identifies a mounted one.
 	case dataset != "" && len(point) > len(on.point), on.kind == "zfs" && dataset == on.source && dataset != "",
 		on.kind != "zfs" && dataset != "" && point == on.point:
 		p.Replicated, p.On = true, dataset
@@ -183,8 +182,8 @@ func (g *ground) stand(p Place) Place {
 	return p
 }
 
-// inCheckout reports whether git brings a file, or something of a folder.
-func (g *ground) inCheckout(path string) bool {
+// inCheckout reports whether git tracks a file, or a file in a folder.
+func (g *filesystems) inCheckout(path string) bool {
 	if g.checkout == "" || !within(path, g.checkout) {
 		return false
 	}
@@ -192,7 +191,7 @@ func (g *ground) inCheckout(path string) bool {
 	if found {
 		return true
 	}
-	// What follows in the order may be names such as path-1, before path/.
+	// In sorted order, names such as path-1 come before path/.
 	for ; at < len(g.tracked) && strings.HasPrefix(g.tracked[at], path); at++ {
 		if within(g.tracked[at], path) {
 			return true
@@ -214,7 +213,7 @@ func within(path, folder string) bool {
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
-// resolve follows links as far as the path is there.
+// resolve follows links as far as the path exists.
 func resolve(path string) string {
 	path = filepath.Clean(path)
 	rest := ""
