@@ -14,15 +14,16 @@ import (
 )
 
 // Main runs failover-notify: a command of this package in this process, any other
-// in the whole program, which takes this process's place.
-func Main() {
+// in the whole program, which takes this process's place. It returns the exit code
+// where there is no whole program.
+func Main() int {
 	if Handles(os.Args[1:]) {
 		cli.Main(New)
 	}
 	err := becomeWhole(os.Args, os.Environ())
 	fmt.Fprintf(os.Stderr, "failover-notify: error: %v\n", err)
 	fmt.Fprintf(os.Stderr, "hint: install the package again; it puts the whole program into lib/understudy\n")
-	os.Exit(exit.Failed)
+	return exit.Failed
 }
 
 // Handles reports whether the arguments are those of a command of this package.
