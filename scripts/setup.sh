@@ -24,6 +24,7 @@ lab_packages=(
 	gcc libc6-dev # the race detector
 	iproute2
 	kmod
+	lintian # checks the Debian package
 	mmdebstrap
 	openssh-client
 	qemu-system-x86
