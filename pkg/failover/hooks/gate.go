@@ -47,7 +47,7 @@ var term = regexp.MustCompile(`^[0-9]{1,20}$`)
 // nodeName is the name of a node, never a flag.
 var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// programFolders are where our programs may lie, besides the folder of this one.
+// programFolders are where our programs may lie, besides the folder of this program.
 var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 // plain matches the words that need no quoting and mean nothing to any shell.
@@ -167,7 +167,7 @@ func choices() []string {
 	return append(slices.Clone(allowed), export+" ID...", giving+" NODE -o json [--dry-run]", asking+" TERM")
 }
 
-// locate finds one of our programs: in the folder of this one, or where programs
+// locate finds one of our programs: in the folder of this program, or where programs
 // are installed. A path must lead to one of these.
 func locate(program string) (string, error) {
 	folders := programFolders

@@ -19,9 +19,9 @@ import (
 func newEvent(p *cli.Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "event INSTANCE|GROUP NAME STATE PRIORITY",
-		Short: "Record what keepalived says: its notify script",
-		Long: `Record what keepalived says, and return. This is the script of keepalived's
-"notify", which appends the four words itself. STATE is MASTER, BACKUP, FAULT or
+		Short: "Record a state of keepalived's: its notify script",
+		Long: `Record the state that keepalived announces, and return. This is the script of its
+"notify" keyword, which appends the four words itself. STATE is MASTER, BACKUP, FAULT or
 STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			// First, since it opens the log: keepalived shows nobody what is wrong.
@@ -48,12 +48,12 @@ STOP; DELETED, for an instance that a reload has dropped, means STOP.`,
 	}
 }
 
-// requests say what is asked for with each of the words.
+// requests are the requested roles in words.
 var requests = map[state.RequestedRole]string{
-	state.RequestMaster: "become active: take the data over and start the services",
-	state.RequestBackup: "become a standby: stop the services and give the data up",
-	state.RequestFault:  "go into fault: stop the services and give the data up",
-	state.RequestStop:   "stop: stop the services and give the data up",
+	state.RequestMaster: "become active: make the datasets writable and start the services",
+	state.RequestBackup: "become a standby: stop the services and make the datasets read-only",
+	state.RequestFault:  "go into fault: stop the services and make the datasets read-only",
+	state.RequestStop:   "stop: stop the services and make the datasets read-only",
 }
 
 // newRequest returns the command of one of keepalived's states.
@@ -83,7 +83,7 @@ func short(requested state.RequestedRole) string {
 	return text
 }
 
-// record records a request, and sees to it that somebody acts on it.
+// record records a request, and ensures that a process acts on it.
 func record(ctx context.Context, p *cli.Process, cfg *config.Config, requested state.RequestedRole, reason string) error {
 	// keepalived ends its hooks with itself: what it said last must be kept.
 	ctx = context.WithoutCancel(ctx)

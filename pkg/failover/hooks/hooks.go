@@ -1,6 +1,6 @@
-// Package hooks owns the commands that must start fast, since keepalived runs one
-// for each change and another node runs one before each of its own: recording a
-// request, telling what this node is, and the gate in front of another node's key.
+// Package hooks owns the commands that must start fast: recording a request,
+// telling what this node is, and the gate in front of another node's key. keepalived
+// runs one for each change, and another node runs one before each change of its own.
 //
 // It must not know Compose, etcd, ZFS or notification services, nor import a
 // package that does: loading their libraries takes longer than the command itself

@@ -17,9 +17,9 @@ func newPeer(p *cli.Process) *cobra.Command {
 	var newest uint64
 	c := &cobra.Command{
 		Use:   "peer",
-		Short: "Say what this node is, for the other nodes",
-		Long: `Say what this node is. Other nodes ask this over ssh before they change their
-role, so neither ZFS nor the engine is asked: it answers whatever hangs.`,
+		Short: "Show the state of this node, for the other nodes",
+		Long: `Show the state of this node. Other nodes ask for it over ssh before they change
+their role. peer asks neither ZFS nor the engine: it answers whatever hangs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := Records(c.Context(), p)

@@ -23,10 +23,10 @@ const (
 	startTimeout = 2 * time.Second
 )
 
-// wake sees to it that somebody acts on the newest request, and says who. Where
-// the watcher does not run, or is frozen, systemd starts it anew: what keepalived's
+// wake ensures that a process acts on the newest request, and names it. Where
+// the watcher does not run, or is frozen, systemd starts it again: what keepalived's
 // own unit has started would be killed with it. Elsewhere a process of its own does
-// this one thing.
+// this one task.
 func wake(ctx context.Context, p *cli.Process, records *self.Records) (who string, err error) {
 	watched, held := records.Watched()
 	if watched {
@@ -71,7 +71,7 @@ func detach(p *cli.Process, cfg *config.Config) (pid int, err error) {
 	}
 	pid = cmd.Process.Pid
 	if err := cmd.Process.Release(); err != nil {
-		return pid, fmt.Errorf("let go of process %d: %w", pid, err)
+		return pid, fmt.Errorf("detach from process %d: %w", pid, err)
 	}
 	return pid, nil
 }

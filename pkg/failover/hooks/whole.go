@@ -53,7 +53,7 @@ func becomeWhole(argv, environ []string) error {
 	return fmt.Errorf("the whole program is missing: neither %s nor %s exists", missing[0], missing[1])
 }
 
-// wholePaths are where the whole program may be, by where this one is: as
+// wholePaths are where the whole program may be, by the path of the front: as
 // installed (bin beside lib), and as built (bin/libexec).
 func wholePaths(program string) []string {
 	dir, name := filepath.Dir(program), "failover-notify"

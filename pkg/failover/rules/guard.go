@@ -49,7 +49,7 @@ type Finding struct {
 // Verdict is the answer to a finding.
 type Verdict struct {
 	Remove    bool                // take the virtual IP off this machine
-	Requested state.RequestedRole // record this one; empty: none
+	Requested state.RequestedRole // record this request; empty: none
 	Again     bool                // even if it is the newest already
 	Reason    string
 }
