@@ -30,8 +30,8 @@ func TestSetup(t *testing.T) {
 	flags := []string{"--peer", d.B.Address(), "--virtual-ip", VirtualIP, "--witness", "ping://10.77.0.1", "--dataset", Apps, "--services-directory", Checkout}
 
 	// setup refuses an unknown host, and a wrong key.
-	d.setup(t, 76, "its host key is not known here", flags...)
-	d.setup(t, 76, "its host key is not the one that was given", append(flags, "--host-key", "SHA256:of-another")...)
+	d.setup(t, 76, "host key is unknown here", flags...)
+	d.setup(t, 76, "host key differs from --host-key", append(flags, "--host-key", "SHA256:of-another")...)
 	flags = append(flags, "--host-key", hostKey, "--yes")
 	d.setup(t, 64, "is not in the network of eth0", append(flags, "--virtual-ip", "192.0.2.1")...)
 
@@ -39,8 +39,8 @@ func TestSetup(t *testing.T) {
 	text := d.setup(t, 0, "", append(flags, "--dry-run", "--verbose")...)
 	for _, want := range []string{
 		"would do: configuration on a", "virtual_ip: " + VirtualIP + "/24", "projects: [apps/*/docker-compose.yml]", "first: [traefik]",
-		"container: traefik", "http://127.0.0.1:8080/ping", "would do: key on b", "would do: way in for a on b", "vrrp_instance",
-		"by hand: start", "zfs-replicate run", "Then this would be left for you", "10.77.0.100",
+		"container: traefik", "http://127.0.0.1:8080/ping", "would do: key on b", "would do: ssh access for a on b", "vrrp_instance",
+		"manual: start", "zfs-replicate run", "These steps would remain for you", "10.77.0.100",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("a dry run does not tell of %q:\n%s", want, text)
@@ -52,7 +52,7 @@ func TestSetup(t *testing.T) {
 
 	// A killed setup resumes; without systemd the operator starts the services.
 	d.ended(t, flags)
-	d.setup(t, 3, "start: this has to be done by hand", flags...)
+	d.setup(t, 3, "start: do this by hand", flags...)
 	d.shell(t, d.A, `grep -c '^restrict,command="failover-notify gate",from="'"$1"'" ssh-ed25519 [^ ]* understudy b$' /root/.ssh/authorized_keys`, d.B.Address())
 	d.must(t, d.StartServices(ctx))
 	text = d.setup(t, 0, "", "--yes")
@@ -64,7 +64,7 @@ func TestSetup(t *testing.T) {
 	// setup leaves a different file alone, and saves a copy where it replaces
 	// one.
 	d.shell(t, d.B, `echo '# of my own' >>/etc/keepalived/keepalived.conf`)
-	text = d.setup(t, 76, "keepalived on b: what is there differs", "--yes")
+	text = d.setup(t, 76, "keepalived on b: the existing content differs", "--yes")
 	if !strings.Contains(text, "-# of my own") {
 		t.Errorf("the difference is not shown:\n%s", text)
 	}

@@ -11,16 +11,16 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
-// Answers are what has to be known. What is empty is found by looking, or asked.
+// Answers holds the settings of a pair. Empty ones are detected, or asked for.
 type Answers struct {
 	Peer string // address or name of the other machine
 	Port int    // of sshd on both
-	// Address is this machine's, as the other one sees it.
+	// Address is this machine's address, as the other machine sees it.
 	Address        string
 	Name, PeerName string
-	VirtualIP      string // with or without its prefix's length
+	VirtualIP      string // with or without the prefix length
 	Interface      string
-	RouterID       int // VRRP's number of the pair
+	RouterID       int // VRRP router number of the pair
 	Datasets       []string
 	Exclude        []string
 	Directory      string // of the Compose projects
@@ -30,12 +30,12 @@ type Answers struct {
 	Ping           string
 	Witnesses      []string
 	User           string // that the nodes log in as
-	// Given says that more than the other machine was named: an existing
-	// configuration is compared with it.
+	// Given reports that flags name more than the other machine: an existing
+	// configuration is then compared with them.
 	Given bool
 }
 
-// AnswerError is an answer that can't be right.
+// AnswerError is an invalid answer.
 type AnswerError struct {
 	Flag   string // such as --virtual-ip
 	Text   string
@@ -61,14 +61,13 @@ var (
 	datasetOne = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:/ -]*$`)
 )
 
-// check finds what is wrong with the answers by themselves, before anybody is
-// asked or anything is looked at.
+// check validates the answers by themselves, without asking or detecting anything.
 func (a Answers) check() error {
 	if a.Peer == "" {
-		return &AnswerError{"--peer", "which machine is the other node?", "give its address: failover-notify setup --peer 192.168.86.48"}
+		return &AnswerError{"--peer", "the address of the other node is required", "give it: failover-notify setup --peer 192.168.86.48"}
 	}
 	if strings.ContainsAny(a.Peer, "@/ \t") || strings.HasPrefix(a.Peer, "-") {
-		return bad("--peer", "%q is neither an address nor a host's name", a.Peer)
+		return bad("--peer", "%q is neither an address nor a host name", a.Peer)
 	}
 	if a.Port < 1 || a.Port > 65535 {
 		return bad("--port", "%d is not a port", a.Port)
@@ -87,16 +86,16 @@ func (a Answers) check() error {
 		}
 	}
 	if a.Name != "" && a.Name == a.PeerName {
-		return bad("--peer-name", "both nodes are called %q", a.Name)
+		return bad("--peer-name", "both nodes have the name %q", a.Name)
 	}
 	if a.Interface != "" && !ifaceName.MatchString(a.Interface) {
-		return bad("--interface", "%q is not an interface's name", a.Interface)
+		return bad("--interface", "%q is not an interface name", a.Interface)
 	}
 	if a.User != "" && !userName.MatchString(a.User) {
-		return bad("--user", "%q is not a user's name", a.User)
+		return bad("--user", "%q is not a user name", a.User)
 	}
 	if a.VirtualIP != "" {
-		if _, err := floating(a.VirtualIP, 0); err != nil {
+		if _, err := parseVirtualIP(a.VirtualIP, 0); err != nil {
 			return err
 		}
 	}
@@ -107,7 +106,7 @@ func (a Answers) checkMore() error {
 	for flag, list := range map[string][]string{"--dataset": a.Datasets, "--exclude": a.Exclude} {
 		for _, d := range list {
 			if !datasetOne.MatchString(d) || strings.HasSuffix(d, "/") || strings.Contains(d, "//") {
-				return bad(flag, "%q is not a dataset's name", d)
+				return bad(flag, "%q is not a dataset name", d)
 			}
 		}
 	}
@@ -116,28 +115,28 @@ func (a Answers) checkMore() error {
 	}
 	for _, p := range a.Projects {
 		if _, err := filepath.Match(p, ""); err != nil || filepath.IsAbs(p) {
-			return bad("--project", "%q is not a pattern of files below the services' folder, such as */compose.yaml", p)
+			return bad("--project", "%q is not a pattern of files below the services folder, such as */compose.yaml", p)
 		}
 	}
 	if len(a.Projects) > 0 && a.Directory == "" && a.Given {
-		return &AnswerError{"--services-directory", "projects are named, but not the folder that they lie in", "give it: --services-directory /srv/compose"}
+		return &AnswerError{"--services-directory", "the folder of the projects is required", "give it: --services-directory /srv/compose"}
 	}
 	if a.Ping != "" {
 		if u, err := url.Parse(a.Ping); err != nil || u.Scheme != "http" || u.Host == "" {
-			return bad("--ping", "%q is not an address such as http://127.0.0.1:8080/ping", a.Ping)
+			return bad("--ping", "%q is not a URL such as http://127.0.0.1:8080/ping", a.Ping)
 		}
 	}
 	for _, w := range a.Witnesses {
 		if u, err := url.Parse(w); err != nil || u.Host == "" {
-			return bad("--witness", "%q is neither ping://ADDRESS, tcp://ADDRESS:PORT nor http://ADDRESS/", w)
+			return bad("--witness", "%q is none of ping://ADDRESS, tcp://ADDRESS:PORT and http://ADDRESS/", w)
 		}
 	}
 	return nil
 }
 
-// floating reads the virtual address; bits is the length of its prefix where
-// the text does not say it.
-func floating(text string, bits int) (netip.Prefix, error) {
+// parseVirtualIP parses the virtual IP; bits is the prefix length if the text has
+// none.
+func parseVirtualIP(text string, bits int) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(text); err == nil {
 		return p, nil
 	}

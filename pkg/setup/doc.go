@@ -1,15 +1,17 @@
-// Package setup owns the first set-up of a pair: what has to be known, in which
-// order what is made on which of the two machines, and what is left for a person.
+// Package setup owns the first setup of a pair: the required settings, the steps on
+// both machines in their order, and the steps that remain for the operator.
 //
-//	answers.go    what has to be known; find*.go what is found by looking
-//	interview.go  asking for the rest, talk.go how people are spoken to
-//	write.go      the configuration that comes of it
+//	answers.go    the settings; detect*.go their detection
+//	interview.go  asking for the others; dialog.go the dialog with the operator
+//	render.go     the resulting configuration
 //	setup.go      from the first contact to the last step
-//	step.go       doing steps, each of which can be repeated
-//	files.go      steps that write files, lines.go those that add to them
-//	steps_*.go    the steps; left.go what is done by hand
+//	preflight.go  checks before the first change
+//	plan.go       the order of the steps
+//	step.go       running steps, each of which can be repeated
+//	files.go      steps that write files; lines.go steps that add lines
+//	steps_*.go    the steps; remaining.go the steps for the operator
 //
-// Nothing that is there and differs is replaced without a person's consent, and
-// a copy stays. It must not know how a takeover works, nor how replication does:
-// it calls the programs as a person would.
+// Content that differs is replaced only with the operator's consent, and a copy is
+// saved. This package must not know how a takeover or replication works: it runs the
+// programs as the operator would.
 package setup

@@ -16,25 +16,25 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// host is a machine of which everything is made up: files in memory, and
-// programs that do what the set-up needs of them.
+// host is a simulated machine: files in memory, and programs that do what a setup
+// needs.
 type host struct {
 	facts machine.Facts
 	files map[string]machine.File
 	other *host
 	role  string
-	// enabled and active are systemd's.
+	// enabled and active are states of systemd units.
 	enabled, active map[string]bool
 	ran             []string
-	// fails are beginnings of command lines with the exit code and the text.
+	// fails maps prefixes of command lines to exit codes and texts.
 	fails map[string]run.Error
-	// dies ends the set-up when so many changes have been made, as a kill would.
+	// dies ends the setup after that many changes, as a kill would.
 	dies *int
-	// taken says that something answers at every address.
+	// taken reports that every address answers.
 	taken bool
 }
 
-// killed is what a step gets once the set-up was killed.
+// killed is the error of steps after the setup was killed.
 type killed struct{}
 
 func (killed) Error() string { return "killed" }
@@ -51,7 +51,7 @@ func (h *host) changing() error {
 	return nil
 }
 
-func (h *host) Look(context.Context) (machine.Facts, error) { return h.facts, nil }
+func (h *host) Inspect(context.Context) (machine.Facts, error) { return h.facts, nil }
 
 func (h *host) Read(_ context.Context, path string) (machine.File, error) { return h.files[path], nil }
 
@@ -143,7 +143,7 @@ func (h *host) public() string {
 	return "ssh-ed25519 AAAA" + h.facts.Host + " understudy " + h.facts.Host + "\n"
 }
 
-// hosts are two that know nothing of each other.
+// hosts returns two hosts that do not know each other.
 func hosts() (a, b *host) {
 	programs := map[string]string{}
 	for _, name := range []string{"failover-notify", "zfs-replicate", "track-traefik", "image-sync", "lag-check", "zfs", "zpool", "docker", "keepalived", "ssh", "ssh-keygen", "systemctl", "git"} {
@@ -161,7 +161,7 @@ func hosts() (a, b *host) {
 	return list[0], list[1]
 }
 
-// project makes a folder with Traefik and an application, on b too.
+// project creates a folder with Traefik and an application, also on b.
 func project(t *testing.T, b *host) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -181,12 +181,12 @@ func project(t *testing.T, b *host) string {
 	return folder
 }
 
-// trial is a set-up of the two, and what it prints.
+// trial returns a setup of the two, and its output.
 func trial(a, b *host, answers Answers) (*Setup, *bytes.Buffer) {
 	var out bytes.Buffer
 	answers.Peer, answers.Port = "192.0.2.11", 22
 	return &Setup{
-		Here: a, Answers: answers, Talk: Talk{Out: &out}, Yes: true, Poll: time.Millisecond, Patience: 50 * time.Millisecond,
+		Here: a, Answers: answers, Dialog: Dialog{Out: &out}, Yes: true, Poll: time.Millisecond, Patience: 50 * time.Millisecond,
 		Toward: func(netip.Addr) (netip.Addr, error) { return netip.MustParseAddr("192.0.2.10"), nil },
 		Open: func(context.Context, string, int) (machine.Machine, []string, func() error, error) {
 			return b, []string{"192.0.2.11 ssh-ed25519 HOSTbeta"}, func() error { return nil }, nil

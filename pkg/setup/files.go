@@ -12,40 +12,40 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// file is a file as it is wanted on a node.
+// file is a required file of a node.
 type file struct {
 	path string
 	text string
 	mode fs.FileMode
-	// instead are places in which a package may have put it.
-	instead []string
-	// owner is a user's name; "" is root.
+	// alternatives are paths at which a package may have installed it.
+	alternatives []string
+	// owner is a user name; "" is root.
 	owner string
 }
 
-// standing is what of some files is missing or differs.
-type standing struct {
+// fileState holds which of some files are missing or differ.
+type fileState struct {
 	missing, differing []file
-	before             map[string]machine.File // of the differing ones
-	places             []string                // in which they are, or will be
+	before             map[string]machine.File // content of the differing ones
+	places             []string                // present or intended paths
 }
 
-// compare looks which of the files are there.
-func compare(ctx context.Context, n *node, files []file) (standing, error) {
-	s := standing{before: map[string]machine.File{}}
+// compare compares a node's files with the required ones.
+func compare(ctx context.Context, n *node, files []file) (fileState, error) {
+	s := fileState{before: map[string]machine.File{}}
 	for _, f := range files {
 		place := f.path
 		there, err := n.Read(ctx, place)
 		if err != nil {
 			return s, err
 		}
-		for i := 0; i < len(f.instead) && !there.Found; i++ {
-			packaged, err := n.Read(ctx, f.instead[i])
+		for i := 0; i < len(f.alternatives) && !there.Found; i++ {
+			packaged, err := n.Read(ctx, f.alternatives[i])
 			if err != nil {
 				return s, err
 			}
-			if packaged.Found { // the package's own, whatever its release has in it
-				there, there.Text, place = packaged, f.text, f.instead[i]
+			if packaged.Found { // the package's file counts, whatever its content
+				there, there.Text, place = packaged, f.text, f.alternatives[i]
 			}
 		}
 		switch {
@@ -60,22 +60,22 @@ func compare(ctx context.Context, n *node, files []file) (standing, error) {
 	return s, nil
 }
 
-// found says it in words.
-func (s standing) found() found {
+// stepState describes the files as the state of a step.
+func (s fileState) stepState() stepState {
 	if len(s.missing)+len(s.differing) == 0 {
-		return found{done: true, says: strings.Join(s.places, ", ")}
+		return stepState{done: true, summary: strings.Join(s.places, ", ")}
 	}
-	var f found
-	var says []string
+	var f stepState
+	var paths []string
 	for _, one := range s.missing {
-		says = append(says, one.path)
+		paths = append(paths, one.path)
 		f.detail += fmt.Sprintf("%s (mode %04o):\n%s\n", one.path, one.mode, indent(one.text))
 	}
 	for _, one := range s.differing {
-		says = append(says, one.path)
-		f.differs += string(diff.Diff(one.path, []byte(s.before[one.path].Text), one.path+" (wanted)", []byte(one.text)))
+		paths = append(paths, one.path)
+		f.differs += string(diff.Diff(one.path, []byte(s.before[one.path].Text), one.path+" (required)", []byte(one.text)))
 	}
-	f.says = strings.Join(says, ", ")
+	f.summary = strings.Join(paths, ", ")
 	return f
 }
 
@@ -83,10 +83,10 @@ func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
 }
 
-// apply writes what is missing or differs. Of what is replaced a copy stays.
-func (s standing) apply(ctx context.Context, n *node) error {
+// apply writes the files that are missing or differ, and saves copies of replaced ones.
+func (s fileState) apply(ctx context.Context, n *node) error {
 	for _, f := range s.differing {
-		if err := keep(ctx, n, f.path, s.before[f.path]); err != nil {
+		if err := backUp(ctx, n, f.path, s.before[f.path]); err != nil {
 			return err
 		}
 	}
@@ -102,8 +102,8 @@ func (f file) write(ctx context.Context, n *node) error {
 	return n.Write(ctx, f.path, machine.File{Text: f.text, Mode: f.mode, Owner: f.owner})
 }
 
-// keep puts a copy of a file beside it, over no other copy.
-func keep(ctx context.Context, n *node, path string, old machine.File) error {
+// backUp saves a copy of a file beside it. It overwrites no other copy.
+func backUp(ctx context.Context, n *node, path string, old machine.File) error {
 	for i := 0; ; i++ {
 		to := path + ".orig"
 		if i > 0 {
@@ -122,13 +122,13 @@ func keep(ctx context.Context, n *node, path string, old machine.File) error {
 	}
 }
 
-// files is the step that puts files on a node.
+// files returns the step that writes files on a node.
 func files(n *node, name string, list ...file) step {
 	return step{
 		name: name + " on " + n.name,
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			s, err := compare(ctx, n, list)
-			return s.found(), err
+			return s.stepState(), err
 		},
 		do: func(ctx context.Context) error {
 			s, err := compare(ctx, n, list)

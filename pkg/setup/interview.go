@@ -8,28 +8,28 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// question is one value to ask for; the usual one is what was found.
+// question is one setting to ask for; the detected value is the default answer.
 type question struct {
 	text  string
 	value *string
-	list  *[]string // instead of value: words
+	list  *[]string // instead of value, for several words
 	given bool      // on the command line
 }
 
-// interview asks for what was not given, with what was found as the usual
-// answer. Without a terminal, or with --yes, the usual answers hold.
+// interview asks for the settings that were not given. Detected values are the default
+// answers; without a terminal, or with --yes, they hold.
 func (s *Setup) interview(ctx context.Context, a *Answers, here, there machine.Facts, peer netip.Addr) error {
 	given := *a
-	if err := a.machines(here, there, peer); err != nil {
+	if err := a.detect(here, there, peer); err != nil {
 		return err
 	}
 	err := s.questions(
 		question{text: "Name of this node", value: &a.Name, given: given.Name != ""},
 		question{text: "Name of the other node", value: &a.PeerName, given: given.PeerName != ""},
-		question{text: "Virtual address, a free one of this network", value: &a.VirtualIP, given: given.VirtualIP != ""},
-		question{text: "Interface that has it", value: &a.Interface, given: given.Interface != ""},
-		question{text: "What always answers in this network, such as the router (none: -)", list: &a.Witnesses, given: len(given.Witnesses) > 0},
-		question{text: "Datasets to replicate, each with all below it (none: -)", list: &a.Datasets, given: len(given.Datasets) > 0},
+		question{text: "Virtual IP, a free address of this network", value: &a.VirtualIP, given: given.VirtualIP != ""},
+		question{text: "Interface of the virtual IP", value: &a.Interface, given: given.Interface != ""},
+		question{text: "Witness: a URL that always answers, usually the router (none: -)", list: &a.Witnesses, given: len(given.Witnesses) > 0},
+		question{text: "Datasets to replicate, with all below them (none: -)", list: &a.Datasets, given: len(given.Datasets) > 0},
 		question{text: "Folder of the Compose projects (none: -)", value: &a.Directory, given: given.Directory != ""},
 	)
 	if err != nil {
@@ -41,33 +41,33 @@ func (s *Setup) interview(ctx context.Context, a *Answers, here, there machine.F
 		}
 	}
 	if a.VirtualIP == "" {
-		return &AnswerError{"--virtual-ip", "which address do the clients use?", "give a free one of this network: --virtual-ip 192.168.86.100"}
+		return &AnswerError{"--virtual-ip", "the address that the clients use is required", "give a free address of this network: --virtual-ip 192.168.86.100"}
 	}
 	if len(a.Datasets) == 0 && len(a.Projects) == 0 {
-		return &AnswerError{"--dataset", "there is nothing to take over: neither a dataset nor a project", "give at least one: --dataset tank/apps, or --services-directory /srv/compose"}
+		return &AnswerError{"--dataset", "nothing to take over: neither a dataset nor a project", "give at least one: --dataset tank/apps, or --services-directory /srv/compose"}
 	}
-	// A person may have typed what no flag would have let through.
+	// Typed answers need the validation that flags get.
 	if err := a.check(); err != nil {
 		return err
 	}
-	return a.address(here, peer)
+	return a.checkVirtualIP(here, peer)
 }
 
-// askServices asks for the projects and for Traefik.
+// askServices asks for the projects and Traefik.
 func (s *Setup) askServices(ctx context.Context, a *Answers, given Answers) error {
 	var err error
 	if len(a.Projects) == 0 {
-		if a.Projects, err = patterns(a.Directory); err != nil {
+		if a.Projects, err = findPatterns(a.Directory); err != nil {
 			return err
 		}
 		if len(a.Projects) == 0 {
-			return &AnswerError{"--services-directory", "no Compose file lies in " + a.Directory, "name the folder that has them, or the files: --project 'apps/*/compose.yaml'"}
+			return &AnswerError{"--services-directory", "no Compose file in " + a.Directory, "name their folder, or the files: --project 'apps/*/compose.yaml'"}
 		}
 	}
-	if err := s.questions(question{text: "Projects, patterns of Compose files", list: &a.Projects, given: len(given.Projects) > 0}); err != nil {
+	if err := s.questions(question{text: "Projects, as patterns of Compose files", list: &a.Projects, given: len(given.Projects) > 0}); err != nil {
 		return err
 	}
-	found, err := services(ctx, *a)
+	found, err := findTraefik(ctx, *a)
 	if err != nil {
 		return err
 	}
@@ -84,23 +84,23 @@ func (s *Setup) askServices(ctx context.Context, a *Answers, given Answers) erro
 		a.First = []string{found.project}
 	}
 	return s.questions(
-		question{text: "Container that has to serve, Traefik's (none: -)", value: &a.Container, given: given.Container != ""},
-		question{text: "Address at which it answers a ping (none: -)", value: &a.Ping, given: given.Ping != "" || a.Container == ""},
+		question{text: "Container that must serve, usually Traefik's (none: -)", value: &a.Container, given: given.Container != ""},
+		question{text: "URL of its ping (none: -)", value: &a.Ping, given: given.Ping != "" || a.Container == ""},
 		question{text: "Projects to start before all others (none: -)", list: &a.First, given: len(given.First) > 0},
 	)
 }
 
-// questions asks for what was not given. "-" is nothing.
+// questions asks for the settings that were not given. "-" is an empty answer.
 func (s *Setup) questions(list ...question) error {
 	for _, q := range list {
-		if !q.given && s.Talk.In != nil && !s.Yes {
-			usual := ""
+		if !q.given && s.Dialog.In != nil && !s.Yes {
+			detected := ""
 			if q.list != nil {
-				usual = strings.Join(*q.list, " ")
+				detected = strings.Join(*q.list, " ")
 			} else {
-				usual = *q.value
+				detected = *q.value
 			}
-			answer, err := s.Talk.ask(q.text, usual)
+			answer, err := s.Dialog.ask(q.text, detected)
 			if err != nil {
 				return err
 			}

@@ -12,29 +12,29 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// lines is the step that adds lines to a file of a node and leaves the others
-// alone. same says of a line that is there whether it stands for a wanted one;
-// one that does and differs is replaced.
+// lines is a step that adds lines to a file of a node and keeps the other lines. same
+// reports whether an existing line has the purpose of a required line; if it differs,
+// it is replaced.
 type lines struct {
 	name  string
 	node  *node
 	path  string
 	mode  fs.FileMode
 	owner string
-	// want are the lines. It is asked when the step's turn has come; none are
-	// told where they can't be known yet.
+	// want returns the required lines when the step runs; none if they are not known
+	// yet.
 	want func(context.Context) ([]string, error)
 	same func(there, wanted string) bool
-	// later says what will be added, where that is not known yet.
+	// later describes the lines while they are not known yet.
 	later string
 }
 
 func (l lines) step() step {
-	return step{name: l.name + " on " + l.node.name, look: l.look, do: l.do}
+	return step{name: l.name + " on " + l.node.name, check: l.check, do: l.do}
 }
 
-// edit returns the file as it is and as it is wanted, whether one of its lines
-// is replaced, and whether it is known yet what is wanted.
+// edit returns the present and the required file, whether a line is replaced, and
+// whether the required lines are known yet.
 func (l lines) edit(ctx context.Context) (before machine.File, after string, replaced, known bool, err error) {
 	want, err := l.want(ctx)
 	if err != nil {
@@ -64,13 +64,13 @@ func (l lines) edit(ctx context.Context) (before machine.File, after string, rep
 	return before, after, replaced, len(want) > 0, nil
 }
 
-func (l lines) look(ctx context.Context) (found, error) {
+func (l lines) check(ctx context.Context) (stepState, error) {
 	before, after, replaced, known, err := l.edit(ctx)
 	if err != nil {
-		return found{}, err
+		return stepState{}, err
 	}
-	f := found{says: l.path}
-	change := string(diff.Diff(l.path, []byte(before.Text), l.path+" (wanted)", []byte(after)))
+	f := stepState{summary: l.path}
+	change := string(diff.Diff(l.path, []byte(before.Text), l.path+" (required)", []byte(after)))
 	switch {
 	case !known:
 		f.detail = l.later + "\n"
@@ -90,10 +90,10 @@ func (l lines) do(ctx context.Context) error {
 		return err
 	}
 	if !known {
-		return fmt.Errorf("%s: what is to stand there is not known", l.path)
+		return fmt.Errorf("%s: the required lines are not known yet", l.path)
 	}
 	if replaced {
-		if err := keep(ctx, l.node, l.path, before); err != nil {
+		if err := backUp(ctx, l.node, l.path, before); err != nil {
 			return err
 		}
 	}

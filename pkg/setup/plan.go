@@ -1,6 +1,6 @@
 package setup
 
-// plan is all that a set-up does, in its order.
+// plan returns all steps of a setup, in order.
 func (s *Setup) plan() []step {
 	both := []*node{s.here, s.there}
 	other := map[*node]*node{s.here: s.there, s.there: s.here}
@@ -13,7 +13,7 @@ func (s *Setup) plan() []step {
 		list = append(list, s.checkout())
 	}
 	for _, n := range both {
-		list = append(list, s.key(n), s.knows(n, other[n]))
+		list = append(list, s.key(n), s.pinHostKey(n, other[n]))
 	}
 	if s.user != "root" {
 		for _, n := range both {
@@ -21,7 +21,7 @@ func (s *Setup) plan() []step {
 		}
 	}
 	for _, n := range both {
-		list = append(list, s.admits(n, other[n]))
+		list = append(list, s.authorize(n, other[n]))
 	}
 	for _, n := range both {
 		list = append(list, s.gate(n, other[n]))
@@ -31,7 +31,7 @@ func (s *Setup) plan() []step {
 	}
 	for _, n := range both {
 		if n.Systemd {
-			list = append(list, s.units(n), s.enabled(n, "start at boot", s.booted(), false))
+			list = append(list, s.units(n), s.enabled(n, "start at boot", s.bootUnits(), false))
 		}
 	}
 	list = append(list, s.start())
@@ -48,5 +48,5 @@ func (s *Setup) plan() []step {
 			list = append(list, s.cron(n))
 		}
 	}
-	return append(list, s.rest(), s.doctor(s.here), s.doctor(s.there))
+	return append(list, s.standbyReady(), s.doctor(s.here), s.doctor(s.there))
 }

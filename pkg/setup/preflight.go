@@ -15,11 +15,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
 
-// Deadlines of what is called.
+// Deadlines of calls.
 const (
 	short  = 30 * time.Second
 	medium = 4 * time.Minute
-	// long is for what may move all data there is.
+	// long is for calls that may transfer all data.
 	long = 14 * 24 * time.Hour
 )
 
@@ -32,13 +32,12 @@ func call(ctx context.Context, n *node, timeout time.Duration, argv ...string) (
 	return out.Stdout, nil
 }
 
-// checkPools looks whether what is to be replicated is here, and has a place
-// there.
+// checkPools checks that the datasets exist here, and that both nodes have the pools.
 func (s *Setup) checkPools(ctx context.Context) error {
 	for _, d := range s.cfg.Replication.Datasets {
 		if _, err := call(ctx, s.here, short, "zfs", "list", "-H", "-o", "name", d.Name); err != nil {
 			if _, there := call(ctx, s.there, short, "zfs", "list", "-H", "-o", "name", d.TargetName()); there != nil {
-				return &AnswerError{"--dataset", fmt.Sprintf("%s is on neither node", d.Name), "see what there is with: zfs list"}
+				return &AnswerError{"--dataset", fmt.Sprintf("%s is on neither node", d.Name), "list the datasets with: zfs list"}
 			}
 		}
 		for _, one := range []struct {
@@ -46,7 +45,7 @@ func (s *Setup) checkPools(ctx context.Context) error {
 			name string
 		}{{s.here, d.Name}, {s.there, d.TargetName()}} {
 			if !one.n.hasPool(zfs.PoolOf(one.name)) {
-				return &LackError{one.n.name, "there is no pool " + zfs.PoolOf(one.name), "make it: zpool create " + zfs.PoolOf(one.name) + " …; what is in it comes by replication"}
+				return &NotReadyError{one.n.name, "no pool " + zfs.PoolOf(one.name), "create it: zpool create " + zfs.PoolOf(one.name) + " …; replication creates its datasets"}
 			}
 		}
 	}
@@ -62,8 +61,7 @@ func (n *node) hasPool(name string) bool {
 	return false
 }
 
-// checkProjects looks whether the other node has the projects' files, or can
-// get them.
+// checkProjects checks that the other node has the projects' files, or can fetch them.
 func (s *Setup) checkProjects(ctx context.Context) error {
 	if len(s.cfg.Services.Projects) == 0 {
 		return nil
@@ -100,24 +98,24 @@ func (s *Setup) checkProjects(ctx context.Context) error {
 			return nil
 		}
 	}
-	return &LackError{s.there.name, "the projects' files are not there: " + strings.Join(missing, ", "),
-		"copy them, with what lies beside them: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
+	return &NotReadyError{s.there.name, "missing project files: " + strings.Join(missing, ", "),
+		"copy their folder: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
 }
 
-// starts looks whether a node can start projects: setting up stops those that run
-// here, and then it is too late to find that out.
+// starts checks that a node can start projects: later, the setup stops those that run
+// here.
 func (s *Setup) starts(ctx context.Context, n *node) error {
 	for _, one := range []struct {
 		argv         []string
 		what, advice string
 	}{
-		{[]string{"docker", "compose", "version"}, "docker compose can't be called", "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or docker-compose-plugin (Docker's own packages, on Debian 12 too)"},
+		{[]string{"docker", "compose", "version"}, "docker compose does not work", "apt install docker-compose (Debian 13), docker-compose-v2 (Ubuntu), or docker-compose-plugin (Docker's own packages, on Debian 12 too)"},
 		{[]string{"docker", "version", "--format", "{{.Server.Version}}"}, "the Docker Engine does not answer", "systemctl status docker"},
 	} {
 		_, err := n.Run(ctx, machine.Call{Argv: one.argv, Timeout: short})
 		if failed, ok := errors.AsType[*run.Error](err); ok {
 			first, _, _ := strings.Cut(strings.TrimSpace(failed.Stderr), "\n") // the rest is docker's advice
-			return &LackError{n.name, fmt.Sprintf("%s: %s", one.what, cmp.Or(first, failed.Error())), one.advice}
+			return &NotReadyError{n.name, fmt.Sprintf("%s: %s", one.what, cmp.Or(first, failed.Error())), one.advice}
 		}
 		if err != nil {
 			return fmt.Errorf("on %s: %w", n.name, err)
@@ -126,33 +124,33 @@ func (s *Setup) starts(ctx context.Context, n *node) error {
 	return nil
 }
 
-// checkAddress looks whether something else has the virtual address already.
+// checkAddress checks that no other machine has the virtual IP.
 func (s *Setup) checkAddress(ctx context.Context) error {
-	if s.here.says(ctx).Role != "" || s.there.says(ctx).Role != "" {
-		return nil // the pair runs, and it is its own
+	if s.here.peerState(ctx).Role != "" || s.there.peerState(ctx).Role != "" {
+		return nil // the pair is running, and holds it
 	}
 	vip, err := netip.ParsePrefix(s.cfg.VirtualIP)
 	if err != nil {
 		return nil // replication alone
 	}
 	if _, err := s.here.Run(ctx, machine.Call{Argv: []string{"ping", "-c", "1", "-W", "1", vip.Addr().String()}, Timeout: short}); err != nil {
-		return nil // nobody answers, which is as it should be, or nobody can be asked
+		return nil // free, or there is no ping
 	}
-	return &AnswerError{"--virtual-ip", fmt.Sprintf("something has %s already: it answers", vip.Addr()), "take a free address, or find out who has it: ip neigh show " + vip.Addr().String()}
+	return &AnswerError{"--virtual-ip", fmt.Sprintf("%s is in use: it answers", vip.Addr()), "take a free address, or find its owner: ip neigh show " + vip.Addr().String()}
 }
 
-// checkout is the step that fetches the projects' files onto the other node.
+// checkout returns the step that fetches the projects' files to the other node.
 func (s *Setup) checkout() step {
 	folder := s.cfg.Services.Directory
 	return step{
-		name: "projects' files on " + s.there.name,
-		look: func(context.Context) (found, error) {
-			return found{done: s.origin == "", says: folder, detail: "git clone " + s.origin + " " + folder + "\n"}, nil
+		name: "project files on " + s.there.name,
+		check: func(context.Context) (stepState, error) {
+			return stepState{done: s.origin == "", summary: folder, detail: "git clone " + s.origin + " " + folder + "\n"}, nil
 		},
 		do: func(ctx context.Context) error {
 			_, err := s.there.Run(ctx, machine.Call{Argv: []string{"git", "clone", "--quiet", "--", s.origin, folder}, Timeout: medium, Env: []string{"GIT_TERMINAL_PROMPT=0"}})
 			if err != nil {
-				return &LackError{s.there.name, fmt.Sprintf("fetch the projects' files: %v", err), "give it a way to " + s.origin + ", or copy the folder: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
+				return &NotReadyError{s.there.name, fmt.Sprintf("fetch the project files: %v", err), "give it access to " + s.origin + ", or copy the folder: rsync -a " + folder + "/ root@" + s.there.address + ":" + folder + "/"}
 			}
 			return nil
 		},

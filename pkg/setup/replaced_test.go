@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// A new server in the place of one that is gone: what the old one was known by is
-// replaced, and everything else goes on.
+// A new server replaces a lost one: the keys of the old server are replaced, and the
+// setup continues.
 func TestReplaced(t *testing.T) {
 	const ways = "/root/.ssh/authorized_keys"
 	a, b := hosts()
@@ -31,7 +31,7 @@ func TestReplaced(t *testing.T) {
 	}
 	for _, path := range []string{ways, knownHostsFile} {
 		if text := a.files[path].Text; strings.Contains(text, old[0]) || strings.Contains(text, old[1]) {
-			t.Errorf("what the old server was known by is still in %s:\n%s", path, text)
+			t.Errorf("a key of the old server is still in %s:\n%s", path, text)
 		}
 	}
 	if text := a.files[ways].Text; !strings.HasPrefix(text, "ssh-ed25519 MINE me@home\n") || !strings.Contains(text, "AAAAbeta") {
@@ -42,7 +42,7 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-// Key and host keys lie where the configuration has them.
+// The key and the host keys have the paths in the configuration.
 func TestOwnPaths(t *testing.T) {
 	a, b := hosts()
 	s, out := trial(a, b, usual(t, b))
@@ -56,7 +56,7 @@ func TestOwnPaths(t *testing.T) {
 		h.files[knownHostsFile] = machine.File{Found: true, Text: "mine\n", Mode: 0o644}
 	}
 	s, out = trial(a, b, Answers{})
-	// The made-up ssh looks at the usual file, and finds nothing there.
+	// The simulated ssh reads the default file, and finds nothing there.
 	if err := s.Run(t.Context()); err == nil {
 		t.Errorf("no error\n%s", out)
 	}

@@ -16,35 +16,32 @@ const (
 	configFile = config.DefaultFile
 )
 
-// Setup is one set-up, begun on one of the two machines.
+// Setup is the setup of a pair, run on one of the two machines.
 type Setup struct {
 	Here machine.Machine
-	// Open makes the first contact with the other machine. It returns the lines
-	// of known_hosts that it was found by, and what ends the session.
+	// Open logs in to the other machine. It returns its known_hosts lines, and a
+	// function that ends the session.
 	Open    func(ctx context.Context, address string, port int) (m machine.Machine, hostKeys []string, end func() error, err error)
 	Answers Answers
-	Talk    Talk
-	// DryRun shows what would be done. Yes answers what can be answered by what
-	// was found, and lets services be restarted. Replace lets what differs be
-	// replaced.
+	Dialog  Dialog
+	// DryRun shows the steps only. Yes accepts detected values and lets services
+	// restart. Replace replaces content that differs.
 	DryRun, Yes, Replace bool
-	// NoStart leaves starting to a person.
+	// NoStart leaves starting to the operator.
 	NoStart bool
-	// Toward returns the address by which another one is reached; nil asks the
-	// kernel.
+	// Toward returns the own address that reaches another; nil asks the kernel.
 	Toward func(netip.Addr) (netip.Addr, error)
-	// Poll is how often a change that is waited for is looked for, and Patience
-	// how long it may take.
+	// Poll is the interval at which an awaited change is checked, Patience its limit.
 	Poll, Patience time.Duration
 
 	here, there *node
 	cfg         *config.Config
 	user        string // that the nodes log in as
-	diagnosis   string // what a doctor has said already
-	origin      string // where the other node can fetch the projects' files; "" where it has them
+	diagnosis   string // findings of doctor that were printed
+	origin      string // git remote of the project files; "" if the other node has them
 }
 
-// node is one of the two.
+// node is one of the two nodes.
 type node struct {
 	machine.Machine
 	machine.Facts
@@ -52,14 +49,14 @@ type node struct {
 	self          config.Node
 	text          string // its configuration
 	cfg           *config.Config
-	hostKeys      []string // lines of known_hosts, for the other one
+	hostKeys      []string // its known_hosts lines, for the other node
 	changed       bool     // keepalived's configuration is new
 }
 
-// Run does the set-up, from where an earlier one has ended.
+// Run runs the setup, and skips the steps of an earlier run.
 func (s *Setup) Run(ctx context.Context) error {
 	s.Poll, s.Patience = cmp.Or(s.Poll, time.Second), cmp.Or(s.Patience, 4*time.Minute)
-	facts, err := s.Here.Look(ctx)
+	facts, err := s.Here.Inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,7 +71,7 @@ func (s *Setup) Run(ctx context.Context) error {
 		return err
 	}
 	if facts.UID != 0 {
-		return &LackError{"this machine", "a set-up needs root", "run it with sudo, or as root"}
+		return &NotReadyError{"this machine", "setup needs root", "run it with sudo, or as root"}
 	}
 	peer, err := resolve(ctx, s.Answers.Peer)
 	if err != nil {
@@ -95,8 +92,8 @@ func (s *Setup) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = end() }() // all that was asked for has been answered
-	thereFacts, err := there.Look(ctx)
+	defer func() { _ = end() }() // all requests have been answered
+	thereFacts, err := there.Inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,19 +109,19 @@ func (s *Setup) Run(ctx context.Context) error {
 	if err := s.steps(ctx, s.plan()); err != nil {
 		return err
 	}
-	s.left()
+	s.printRemaining()
 	return nil
 }
 
-// existing is the configuration that this machine has already; "" is none. It
-// also tells who the other machine is.
+// existing returns this machine's configuration, or "". It also sets the address of the
+// other machine.
 func (s *Setup) existing(ctx context.Context, facts machine.Facts) (string, error) {
 	file, err := s.Here.Read(ctx, configFile)
 	if err != nil || !file.Found {
 		return "", err
 	}
 	if s.Answers.Given && s.Answers.Peer != "" {
-		return "", nil // what was given counts; the file is compared with it
+		return "", nil // the flags count; the file is compared with them
 	}
 	cfg, err := load(file.Text)
 	if err != nil {
@@ -141,7 +138,7 @@ func (s *Setup) existing(ctx context.Context, facts machine.Facts) (string, erro
 	}
 	others := cfg.Standbys(self)
 	if len(others) != 1 || others[0].Local {
-		return "", &AnswerError{"--peer", configFile + " does not have one other machine", "a set-up is for a pair; more nodes are added by hand"}
+		return "", &AnswerError{"--peer", configFile + " does not name exactly one other machine", "setup is for a pair; add more nodes by hand"}
 	}
 	s.Answers.Peer = cmp.Or(s.Answers.Peer, others[0].Address)
 	s.Answers.Port = cfg.SSH.Port
@@ -149,7 +146,7 @@ func (s *Setup) existing(ctx context.Context, facts machine.Facts) (string, erro
 	return file.Text, nil
 }
 
-// decide settles the configuration of both nodes.
+// decide determines the configuration of both nodes.
 func (s *Setup) decide(ctx context.Context, existing string, peer netip.Addr) error {
 	text, a := existing, &s.Answers
 	if text == "" {
@@ -163,9 +160,9 @@ func (s *Setup) decide(ctx context.Context, existing string, peer netip.Addr) er
 	}
 	there, ok := s.there.At(peer)
 	if !ok {
-		return bad("--peer", "that machine does not have the address %s itself", peer)
+		return bad("--peer", "that machine lacks the address %s", peer)
 	}
-	s.here.text, s.there.text = text, on(text, there.Interface)
+	s.here.text, s.there.text = text, withInterface(text, there.Interface)
 	for _, n := range []*node{s.here, s.there} {
 		var err error
 		if n.cfg, err = load(n.text); err != nil {
@@ -190,8 +187,8 @@ func (s *Setup) decide(ctx context.Context, existing string, peer netip.Addr) er
 	return nil
 }
 
-// preflight looks for what would make a later step fail, while nothing has been
-// changed.
+// preflight checks everything that would make a later step fail, before the first
+// change.
 func (s *Setup) preflight(ctx context.Context) error {
 	a := Answers{Name: s.here.name, PeerName: s.there.name, Projects: s.cfg.Services.Projects}
 	for _, d := range s.cfg.Replication.Datasets {
@@ -203,11 +200,11 @@ func (s *Setup) preflight(ctx context.Context) error {
 	return errors.Join(s.checkPools(ctx), s.checkProjects(ctx), s.checkAddress(ctx))
 }
 
-// introduce says who the two are.
+// introduce names the two machines.
 func (s *Setup) introduce() {
-	s.Talk.paragraph("", s.here.name+" is this machine, "+s.here.address+"; "+s.there.name+" is "+s.there.address+". Both have understudy "+release(s.here.Facts)+".")
+	s.Dialog.paragraph("", s.here.name+" is this machine, "+s.here.address+"; "+s.there.name+" is "+s.there.address+". Both have Understudy "+release(s.here.Facts)+".")
 	if s.DryRun {
-		s.Talk.say("Nothing is changed: this shows what would be done.")
+		s.Dialog.say("Dry run: nothing changes.")
 	}
-	s.Talk.say("")
+	s.Dialog.say("")
 }

@@ -69,7 +69,7 @@ func TestSetup(t *testing.T) {
 	again(t, a, b)
 }
 
-// again runs it a second time, which changes no file.
+// again runs the setup a second time, which changes no file.
 func again(t *testing.T, a, b *host) {
 	t.Helper()
 	before := []map[string]machine.File{maps.Clone(a.files), maps.Clone(b.files)}
@@ -87,7 +87,7 @@ func again(t *testing.T, a, b *host) {
 	}
 }
 
-// However far it came, the next run goes on.
+// The next run continues, wherever the first was killed.
 func TestKilled(t *testing.T) {
 	for after := range 60 {
 		a, b := hosts()
@@ -114,7 +114,7 @@ func TestKilled(t *testing.T) {
 	t.Error("it never came to its end")
 }
 
-// The private half was written, and then it was killed.
+// ssh-keygen was killed after it wrote the private half.
 func TestHalfAKey(t *testing.T) {
 	a, b := hosts()
 	a.files[identityFile] = machine.File{Found: true, Text: "PRIVATE of alpha", Mode: 0o600}
@@ -123,7 +123,7 @@ func TestHalfAKey(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if slices.ContainsFunc(a.ran, func(line string) bool { return strings.HasPrefix(line, "ssh-keygen -q") }) {
-		t.Error("a key that was there was made anew")
+		t.Error("an existing key was created again")
 	}
 }
 
@@ -131,7 +131,7 @@ func TestDryRun(t *testing.T) {
 	a, b := hosts()
 	s, out := trial(a, b, usual(t, b))
 	before := []map[string]machine.File{maps.Clone(a.files), maps.Clone(b.files)}
-	s.DryRun, s.Talk.Verbose = true, true
+	s.DryRun, s.Dialog.Verbose = true, true
 	none := 0
 	a.dies, b.dies = &none, &none
 	if err := s.Run(t.Context()); err != nil {
@@ -147,7 +147,7 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// What is there and differs stays, unless it is to be replaced.
+// Content that differs stays unless the operator agrees.
 func TestDiffers(t *testing.T) {
 	const mine = "# mine\n"
 	for _, path := range []string{"/etc/keepalived/keepalived.conf", configFile, "/etc/systemd/system/understudy.service"} {
@@ -163,7 +163,7 @@ func TestDiffers(t *testing.T) {
 				s, out := trial(a, b, usual(t, b))
 				s.Replace = c.replace
 				if c.answer != "" {
-					s.Talk.In = bufio.NewReader(strings.NewReader(c.answer))
+					s.Dialog.In = bufio.NewReader(strings.NewReader(c.answer))
 				}
 				err := s.Run(t.Context())
 				if !strings.Contains(out.String(), "-# mine") {
@@ -184,15 +184,15 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
-// A key that may do more than the gate lets it is no way in.
-func TestWayInDiffers(t *testing.T) {
+// A key with more rights than the gate is replaced.
+func TestAuthorizedKeyDiffers(t *testing.T) {
 	const path = "/root/.ssh/authorized_keys"
 	a, b := hosts()
 	open := "ssh-ed25519 AAAAalpha by hand\n"
 	b.files[path] = machine.File{Found: true, Text: "ssh-ed25519 MINE me@home\n" + open, Mode: 0o600}
 	s, _ := trial(a, b, usual(t, b))
 	if _, ok := errors.AsType[*DiffersError](s.Run(t.Context())); !ok {
-		t.Fatal("a line that differs was replaced, or left without a word")
+		t.Fatal("a line that differs was replaced, or left without notice")
 	}
 	s, out := trial(a, b, usual(t, b))
 	s.Replace = true
@@ -209,7 +209,7 @@ func TestByHand(t *testing.T) {
 	b.facts.Systemd = false
 	s, out := trial(a, b, usual(t, b))
 	err := s.Run(t.Context())
-	if byHand, ok := errors.AsType[*ByHandError](err); !ok || byHand.ExitCode() != 3 || !strings.Contains(out.String(), "failover-notify watch") {
+	if byHand, ok := errors.AsType[*ManualError](err); !ok || byHand.ExitCode() != 3 || !strings.Contains(out.String(), "failover-notify watch") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	a.role, b.role = "active", "standby"
@@ -220,18 +220,18 @@ func TestByHand(t *testing.T) {
 	if !b.files["/etc/cron.d/zfs-replicate"].Found || len(b.enabled) > 0 {
 		t.Errorf("without systemd: cron %v, units %v", b.files["/etc/cron.d/zfs-replicate"].Found, b.enabled)
 	}
-	if !strings.Contains(out.String(), "nothing on beta reads /etc/cron.d") {
+	if !strings.Contains(out.String(), "no program on beta reads /etc/cron.d") {
 		t.Errorf("it is not said that there is no cron:\n%s", out)
 	}
 }
 
-// A person answers the questions; what was found is the usual answer.
+// The operator answers the questions; detected values are the defaults.
 func TestInterview(t *testing.T) {
 	a, b := hosts()
 	folder := project(t, b)
 	s, out := trial(a, b, Answers{})
 	s.Yes, s.Answers.Peer = false, ""
-	s.Talk.In = bufio.NewReader(strings.NewReader(strings.Join([]string{
+	s.Dialog.In = bufio.NewReader(strings.NewReader(strings.Join([]string{
 		"192.0.2.11", "primary", "secondary", "192.0.2.100", "", "-", "tank/apps, tank/mail", folder, "", "", "", "-", "yes", "",
 	}, "\n")))
 	if err := s.Run(t.Context()); err != nil {
@@ -244,7 +244,7 @@ func TestInterview(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "witness") || strings.Contains(text, "first") {
-		t.Errorf("a dash is nothing:\n%s", text)
+		t.Errorf("a dash is not an empty answer:\n%s", text)
 	}
 }
 
@@ -253,8 +253,8 @@ func TestUser(t *testing.T) {
 	answers := usual(t, b)
 	answers.User = "understudy"
 	s, _ := trial(a, b, answers)
-	// The way in of the user is in its own home, which the made-up ssh does not
-	// look at: all before that is tried here.
+	// The user's authorized_keys are in its own home, which the simulated ssh does not
+	// read: this tests the steps before.
 	err := s.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "alpha") {
 		t.Errorf("error %v", err)
@@ -272,13 +272,13 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// With --no-start a person is told what to start; nothing is.
+// With --no-start the operator learns what to start, and nothing starts.
 func TestNoStart(t *testing.T) {
 	a, b := hosts()
 	s, out := trial(a, b, usual(t, b))
 	s.NoStart = true
 	err := s.Run(t.Context())
-	if _, ok := errors.AsType[*ByHandError](err); !ok || a.role+b.role != "" || !strings.Contains(out.String(), "systemctl restart keepalived") {
+	if _, ok := errors.AsType[*ManualError](err); !ok || a.role+b.role != "" || !strings.Contains(out.String(), "systemctl restart keepalived") {
 		t.Fatalf("%v, roles %q %q\n%s", err, a.role, b.role, out)
 	}
 }

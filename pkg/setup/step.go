@@ -10,43 +10,43 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
-// step is one thing that a set-up does. It can be repeated: look reports whether it
-// is done.
+// step is one step of a setup. It can be repeated: check reports whether it is done.
 type step struct {
-	name string // such as "key on primary"
-	look func(context.Context) (found, error)
-	do   func(context.Context) error
+	name  string // such as "key on primary"
+	check func(context.Context) (stepState, error)
+	do    func(context.Context) error
 }
 
-// found is what a look at one step tells.
-type found struct {
+// stepState is the state of a step before it runs.
+type stepState struct {
 	done bool
-	// looks says that doing it changes nothing: it is a check.
-	looks bool
-	// says is what is there, or what would be done, in some words.
-	says string
-	// detail are the files and commands of it.
+	// checkOnly reports that the step changes nothing.
+	checkOnly bool
+	// summary describes the present or the intended state in a few words.
+	summary string
+	// detail holds the files and commands of the step.
 	detail string
-	// differs shows what is there and would be replaced.
+	// differs shows the existing content that would be replaced.
 	differs string
-	// ask is a question to be answered with yes before it is done.
+	// ask is a question that the operator must answer with yes first.
 	ask string
-	// byHand says what a person has to do before anything can go on.
-	byHand []string
+	// manual holds what the operator must do before the setup can continue.
+	manual []string
 }
 
-// DiffersError is something that is there, is not what is wanted, and was left.
+// DiffersError is existing content that differs from the required content, and was not
+// changed.
 type DiffersError struct {
 	Step string
-	// Declined says that a person said so.
+	// Declined reports that the operator did not agree to replace it.
 	Declined bool
 }
 
 func (e *DiffersError) Error() string {
 	if e.Declined {
-		return e.Step + ": left as it is"
+		return e.Step + ": not replaced"
 	}
-	return e.Step + ": what is there differs from what is wanted, and was left as it is"
+	return e.Step + ": the existing content differs, and was not changed"
 }
 
 // ExitCode is 76: refused.
@@ -54,23 +54,23 @@ func (e *DiffersError) ExitCode() int { return exit.Refused }
 
 // Hint says what to do next.
 func (e *DiffersError) Hint() string {
-	return "the difference stands above; to have it replaced, with a copy kept beside it (.orig), run the same with --replace"
+	return "the difference is shown above; to replace the content and save a copy beside it (.orig), run setup with --replace"
 }
 
-// ByHandError says that a person's turn is next.
-type ByHandError struct{ Step string }
+// ManualError is a step that the operator must do.
+type ManualError struct{ Step string }
 
-func (e *ByHandError) Error() string { return e.Step + ": this has to be done by hand, as told above" }
+func (e *ManualError) Error() string { return e.Step + ": do this by hand, as shown above" }
 
 // ExitCode is 3: done in part.
-func (e *ByHandError) ExitCode() int { return exit.Partial }
+func (e *ManualError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
-func (e *ByHandError) Hint() string {
-	return "then run failover-notify setup again: it goes on from there"
+func (e *ManualError) Hint() string {
+	return "then run failover-notify setup again: it continues from there"
 }
 
-// DeclinedError is a step that a person did not want.
+// DeclinedError is a step that the operator declined.
 type DeclinedError struct{ Step string }
 
 func (e *DeclinedError) Error() string { return e.Step + ": not done" }
@@ -80,10 +80,10 @@ func (e *DeclinedError) ExitCode() int { return exit.Partial }
 
 // Hint says what to do next.
 func (e *DeclinedError) Hint() string {
-	return "what was done before stays; run it again when you are ready, and it goes on from there"
+	return "finished steps remain; run setup again when you are ready, and it continues from there"
 }
 
-// steps does one step after the other, until one can't be done.
+// steps runs the steps in order, until one fails.
 func (s *Setup) steps(ctx context.Context, list []step) error {
 	for i, one := range list {
 		if err := ctx.Err(); err != nil {
@@ -97,19 +97,19 @@ func (s *Setup) steps(ctx context.Context, list []step) error {
 }
 
 func (s *Setup) step(ctx context.Context, number string, one step) error {
-	f, err := one.look(ctx)
+	f, err := one.check(ctx)
 	if err != nil {
 		return err
 	}
 	verb := "doing"
 	switch {
 	case f.done:
-		verb = "is so"
-	case f.byHand != nil:
-		verb = "by hand"
-	case s.DryRun && f.looks:
+		verb = "already done"
+	case f.manual != nil:
+		verb = "manual"
+	case s.DryRun && f.checkOnly:
 		verb = "would check"
-	case f.looks:
+	case f.checkOnly:
 		verb = "checking"
 	case s.DryRun && f.differs != "":
 		verb = "would replace"
@@ -118,21 +118,21 @@ func (s *Setup) step(ctx context.Context, number string, one step) error {
 	case f.differs != "":
 		verb = "differs"
 	}
-	s.Talk.paragraph("", fmt.Sprintf("%s %s: %s: %s", number, verb, one.name, f.says))
-	if s.Talk.Verbose && !f.done {
-		s.Talk.detail(f.detail)
+	s.Dialog.paragraph("", fmt.Sprintf("%s %s: %s: %s", number, verb, one.name, f.summary))
+	if s.Dialog.Verbose && !f.done {
+		s.Dialog.detail(f.detail)
 	}
 	if f.differs != "" && !f.done {
-		s.Talk.detail(f.differs)
+		s.Dialog.detail(f.differs)
 	}
-	for _, line := range f.byHand {
-		s.Talk.paragraph("          - ", line)
+	for _, line := range f.manual {
+		s.Dialog.paragraph("          - ", line)
 	}
 	switch {
 	case f.done || s.DryRun:
 		return nil
-	case f.byHand != nil:
-		return &ByHandError{one.name}
+	case f.manual != nil:
+		return &ManualError{one.name}
 	}
 	if err := s.consent(one, f); err != nil {
 		return err
@@ -140,13 +140,13 @@ func (s *Setup) step(ctx context.Context, number string, one step) error {
 	return one.do(ctx)
 }
 
-// consent asks before something is replaced, or services are stopped.
-func (s *Setup) consent(one step, f found) error {
+// consent asks the operator before content is replaced or services stop.
+func (s *Setup) consent(one step, f stepState) error {
 	if f.differs != "" && !s.Replace {
-		if s.Talk.In == nil {
+		if s.Dialog.In == nil {
 			return &DiffersError{Step: one.name}
 		}
-		yes, err := s.Talk.Confirm("Replace it? A copy stays beside it (.orig).")
+		yes, err := s.Dialog.Confirm("Replace it? A copy is saved beside it (.orig).")
 		if err != nil {
 			return err
 		}
@@ -157,10 +157,10 @@ func (s *Setup) consent(one step, f found) error {
 	if f.ask == "" || s.Yes {
 		return nil
 	}
-	if s.Talk.In == nil {
-		return errors.Join(&DeclinedError{one.name}, errors.New("nobody can be asked: give --yes"))
+	if s.Dialog.In == nil {
+		return errors.Join(&DeclinedError{one.name}, errors.New("no terminal to ask on: give --yes"))
 	}
-	yes, err := s.Talk.Confirm(f.ask)
+	yes, err := s.Dialog.Confirm(f.ask)
 	if err != nil {
 		return err
 	}
@@ -170,5 +170,5 @@ func (s *Setup) consent(one step, f found) error {
 	return nil
 }
 
-// shown is a command as a person would type it.
-func shown(argv []string) string { return shellescape.QuoteCommand(argv) + "\n" }
+// quoted returns a command as typed in a shell.
+func quoted(argv []string) string { return shellescape.QuoteCommand(argv) + "\n" }

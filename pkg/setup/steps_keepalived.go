@@ -10,11 +10,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// candidate is where keepalived's configuration lies while it is checked.
+// candidate is the path of a keepalived configuration that is being checked.
 const candidate = "/run/understudy/keepalived.conf.new"
 
-// keepalived is the step that installs a node's keepalived.conf, once keepalived
-// has found nothing wrong with it.
+// keepalived returns the step that installs a node's keepalived.conf, once keepalived
+// has accepted it.
 func (s *Setup) keepalived(n *node) step {
 	var text string
 	one := func() []file {
@@ -22,19 +22,19 @@ func (s *Setup) keepalived(n *node) step {
 	}
 	return step{
 		name: "keepalived on " + n.name,
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			password, err := n.Read(ctx, n.cfg.Keepalived.PasswordFile)
 			if n.cfg.Keepalived.PasswordFile == "" {
 				password.Text, err = "", nil
 			}
 			if err != nil {
-				return found{}, err
+				return stepState{}, err
 			}
 			if text, err = keepalived.Render(n.cfg, n.self, strings.TrimRight(password.Text, "\n")); err != nil {
-				return found{}, err
+				return stepState{}, err
 			}
 			st, err := compare(ctx, n, one())
-			return st.found(), err
+			return st.stepState(), err
 		},
 		do: func(ctx context.Context) error {
 			if err := n.accepts(ctx, text); err != nil {
@@ -62,14 +62,14 @@ func (n *node) accepts(ctx context.Context, text string) error {
 	return err
 }
 
-// RefusedError is a configuration that keepalived does not take.
+// RefusedError is a configuration that keepalived refuses.
 type RefusedError struct{ Node, Text string }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("keepalived on %s refuses its configuration, which was not installed: %s", e.Node, e.Text)
+	return fmt.Sprintf("keepalived on %s refuses the new configuration, which was not installed: %s", e.Node, e.Text)
 }
 
 // Hint says what to do next.
 func (e *RefusedError) Hint() string {
-	return "see it with: keepalived --config-test --use-file " + candidate + "; what is in it follows from the configuration, and from where the programs lie"
+	return "test it with: keepalived --config-test --use-file " + candidate + "; it follows from /etc/understudy/config.yaml and the folder of the programs"
 }

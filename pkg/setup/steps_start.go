@@ -9,20 +9,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/run"
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// peer is what a node says of itself; the parts that matter here.
+// peer is the part of a node's state that a setup needs.
 type peer struct {
 	Role     state.Role         `json:"role"`
 	Eligible bool               `json:"eligible"`
 	Reasons  []state.Ineligible `json:"reasons"`
 }
 
-// says asks a node what it is. One that can't tell yet is nothing yet.
-func (n *node) says(ctx context.Context) peer {
+// peerState asks a node for its state. A node that can't answer yet has none.
+func (n *node) peerState(ctx context.Context) peer {
 	var p peer
 	out, err := n.Run(ctx, machine.Call{Argv: []string{"failover-notify", "peer", "-o", "json"}, Timeout: short})
 	if err != nil || json.Unmarshal([]byte(out.Stdout), &p) != nil {
@@ -31,7 +32,7 @@ func (n *node) says(ctx context.Context) peer {
 	return p
 }
 
-// WaitError is a node that did not become what it should.
+// WaitError is a node that did not reach the awaited state.
 type WaitError struct {
 	Node, Want string
 	Role       state.Role
@@ -39,7 +40,7 @@ type WaitError struct {
 }
 
 func (e *WaitError) Error() string {
-	text := fmt.Sprintf("%s is %s, and not %s", e.Node, e.Role, e.Want)
+	text := fmt.Sprintf("%s is %s, not %s", e.Node, e.Role, e.Want)
 	for _, r := range e.Reasons {
 		text += "; " + r.Text
 	}
@@ -51,11 +52,11 @@ func (e *WaitError) Hint() string {
 	return "on " + e.Node + ": failover-notify status; failover-notify status --transition; journalctl -u keepalived -u understudy -u understudy-join"
 }
 
-// await waits until a node is what it should be.
+// await waits until a node is in a state.
 func (s *Setup) await(ctx context.Context, n *node, want string, is func(peer) bool) error {
 	deadline := time.Now().Add(s.Patience)
 	for {
-		p := n.says(ctx)
+		p := n.peerState(ctx)
 		if is(p) {
 			return nil
 		}
@@ -70,17 +71,17 @@ func (s *Setup) await(ctx context.Context, n *node, want string, is func(peer) b
 	}
 }
 
-// start is the step that starts both nodes, this one first: it is then the one
-// that is active.
+// start returns the step that starts both nodes. This node starts first, and so becomes
+// active.
 func (s *Setup) start() step {
 	both := []*node{s.here, s.there}
 	return step{
 		name: "start",
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			var waiting, roles []string
 			byHand := false
 			for _, n := range both {
-				p := n.says(ctx)
+				p := n.peerState(ctx)
 				if p.Role == state.RoleUnknown || n.changed {
 					waiting = append(waiting, n.name)
 					byHand = byHand || s.NoStart || !n.Systemd
@@ -88,11 +89,11 @@ func (s *Setup) start() step {
 				roles = append(roles, n.name+" is "+p.Role.String())
 			}
 			if len(waiting) == 0 {
-				return found{done: true, says: strings.Join(roles, ", ")}, nil
+				return stepState{done: true, summary: strings.Join(roles, ", ")}, nil
 			}
-			f := found{says: "join, the watcher and keepalived on " + strings.Join(waiting, " and ")}
+			f := stepState{summary: "join, the watcher and keepalived on " + strings.Join(waiting, " and ")}
 			if byHand {
-				f.byHand = s.startByHand()
+				f.manual = s.startByHand()
 				return f, nil
 			}
 			for _, n := range both {
@@ -101,7 +102,7 @@ func (s *Setup) start() step {
 				}
 			}
 			if slices.Contains(waiting, s.here.name) && len(s.cfg.Services.Projects) > 0 {
-				f.ask = "Start now? The projects of " + s.here.name + " stop, and start again some seconds later."
+				f.ask = "Start now? The projects of " + s.here.name + " stop for some seconds and start again."
 			}
 			return f, nil
 		},
@@ -119,12 +120,12 @@ func (s *Setup) start() step {
 var startUnits = []string{"understudy-join.service", "understudy.service"}
 
 func (s *Setup) startNode(ctx context.Context, n *node) error {
-	known := n.says(ctx).Role != state.RoleUnknown
+	known := n.peerState(ctx).Role != state.RoleUnknown
 	if known && !n.changed {
 		return nil
 	}
 	verb := "restart"
-	if known { // keepalived gives nothing up for a new configuration
+	if known { // a reload keeps the virtual IP
 		verb = "reload-or-restart"
 	}
 	if _, err := call(ctx, n, medium, append([]string{"systemctl", "start"}, startUnits...)...); err != nil {
@@ -137,85 +138,82 @@ func (s *Setup) startNode(ctx context.Context, n *node) error {
 	if n != s.here {
 		return s.await(ctx, n, "a standby", func(p peer) bool { return p.Role != state.RoleUnknown })
 	}
-	// Where the other one is active already, this one becomes a standby.
+	// If the other node is active already, this node becomes a standby.
 	return s.await(ctx, n, "active", func(p peer) bool {
-		return p.Role == state.RoleActive || p.Role == state.RoleStandby && s.there.says(ctx).Role == state.RoleActive
+		return p.Role == state.RoleActive || p.Role == state.RoleStandby && s.there.peerState(ctx).Role == state.RoleActive
 	})
 }
 
-// startByHand says how the nodes are started where systemd does not do it.
+// startByHand returns how to start the nodes by hand.
 func (s *Setup) startByHand() []string {
 	if s.here.Systemd && s.there.Systemd {
 		return []string{"systemctl start " + strings.Join(startUnits, " ") + "; systemctl restart keepalived — on " + s.here.name + " first, then on " + s.there.name}
 	}
 	return []string{
-		"at each boot of each node, in this order: failover-notify fence, before anything is mounted; the Docker Engine; failover-notify join; failover-notify watch, started again when it ends; keepalived",
-		"when keepalived is to stop: failover-notify drain before it, failover-notify stop after it",
-		"start it now in this order, without fence and the engine, on " + s.here.name + " first, then on " + s.there.name,
+		"at each boot of each node, in this order: failover-notify fence, before anything is mounted; the Docker Engine; failover-notify join; failover-notify watch, restarted when it ends; keepalived",
+		"when you stop keepalived: failover-notify drain before, failover-notify stop after",
+		"now, in the same order, without fence and the engine: on " + s.here.name + " first, then on " + s.there.name,
 	}
 }
 
-// active returns the node that is active, and the other one.
+// active returns the active node and its standby.
 func (s *Setup) active(ctx context.Context) (active, standby *node) {
-	if s.there.says(ctx).Role == state.RoleActive {
+	if s.there.peerState(ctx).Role == state.RoleActive {
 		return s.there, s.here
 	}
 	return s.here, s.there
 }
 
-// replication is the step that sends everything to the standby.
+// replication returns the step that replicates to the standby for the first time.
 func (s *Setup) replication() step {
 	argv := []string{"zfs-replicate", "run", "--log-level", "info", "--log-format", "console"}
 	return step{
 		name: "replication",
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			active, standby := s.active(ctx)
-			return found{says: active.name + " to " + standby.name + "; the first time this may take long, and can be stopped and repeated", detail: shown(argv)}, nil
+			return stepState{summary: active.name + " to " + standby.name + "; the first run may take hours, and can be interrupted and repeated", detail: quoted(argv)}, nil
 		},
 		do: func(ctx context.Context) error {
-			// A node that has just been started may still be on its way.
+			// A node that has just started may still be promoting.
 			err := s.await(ctx, s.here, "active", func(p peer) bool {
-				return p.Role == state.RoleActive || s.there.says(ctx).Role == state.RoleActive
+				return p.Role == state.RoleActive || s.there.peerState(ctx).Role == state.RoleActive
 			})
 			if err != nil {
 				return err
 			}
 			active, _ := s.active(ctx)
-			return s.running(ctx, active, argv)
+			return s.runLong(ctx, active, argv)
 		},
 	}
 }
 
-// images is the step that brings the images to the standby.
+// images returns the step that copies the images to the standby.
 func (s *Setup) images() step {
 	argv := []string{"image-sync", "--log-level", "info", "--log-format", "console"}
 	return step{
 		name: "images",
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			_, standby := s.active(ctx)
-			return found{says: "those that the projects run, to " + standby.name, detail: shown(argv)}, nil
+			return stepState{summary: "images of the projects, to " + standby.name, detail: quoted(argv)}, nil
 		},
 		do: func(ctx context.Context) error {
 			_, standby := s.active(ctx)
-			return s.running(ctx, standby, argv)
+			return s.runLong(ctx, standby, argv)
 		},
 	}
 }
 
-// locked is the exit code of a run that found another one at work.
-const locked = 75
-
-// running runs something long, and says what it says. A scheduled run that is
-// at work is waited for.
-func (s *Setup) running(ctx context.Context, n *node, argv []string) error {
+// runLong runs a long program and prints its log lines. It waits for a scheduled run
+// that holds the lock.
+func (s *Setup) runLong(ctx context.Context, n *node, argv []string) error {
 	deadline := time.Now().Add(s.Patience)
 	for {
-		_, err := n.Run(ctx, machine.Call{Argv: argv, Timeout: long, Say: func(line string) { s.Talk.say("      %s", line) }})
+		_, err := n.Run(ctx, machine.Call{Argv: argv, Timeout: long, Say: func(line string) { s.Dialog.say("      %s", line) }})
 		failed, ok := errors.AsType[*run.Error](err)
 		switch {
 		case err == nil:
 			return nil
-		case !ok || failed.ExitCode != locked || time.Now().After(deadline):
+		case !ok || failed.ExitCode != exit.Locked || time.Now().After(deadline):
 			return fmt.Errorf("on %s: %w", n.name, err)
 		}
 		select {
@@ -226,42 +224,42 @@ func (s *Setup) running(ctx context.Context, n *node, argv []string) error {
 	}
 }
 
-// rest is the step that waits until the standby may take over.
-func (s *Setup) rest() step {
+// standbyReady returns the step that waits until the standby is eligible.
+func (s *Setup) standbyReady() step {
 	return step{
-		name: "the standby may take over",
-		look: func(ctx context.Context) (found, error) {
+		name: "standby ready",
+		check: func(ctx context.Context) (stepState, error) {
 			_, standby := s.active(ctx)
-			p := standby.says(ctx)
-			return found{looks: true, done: p.Role == state.RoleStandby && p.Eligible, says: standby.name + " has everything and is eligible"}, nil
+			p := standby.peerState(ctx)
+			return stepState{checkOnly: true, done: p.Role == state.RoleStandby && p.Eligible, summary: standby.name + " can take over"}, nil
 		},
 		do: func(ctx context.Context) error {
 			_, standby := s.active(ctx)
-			return s.await(ctx, standby, "a standby that may take over", func(p peer) bool { return p.Role == state.RoleStandby && p.Eligible })
+			return s.await(ctx, standby, "an eligible standby", func(p peer) bool { return p.Role == state.RoleStandby && p.Eligible })
 		},
 	}
 }
 
-// doctor is the step that looks at the pair as one of its nodes sees it.
+// doctor returns the step that runs doctor on a node.
 func (s *Setup) doctor(n *node) step {
 	return step{
 		name: "doctor on " + n.name,
-		look: func(context.Context) (found, error) {
-			return found{looks: true, says: "would a failover work?", detail: "failover-notify doctor\n"}, nil
+		check: func(context.Context) (stepState, error) {
+			return stepState{checkOnly: true, summary: "would a failover work now?", detail: "failover-notify doctor\n"}, nil
 		},
 		do: func(ctx context.Context) error {
 			out, err := n.Run(ctx, machine.Call{Argv: []string{"failover-notify", "doctor"}, Timeout: medium})
-			// Both nodes mostly find the same: then only the sum of it is said again.
+			// Both nodes usually find the same: then only the summary is printed again.
 			text := strings.TrimSpace(out.Stdout)
-			findings, sum := "", text
+			findings, summary := "", text
 			if i := strings.LastIndex(text, "\n\n"); i >= 0 {
-				findings, sum = text[:i], text[i+2:]
+				findings, summary = text[:i], text[i+2:]
 			}
 			if findings == s.diagnosis {
-				text = sum
+				text = summary
 			}
 			s.diagnosis = findings
-			s.Talk.detail("\n" + text + "\n\n")
+			s.Dialog.detail("\n" + text + "\n\n")
 			if err != nil {
 				return fmt.Errorf("on %s: %w", n.name, err)
 			}

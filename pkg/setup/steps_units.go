@@ -17,11 +17,11 @@ const (
 	cronFolder = "/etc/cron.d"
 )
 
-// packaged are the folders in which a package, or make install, puts units.
+// packaged holds the folders in which a package, or make install, installs units.
 var packaged = []string{"/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system"}
 
-// booted are the units that take part in each boot.
-func (s *Setup) booted() []string {
+// bootUnits returns the units that start at each boot.
+func (s *Setup) bootUnits() []string {
 	list := []string{"understudy-fence.service", "understudy-join.service", "understudy.service", "keepalived.service"}
 	if len(s.cfg.Replication.Datasets) == 0 {
 		list = list[1:]
@@ -29,7 +29,7 @@ func (s *Setup) booted() []string {
 	return list
 }
 
-// programs are those that are started regularly, with their units.
+// scheduled returns the programs that run regularly, with their units.
 func (s *Setup) scheduled() map[string]string {
 	list := map[string]string{}
 	if len(s.cfg.Replication.Datasets) > 0 {
@@ -50,12 +50,11 @@ func (s *Setup) timers() []string {
 	return list
 }
 
-// source is a file of the project as it is wanted on a node: its programs may
-// lie elsewhere.
+// source returns a packaged file with the paths of a node's programs.
 func source(n *node, name string) (string, error) {
 	text, err := fs.ReadFile(packaging.Files, name)
 	if err != nil {
-		return "", fmt.Errorf("read %s of this program: %w", name, err)
+		return "", fmt.Errorf("read embedded file %s: %w", name, err)
 	}
 	out := string(text)
 	for _, program := range []string{"failover-notify", "zfs-replicate", "image-sync", "lag-check", "track-traefik"} {
@@ -64,10 +63,10 @@ func source(n *node, name string) (string, error) {
 	return out, nil
 }
 
-// unitFiles are the units and the drop-in for keepalived.
+// unitFiles returns the units and the drop-in for keepalived.
 func (s *Setup) unitFiles(n *node) ([]file, error) {
 	names := []string{"keepalived.service.d/understudy.conf"}
-	for _, unit := range s.booted() {
+	for _, unit := range s.bootUnits() {
 		if unit != "keepalived.service" {
 			names = append(names, unit)
 		}
@@ -84,24 +83,24 @@ func (s *Setup) unitFiles(n *node) ([]file, error) {
 		}
 		f := file{path: unitFolder + "/" + name, text: text, mode: 0o644}
 		for _, folder := range packaged {
-			f.instead = append(f.instead, folder+"/"+name)
+			f.alternatives = append(f.alternatives, folder+"/"+name)
 		}
 		list = append(list, f)
 	}
 	return list, nil
 }
 
-// units is the step that puts the units onto a node.
+// units returns the step that installs the units on a node.
 func (s *Setup) units(n *node) step {
-	return s.listed(n, "units", s.unitFiles, func(ctx context.Context) error {
+	return s.fileStep(n, "units", s.unitFiles, func(ctx context.Context) error {
 		_, err := call(ctx, n, short, "systemctl", "daemon-reload")
 		return err
 	})
 }
 
-// cron is the step that puts cron's files onto a node without systemd.
+// cron returns the step that installs cron files on a node without systemd.
 func (s *Setup) cron(n *node) step {
-	return s.listed(n, "schedule", func(n *node) ([]file, error) {
+	return s.fileStep(n, "schedule", func(n *node) ([]file, error) {
 		var list []file
 		for program := range s.scheduled() {
 			text, err := source(n, "cron/"+program)
@@ -115,23 +114,23 @@ func (s *Setup) cron(n *node) step {
 	}, func(context.Context) error { return nil })
 }
 
-// listed is a step that writes files and does something once they are there.
-func (s *Setup) listed(n *node, name string, list func(*node) ([]file, error), after func(context.Context) error) step {
-	look := func(ctx context.Context) (standing, error) {
+// fileStep returns a step that writes files and then calls after.
+func (s *Setup) fileStep(n *node, name string, list func(*node) ([]file, error), after func(context.Context) error) step {
+	state := func(ctx context.Context) (fileState, error) {
 		files, err := list(n)
 		if err != nil {
-			return standing{}, err
+			return fileState{}, err
 		}
 		return compare(ctx, n, files)
 	}
 	return step{
 		name: name + " on " + n.name,
-		look: func(ctx context.Context) (found, error) {
-			st, err := look(ctx)
-			return st.found(), err
+		check: func(ctx context.Context) (stepState, error) {
+			st, err := state(ctx)
+			return st.stepState(), err
 		},
 		do: func(ctx context.Context) error {
-			st, err := look(ctx)
+			st, err := state(ctx)
 			if err != nil {
 				return err
 			}
@@ -143,8 +142,7 @@ func (s *Setup) listed(n *node, name string, list func(*node) ([]file, error), a
 	}
 }
 
-// enabled is the step that has systemd start units at each boot; with now, at
-// once, too.
+// enabled returns the step that enables units at boot and, with now, starts them.
 func (s *Setup) enabled(n *node, name string, units []string, now bool) step {
 	argv := []string{"systemctl", "enable"}
 	if now {
@@ -153,10 +151,10 @@ func (s *Setup) enabled(n *node, name string, units []string, now bool) step {
 	argv = append(argv, units...)
 	return step{
 		name: name + " on " + n.name,
-		look: func(ctx context.Context) (found, error) {
-			f := found{done: true, says: strings.Join(units, ", "), detail: shown(argv)}
+		check: func(ctx context.Context) (stepState, error) {
+			f := stepState{done: true, summary: strings.Join(units, ", "), detail: quoted(argv)}
 			for _, unit := range units {
-				// One at a time: of several, one is enough for it to say yes.
+				// One at a time: for several, systemctl succeeds if one is enabled.
 				f.done = f.done && n.systemd(ctx, "is-enabled", unit) && (!now || n.systemd(ctx, "is-active", unit))
 			}
 			return f, ctx.Err()
@@ -168,8 +166,7 @@ func (s *Setup) enabled(n *node, name string, units []string, now bool) step {
 	}
 }
 
-// systemd asks for something that systemctl answers by its exit code, also of
-// units that are not there.
+// systemd reports whether a systemctl query succeeds. For missing units it does not.
 func (n *node) systemd(ctx context.Context, verb, unit string) bool {
 	_, err := n.Run(ctx, machine.Call{Argv: []string{"systemctl", "--quiet", verb, unit}, Timeout: short})
 	return err == nil

@@ -13,12 +13,12 @@ import (
 // serviceHome is the home of the user that the nodes log in as.
 const serviceHome = "/var/lib/understudy-ssh"
 
-// receiving is what one who receives must be allowed, besides the properties
-// that streams bring. Sending is the scheduled run's, which is root's.
+// receiving holds the ZFS permissions for receiving, besides the properties in
+// streams. Sending needs none: root runs it.
 var receiving = []string{"create", "receive", "mount", "destroy", "rename", "readonly", "canmount", "userprop"}
 
-// account is the step that makes the user, with the right to ask the engine
-// where there are projects.
+// account returns the step that creates the user and, if there are projects, adds it
+// to the group docker.
 func (s *Setup) account(n *node) step {
 	add := []string{"useradd", "--system", "--user-group", "--create-home", "--home-dir", serviceHome, "--shell", "/bin/sh", "--comment", "Understudy: the other node", s.user}
 	group := []string{"usermod", "--append", "--groups", "docker", s.user}
@@ -29,15 +29,15 @@ func (s *Setup) account(n *node) step {
 	}
 	return step{
 		name: "user on " + n.name,
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			there, member := look(ctx)
-			f := found{done: there && member, says: s.user}
+			f := stepState{done: there && member, summary: s.user}
 			if docker {
-				f.says += ", in the group docker: whoever asks the engine may do all that root may"
+				f.summary += ", in the group docker, which is as powerful as root"
 			}
-			f.detail = shown(add)
+			f.detail = quoted(add)
 			if docker {
-				f.detail += shown(group)
+				f.detail += quoted(group)
 			}
 			return f, ctx.Err()
 		},
@@ -58,15 +58,15 @@ func (s *Setup) account(n *node) step {
 	}
 }
 
-// stateFolder is the step that lets the user record what was received.
+// stateFolder returns the step that lets the user write to the state folder.
 func (s *Setup) stateFolder(n *node) step {
 	folder := n.cfg.StateDir
 	argv := []string{"install", "-d", "-m", "2775", "-g", s.user, folder}
 	return step{
 		name: "state folder on " + n.name,
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			out, err := n.Run(ctx, machine.Call{Argv: []string{"stat", "-c", "%a %G", folder}, Timeout: short})
-			return found{done: err == nil && strings.TrimSpace(out.Stdout) == "2775 "+s.user, says: folder, detail: shown(argv)}, ctx.Err()
+			return stepState{done: err == nil && strings.TrimSpace(out.Stdout) == "2775 "+s.user, summary: folder, detail: quoted(argv)}, ctx.Err()
 		},
 		do: func(ctx context.Context) error {
 			_, err := call(ctx, n, short, argv...)
@@ -75,7 +75,7 @@ func (s *Setup) stateFolder(n *node) step {
 	}
 }
 
-// delegation is the step that lets the user receive, and nothing else of ZFS.
+// delegation returns the step that lets the user receive, and nothing else of ZFS.
 func (s *Setup) delegation(n *node) step {
 	type grant struct {
 		dataset string
@@ -92,7 +92,7 @@ func (s *Setup) delegation(n *node) step {
 			if n == s.there {
 				name = d.TargetName()
 			}
-			// What is not there yet is received into what is above it.
+			// A missing dataset is received into the one above.
 			for ; zfs.Parent(name) != ""; name = zfs.Parent(name) {
 				if _, err := n.Run(ctx, machine.Call{Argv: []string{"zfs", "list", "-H", "-o", "name", name}, Timeout: short}); err == nil {
 					break
@@ -117,9 +117,9 @@ func (s *Setup) delegation(n *node) step {
 	}
 	return step{
 		name: "ZFS permissions on " + n.name,
-		look: func(ctx context.Context) (found, error) {
+		check: func(ctx context.Context) (stepState, error) {
 			list, err := lacking(ctx)
-			f := found{done: len(list) == 0, says: "for " + s.user}
+			f := stepState{done: len(list) == 0, summary: "for " + s.user}
 			for _, g := range list {
 				f.detail += fmt.Sprintf("zfs allow -u %s %s %s\n", s.user, strings.Join(g.permit, ","), g.dataset)
 			}
@@ -140,8 +140,8 @@ func (s *Setup) delegation(n *node) step {
 	}
 }
 
-// properties are those that are set on what is replicated, on the node that has
-// it: a stream brings them along.
+// properties returns the properties that are set on the replicated datasets of the
+// active node: streams contain them.
 func (s *Setup) properties(ctx context.Context) ([]string, error) {
 	active, _ := s.active(ctx)
 	var list []string
@@ -155,7 +155,7 @@ func (s *Setup) properties(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, p := range strings.Fields(out) {
-			// Properties of a user's own are userprop's.
+			// userprop allows user properties.
 			if !strings.Contains(p, ":") && !slices.Contains(list, p) && !slices.Contains(receiving, p) {
 				list = append(list, p)
 			}
@@ -165,7 +165,7 @@ func (s *Setup) properties(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-// granted are the permissions that "zfs allow" shows for a user.
+// granted returns the permissions of a user in the output of "zfs allow".
 func granted(text, user string) []string {
 	var list []string
 	for line := range strings.Lines(text) {

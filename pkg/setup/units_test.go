@@ -15,8 +15,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// systemctl stands for systemd's: it writes down how it is called, and says that
-// nothing is enabled before it was told to enable it.
+// systemctl replaces systemd's: it logs its calls, and reports a unit as enabled once
+// it has been enabled.
 const systemctl = `#!/bin/sh
 echo "$*" >>"$CALLED"
 case $1 in
@@ -24,8 +24,8 @@ case $1 in
 esac
 `
 
-// TestUnits puts the units onto a machine that has its files in a folder, and
-// has systemd's own verifier look at them.
+// TestUnits installs the units on a machine with its files in a folder, and verifies
+// them with systemd-analyze.
 func TestUnits(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		testhost.Missing(t, "systemd-analyze is not installed: apt-get install systemd")
@@ -50,13 +50,13 @@ func TestUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cfg, s.Talk.Verbose = cfg, true
-	list := []step{s.units(n), s.enabled(n, "start at boot", s.booted(), false), s.enabled(n, "schedule", s.timers(), true)}
+	s.cfg, s.Dialog.Verbose = cfg, true
+	list := []step{s.units(n), s.enabled(n, "start at boot", s.bootUnits(), false), s.enabled(n, "schedule", s.timers(), true)}
 	if err := s.steps(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
 	for i, one := range list {
-		if f, err := one.look(t.Context()); err != nil || !f.done {
+		if f, err := one.check(t.Context()); err != nil || !f.done {
 			t.Errorf("step %d is not done after it was: %+v, %v", i, f, err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// A unit that a package has brought is not written again.
+// A unit that a package installed is not written again.
 func TestPackagedUnits(t *testing.T) {
 	a, b := hosts()
 	for _, name := range []string{"understudy.service", "understudy-join.service", "understudy-fence.service"} {

@@ -1,5 +1,5 @@
-// Package command is the command line of a set-up: failover-notify setup, and
-// what it starts on the other machine.
+// Package command is the command line of a setup: failover-notify setup, and
+// setup-node, which it runs on the other machine.
 //
 // It must not know the steps.
 package command

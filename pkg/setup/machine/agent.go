@@ -14,11 +14,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// protocol is the first line from the other end: what a login prints before it
-// is skipped.
+// protocol is the first line from the other end. Everything that a login prints
+// before is skipped.
 const protocol = "understudy-setup 1"
 
-// request is what this end asks for: one of its fields is set.
+// request is a request of this end: one of its fields is set.
 type request struct {
 	Look  bool   `json:"look,omitempty"`
 	Run   *Call  `json:"run,omitempty"`
@@ -27,8 +27,8 @@ type request struct {
 	File  *File  `json:"file,omitempty"`
 }
 
-// reply is a line from the other end: one that a program printed, or the last
-// one, which has what was asked for.
+// reply is a line from the other end: a line that a program printed, or the last
+// reply, with the result.
 type reply struct {
 	Line   string   `json:"line,omitempty"`
 	Done   bool     `json:"done,omitempty"`
@@ -38,14 +38,14 @@ type reply struct {
 	Failed *failure `json:"failed,omitempty"`
 }
 
-// failure is an error on its way.
+// failure is an error as sent between the machines.
 type failure struct {
 	Text string     `json:"text"`
 	Run  *run.Error `json:"run,omitempty"`
 	// Op and Path are those of a FileError.
 	Op   string `json:"op,omitempty"`
 	Path string `json:"path,omitempty"`
-	Gone bool   `json:"gone,omitempty"` // something was not there
+	Gone bool   `json:"gone,omitempty"` // a program or file does not exist
 }
 
 func failed(err error) *failure {
@@ -64,7 +64,7 @@ func failed(err error) *failure {
 	return f
 }
 
-// error makes an error of a failure again.
+// error turns a failure back into an error.
 func (f *failure) error() error {
 	if f == nil {
 		return nil
@@ -82,13 +82,13 @@ func (f *failure) error() error {
 	return cause
 }
 
-// Serve does on m what comes in asks for, until in ends: with it ends what was
-// started for it.
+// Serve runs the requests from in on m, until in ends. Programs that it started end
+// with it.
 func Serve(ctx context.Context, m Machine, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if _, err := fmt.Fprintln(out, protocol); err != nil {
-		return fmt.Errorf("say the first line: %w", err)
+		return fmt.Errorf("write the first line: %w", err)
 	}
 	requests := make(chan request)
 	ended := make(chan error, 1)
@@ -123,23 +123,23 @@ func Serve(ctx context.Context, m Machine, in io.Reader, out io.Writer) error {
 		}
 	}
 	if err := <-ended; err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read what is asked for: %w", err)
+		return fmt.Errorf("read requests: %w", err)
 	}
 	return nil
 }
 
-// answer does one request.
+// answer runs one request.
 func answer(ctx context.Context, m Machine, r request, send func(reply) error) reply {
 	var err error
 	last := reply{Done: true}
 	switch {
 	case r.Look:
 		var f Facts
-		f, err = m.Look(ctx)
+		f, err = m.Inspect(ctx)
 		last.Facts = &f
 	case r.Run != nil && len(r.Run.Argv) > 0:
 		var o Output
-		// A line that can't be sent means that the end is near.
+		// If a line can't be sent, the session is ending.
 		r.Run.Say = func(line string) { _ = send(reply{Line: line}) }
 		o, err = m.Run(ctx, *r.Run)
 		last.Output = &o

@@ -19,36 +19,36 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// Contact is how the other machine is reached as a person reaches it: as root,
-// by what ssh finds of the person's keys, agent and password.
+// Contact logs in to the other machine as the operator does: as root, with the keys,
+// agent or password that ssh finds.
 type Contact struct {
 	Address string
 	Port    int
-	// Program is what the other end starts.
+	// Program is the command that the other end runs.
 	Program []string
-	// Ask says that there is a terminal on which ssh may ask for a password.
+	// Ask reports that ssh may ask for a password on the terminal.
 	Ask bool
-	// Known are files that may know the host already.
+	// Known holds known_hosts files that may contain the host.
 	Known []string
-	// Fingerprint is the host key's as the person knows it, SHA256:…; "" where
-	// it has to be confirmed.
+	// Fingerprint is the expected fingerprint of the host key, SHA256:…; "" if it has
+	// to be confirmed.
 	Fingerprint string
-	// Confirm asks the person whether the host's keys, a line each, are right.
-	// It is nil where nobody can be asked.
+	// Confirm asks the operator whether the host's fingerprints are correct. It is nil
+	// without a terminal.
 	Confirm func(fingerprints []string) (bool, error)
 	Runner  run.Programs
 }
 
-// HostKeyError is a host whose key nobody has confirmed.
+// HostKeyError is a host whose key is not confirmed.
 type HostKeyError struct {
 	Host         string
 	What         string
 	Fingerprints []string
-	// Changed says that it is known by another key.
+	// Changed reports that the known key is another.
 	Changed bool
 }
 
-func (e *HostKeyError) Error() string { return fmt.Sprintf("%s: its host key %s", e.Host, e.What) }
+func (e *HostKeyError) Error() string { return fmt.Sprintf("%s: host key %s", e.Host, e.What) }
 
 // ExitCode is 76: refused.
 func (e *HostKeyError) ExitCode() int { return exit.Refused }
@@ -56,21 +56,21 @@ func (e *HostKeyError) ExitCode() int { return exit.Refused }
 // Hint says what to do next.
 func (e *HostKeyError) Hint() string {
 	if e.Changed {
-		return "if it was installed anew, type on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; and here what that says: --host-key SHA256:…; if it was not, somebody may be in between"
+		return "if that machine was reinstalled, type on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; then here the result: --host-key SHA256:…; if it was not, an attacker may intercept the connection"
 	}
 	if len(e.Fingerprints) == 0 {
-		return "see that sshd runs there and listens on this port"
+		return "check that sshd runs there and listens on this port"
 	}
 	fields := strings.Fields(e.Fingerprints[0])
-	return fmt.Sprintf("on the console of that machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; if it says the same, give it here: --host-key %s",
+	return fmt.Sprintf("on the console of that machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; if the result is the same, give it here: --host-key %s",
 		fields[min(1, len(fields)-1)])
 }
 
-// scanTimeout bounds looking for host keys.
+// scanTimeout bounds a search for host keys.
 const scanTimeout = 15 * time.Second
 
-// HostKeys returns the keys by which the host is known, as lines of a known_hosts
-// file. One that is not known yet is asked for its key, which has to be confirmed.
+// HostKeys returns the host's keys as known_hosts lines. If the host is not known yet,
+// it scans for its keys and has them confirmed.
 func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
 	lines := c.known(ctx)
 	if c.Fingerprint == "" && len(lines) > 0 {
@@ -91,9 +91,9 @@ func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
 	case err != nil || len(found) > 0:
 		return found, err
 	case c.Fingerprint != "":
-		return nil, &HostKeyError{Host: c.Address, What: "is not the one that was given", Fingerprints: prints}
+		return nil, &HostKeyError{Host: c.Address, What: "differs from --host-key", Fingerprints: prints}
 	case c.Confirm == nil:
-		return nil, &HostKeyError{Host: c.Address, What: "is not known here", Fingerprints: prints}
+		return nil, &HostKeyError{Host: c.Address, What: "is unknown here", Fingerprints: prints}
 	}
 	yes, err := c.Confirm(prints)
 	if err == nil && !yes {
@@ -102,8 +102,8 @@ func (c Contact) HostKeys(ctx context.Context) ([]string, error) {
 	return lines, err
 }
 
-// scan asks the host for its keys: for one of the usual kind first, since sshd
-// keeps those away who often connect without logging in.
+// scan asks the host for its keys: for the usual type first, because sshd locks out
+// addresses that often connect without a login.
 func (c Contact) scan(ctx context.Context) ([]string, error) {
 	var last error
 	for _, kind := range []string{"ed25519", "ecdsa,rsa"} {
@@ -113,10 +113,10 @@ func (c Contact) scan(ctx context.Context) ([]string, error) {
 		}
 		last = err
 	}
-	return nil, errors.Join(&HostKeyError{Host: c.Address, What: "is not to be had: no sshd answers on port " + strconv.Itoa(c.Port)}, last)
+	return nil, errors.Join(&HostKeyError{Host: c.Address, What: "is not available: no sshd answers on port " + strconv.Itoa(c.Port)}, last)
 }
 
-// given are those of the lines that have the fingerprint that was given.
+// given returns the line with the expected fingerprint.
 func (c Contact) given(ctx context.Context, lines []string) ([]string, error) {
 	if c.Fingerprint == "" {
 		return nil, nil
@@ -133,7 +133,7 @@ func (c Contact) given(ctx context.Context, lines []string) ([]string, error) {
 	return nil, nil
 }
 
-// keyLines are the lines that hold a key.
+// keyLines returns the lines that contain a key.
 func keyLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -144,7 +144,7 @@ func keyLines(text string) []string {
 	return lines
 }
 
-// fingerprints are those of the lines, as ssh-keygen prints them.
+// fingerprints returns the fingerprints of the lines, as ssh-keygen prints them.
 func (c Contact) fingerprints(ctx context.Context, lines []string) ([]string, error) {
 	var prints []string
 	for _, line := range lines {
@@ -158,15 +158,15 @@ func (c Contact) fingerprints(ctx context.Context, lines []string) ([]string, er
 	return prints, nil
 }
 
-// known are the lines of the first file that knows the host, with its name in
-// the clear.
+// known returns the host's lines in the first file that contains it, with its name not
+// hashed.
 func (c Contact) known(ctx context.Context) []string {
 	host := c.Address
 	if c.Port != 22 {
 		host = "[" + host + "]:" + strconv.Itoa(c.Port)
 	}
 	for _, file := range c.Known {
-		// It ends with 1 where the host is not in the file, or there is none.
+		// It exits with 1 if the host is not in the file, or there is no file.
 		out, _ := c.Runner.Output(ctx, scanTimeout, "ssh-keygen", "-F", host, "-f", file)
 		lines := keyLines(string(out))
 		for i, line := range lines {
@@ -180,16 +180,16 @@ func (c Contact) known(ctx context.Context) []string {
 	return nil
 }
 
-// Open logs in and starts the other end. hostKeys are the lines that it is
-// known by.
+// Open logs in and starts the other end. hostKeys holds the known_hosts lines of the
+// host.
 func (c Contact) Open(ctx context.Context, hostKeys []string) (*Remote, error) {
 	folder, err := os.MkdirTemp("", "understudy-setup-")
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the host key: %w", err)
+		return nil, fmt.Errorf("create a folder for the host key: %w", err)
 	}
 	known := filepath.Join(folder, "known_hosts")
 	if err := os.WriteFile(known, []byte(strings.Join(hostKeys, "\n")+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep the host key: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("write the host key: %w", err), os.RemoveAll(folder))
 	}
 	argv := []string{"ssh", "-T", "-x", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
 		"-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "StrictHostKeyChecking=yes", "-o", "ForwardAgent=no",
@@ -198,16 +198,16 @@ func (c Contact) Open(ctx context.Context, hostKeys []string) (*Remote, error) {
 		argv = append(argv, "-o", "BatchMode=yes")
 	}
 	argv = append(append(argv, "--", "root@"+c.Address), c.Program...)
-	// Not by package run: in a process group of its own ssh could not ask for a
+	// Not with package run: in a process group of its own, ssh could not ask for a
 	// password on the terminal.
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = 5 * time.Second
-	said := &tailWriter{to: io.Discard}
+	stderr := &tailWriter{to: io.Discard}
 	if c.Ask {
-		said.to = os.Stderr
+		stderr.to = os.Stderr
 	}
-	cmd.Stderr = said
+	cmd.Stderr = stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start ssh: %w", err), os.RemoveAll(folder))
@@ -219,7 +219,7 @@ func (c Contact) Open(ctx context.Context, hostKeys []string) (*Remote, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(&run.Error{Argv: argv, ExitCode: -1, Cause: err}, os.RemoveAll(folder))
 	}
-	s := session{cmd: cmd, in: in, said: said, folder: folder, argv: argv, contact: c}
+	s := session{cmd: cmd, in: in, stderr: stderr, folder: folder, argv: argv, contact: c}
 	return NewRemote(ctx, c.Address, in, out, s.end())
 }
 
@@ -227,13 +227,13 @@ func (c Contact) Open(ctx context.Context, hostKeys []string) (*Remote, error) {
 type session struct {
 	cmd     *exec.Cmd
 	in      io.Closer
-	said    *tailWriter
+	stderr  *tailWriter
 	folder  string
 	argv    []string
 	contact Contact
 }
 
-// end returns what closes the session, once, and says why it had ended.
+// end returns a function that closes the session once and returns why it ended.
 func (s session) end() func() error {
 	done, why := false, error(nil)
 	return func() error {
@@ -247,9 +247,9 @@ func (s session) end() func() error {
 		if err == nil {
 			return nil
 		}
-		text := s.said.String()
+		text := s.stderr.String()
 		if strings.Contains(text, "REMOTE HOST IDENTIFICATION HAS CHANGED") {
-			why = &HostKeyError{Host: s.contact.Address, What: "is not the one that it is known by here", Changed: true}
+			why = &HostKeyError{Host: s.contact.Address, What: "differs from the known key", Changed: true}
 			return why
 		}
 		failed := &run.Error{Argv: s.argv, ExitCode: s.cmd.ProcessState.ExitCode(), Stderr: text, Cause: err}
@@ -262,7 +262,7 @@ func (s session) end() func() error {
 	}
 }
 
-// tailWriter hands on what ssh prints, and keeps the end of it.
+// tailWriter forwards ssh's output and stores its end.
 type tailWriter struct {
 	to   io.Writer
 	text []byte

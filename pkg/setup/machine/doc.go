@@ -1,12 +1,12 @@
-// Package machine owns what a set-up does to a machine: looking at it, starting
-// programs on it, reading and replacing its files. This one is reached directly,
-// another one through one ssh session as a person has it, at whose other end the
-// same code runs (failover-notify setup-node).
+// Package machine owns the access of a setup to a machine: inspecting it, running
+// programs, reading and replacing files. This machine is accessed directly, another
+// through one ssh session of the operator, at whose other end the same code runs
+// (failover-notify setup-node).
 //
-//	machine.go  what can be done
-//	local.go    on this machine; look.go what is found here
-//	agent.go    the other end of the session, remote.go this end
-//	contact.go  how the session comes about: host keys and ssh
+//	machine.go  the interface
+//	local.go    this machine; inspect.go its facts
+//	agent.go    the other end of the session; remote.go this end
+//	contact.go  opening the session: host keys and ssh
 //
-// It must not know what a pair is made of, nor ask anybody anything.
+// It must not know what makes a pair, or ask the operator anything.
 package machine

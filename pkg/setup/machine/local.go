@@ -20,7 +20,7 @@ import (
 type Local struct {
 	Runner  run.Programs
 	Version string
-	// Root is the folder in which files are read and written: /.
+	// Root is the folder of all files: /.
 	Root string
 }
 
@@ -32,7 +32,7 @@ func NewLocal(runner run.Programs, version string) *Local {
 // Run runs a program.
 func (l *Local) Run(ctx context.Context, c Call) (Output, error) {
 	var out bytes.Buffer
-	// Variables of this process must not choose what a program works on.
+	// Environment variables of this process must not configure the program.
 	command := run.Command{Argv: c.Argv, Timeout: c.Timeout, Stdout: &out, Env: c.Env, Without: []string{"UNDERSTUDY_"}}
 	if c.Stdin != "" {
 		command.Stdin = strings.NewReader(c.Stdin)
@@ -50,7 +50,7 @@ func (l *Local) Run(ctx context.Context, c Call) (Output, error) {
 	return Output{Stdout: out.String(), Stderr: p.Stderr()}, err
 }
 
-// lineWriter hands whole lines on.
+// lineWriter forwards complete lines.
 type lineWriter struct {
 	say  func(string)
 	rest []byte
@@ -92,8 +92,8 @@ func (l *Local) Read(_ context.Context, path string) (File, error) {
 	return File{Found: true, Text: string(data), Mode: info.Mode().Perm()}, nil
 }
 
-// Write replaces a file. Folders that it makes can be entered by all, but for
-// those of ssh.
+// Write replaces a file. Folders that it creates are accessible to all users, except
+// .ssh.
 func (l *Local) Write(_ context.Context, path string, f File) error {
 	at, folder := filepath.Join(l.Root, path), fs.FileMode(0o755)
 	if filepath.Base(filepath.Dir(path)) == ".ssh" {
@@ -105,10 +105,10 @@ func (l *Local) Write(_ context.Context, path string, f File) error {
 	}
 	if _, err := os.Stat(filepath.Dir(at)); errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(at), folder); err != nil {
-			return &FileError{"make the folder of", path, err}
+			return &FileError{"create the folder of", path, err}
 		}
 		if err := own(filepath.Dir(at), uid, gid); err != nil {
-			return &FileError{"make the folder of", path, err}
+			return &FileError{"create the folder of", path, err}
 		}
 	}
 	pending, err := renameio.NewPendingFile(at, renameio.WithStaticPermissions(f.Mode))
@@ -128,7 +128,7 @@ func (l *Local) Write(_ context.Context, path string, f File) error {
 	return syncFolder(filepath.Dir(at))
 }
 
-// own gives a file to a user; -1 leaves it alone.
+// own changes the owner of a file; a uid of -1 keeps it.
 func own(path string, uid, gid int) error {
 	if uid < 0 {
 		return nil
@@ -136,7 +136,7 @@ func own(path string, uid, gid int) error {
 	return os.Chown(path, uid, gid)
 }
 
-// owner looks a user up; -1 stands for whoever this process is.
+// owner looks up a user; -1 stands for the user of this process.
 func owner(name string) (uid, gid int, err error) {
 	if name == "" || name == "root" {
 		return -1, -1, nil
@@ -150,7 +150,7 @@ func owner(name string) (uid, gid int, err error) {
 	return uid, gid, errors.Join(errUID, errGID)
 }
 
-// syncFolder keeps a replaced file through a power cut.
+// syncFolder makes the replacement of a file survive a power loss.
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/run"
 )
 
-// connected is a machine at the other end of two pipes, as ssh gives it.
+// connected returns a machine at the other end of two pipes, as with ssh.
 func connected(t *testing.T, far Machine, banner string) (*Remote, func() error) {
 	t.Helper()
 	farIn, in := io.Pipe()
@@ -52,7 +52,7 @@ func local(t *testing.T) *Local {
 	return l
 }
 
-// Both ways to a machine do the same.
+// Both machines behave the same.
 func TestMachines(t *testing.T) {
 	near := local(t)
 	behind := local(t)
@@ -70,7 +70,7 @@ func TestMachines(t *testing.T) {
 
 func testMachine(t *testing.T, m Machine, root string) {
 	ctx := t.Context()
-	facts, err := m.Look(ctx)
+	facts, err := m.Inspect(ctx)
 	if err != nil || facts.Version != "v1" || facts.UID != os.Geteuid() || facts.Programs["ssh-keygen"] == "" {
 		t.Errorf("facts %+v, error %v", facts, err)
 	}
@@ -120,7 +120,7 @@ func testMachine(t *testing.T, m Machine, root string) {
 	}
 }
 
-// When this end is gone, what it has started there ends.
+// Programs started at the other end stop when this end is gone.
 func TestEndsWithTheSession(t *testing.T) {
 	far, end := connected(t, local(t), "")
 	file := filepath.Join(t.TempDir(), "started")
@@ -173,7 +173,7 @@ func TestGateway(t *testing.T) {
 	}
 }
 
-// A host's key is taken once it is known, or was confirmed.
+// A host key is accepted if it is known or confirmed.
 func TestHostKeys(t *testing.T) {
 	dir := t.TempDir()
 	key := func(name string) (line, print string) {
@@ -240,8 +240,7 @@ func TestHostKeys(t *testing.T) {
 	}
 }
 
-// A host that is known by another key, as one that was installed anew: what to type
-// is said.
+// If a host has another key than the known one, the hint says what to type.
 func TestHostKeyChanged(t *testing.T) {
 	dir := t.TempDir()
 	ssh := "#!/bin/sh\necho '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @' >&2\nexit 255\n"

@@ -16,34 +16,34 @@ type Remote struct {
 	name    string
 	in      io.WriteCloser
 	replies chan reply
-	ended   error // why there are no more; read it once replies is closed
+	ended   error // why replies ended; read it once replies is closed
 	end     func() error
 }
 
-// slack is added to a call's own deadline before the session is given up.
+// slack is added to a call's own deadline before the session counts as lost.
 const slack = 30 * time.Second
 
 // shortCall bounds calls that have no deadline of their own.
 const shortCall = 2 * time.Minute
 
-// LostError is a session that has ended.
+// LostError is a session that ended unexpectedly.
 type LostError struct {
 	Host string
 	Err  error
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("the session with %s is lost: %v", e.Host, e.Err)
+	return fmt.Sprintf("lost the session with %s: %v", e.Host, e.Err)
 }
 func (e *LostError) Unwrap() error { return e.Err }
 
 // Hint says what to do next.
 func (e *LostError) Hint() string {
-	return "run it again: what is done stays done, and it goes on from there"
+	return "run it again: finished steps remain, and it continues from there"
 }
 
-// NewRemote returns the machine at the other end of in and out, once it has
-// said its first line. end closes the connection and says why it had ended.
+// NewRemote returns the machine at the other end of in and out, once its first line has
+// arrived. end closes the connection and returns why it ended.
 func NewRemote(ctx context.Context, name string, in io.WriteCloser, out io.Reader, end func() error) (*Remote, error) {
 	r := &Remote{name: name, in: in, replies: make(chan reply), end: end}
 	lines := bufio.NewReaderSize(out, 64<<10)
@@ -60,7 +60,7 @@ func NewRemote(ctx context.Context, name string, in io.WriteCloser, out io.Reade
 	select {
 	case err := <-greeted:
 		if errors.Is(err, io.EOF) {
-			err = errors.New("what answers there is not failover-notify of this release")
+			err = errors.New("the program there is not failover-notify of this release")
 		}
 		if err != nil {
 			return nil, r.why(err)
@@ -75,7 +75,7 @@ func NewRemote(ctx context.Context, name string, in io.WriteCloser, out io.Reade
 // Close ends the session.
 func (r *Remote) Close() error {
 	err := r.in.Close()
-	go func() { // what still comes is of no use to anybody
+	go func() { // discard further replies
 		for range r.replies {
 		}
 	}()
@@ -94,7 +94,7 @@ func (r *Remote) receive(from *json.Decoder) {
 	}
 }
 
-// why is what the connection says of its end, or err.
+// why returns the reason why the connection ended, or err.
 func (r *Remote) why(err error) error {
 	if why := r.end(); why != nil {
 		return why
@@ -102,10 +102,10 @@ func (r *Remote) why(err error) error {
 	return err
 }
 
-// lost is why nothing comes any more.
+// lost returns the error of a lost session.
 func (r *Remote) lost(err error) error { return &LostError{r.name, r.why(err)} }
 
-// call asks for one thing.
+// call sends a request and returns its last reply.
 func (r *Remote) call(ctx context.Context, ask request, timeout time.Duration, say func(string)) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
 	defer cancel()
@@ -129,8 +129,8 @@ func (r *Remote) call(ctx context.Context, ask request, timeout time.Duration, s
 	}
 }
 
-// Look asks the machine what it is and has.
-func (r *Remote) Look(ctx context.Context) (Facts, error) {
+// Inspect returns the facts of the machine.
+func (r *Remote) Inspect(ctx context.Context) (Facts, error) {
 	got, err := r.call(ctx, request{Look: true}, shortCall, nil)
 	if got.Facts == nil {
 		got.Facts = &Facts{}
@@ -138,7 +138,7 @@ func (r *Remote) Look(ctx context.Context) (Facts, error) {
 	return *got.Facts, err
 }
 
-// Run runs a program there.
+// Run runs a program on the machine.
 func (r *Remote) Run(ctx context.Context, c Call) (Output, error) {
 	got, err := r.call(ctx, request{Run: &c}, c.Timeout, c.Say)
 	if got.Output == nil {
@@ -147,7 +147,7 @@ func (r *Remote) Run(ctx context.Context, c Call) (Output, error) {
 	return *got.Output, err
 }
 
-// Read reads a file there.
+// Read reads a file of the machine.
 func (r *Remote) Read(ctx context.Context, path string) (File, error) {
 	got, err := r.call(ctx, request{Read: path}, shortCall, nil)
 	if got.File == nil {
@@ -156,7 +156,7 @@ func (r *Remote) Read(ctx context.Context, path string) (File, error) {
 	return *got.File, err
 }
 
-// Write replaces a file there.
+// Write replaces a file of the machine.
 func (r *Remote) Write(ctx context.Context, path string, f File) error {
 	_, err := r.call(ctx, request{Write: path, File: &f}, shortCall, nil)
 	return err

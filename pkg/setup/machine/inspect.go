@@ -16,21 +16,21 @@ import (
 	"time"
 )
 
-// wanted are the programs that are looked for.
+// wanted holds the programs to find.
 var wanted = []string{
 	"failover-notify", "zfs-replicate", "track-traefik", "image-sync", "lag-check",
 	"zfs", "zpool", "docker", "keepalived", "ssh", "ssh-keygen", "ssh-keyscan", "git", "systemctl", "useradd", "cron", "crond",
 }
 
-// poolTimeout bounds each question to ZFS.
+// poolTimeout bounds each call of ZFS.
 const poolTimeout = 20 * time.Second
 
-// Look says what this machine is and has.
-func (l *Local) Look(ctx context.Context) (Facts, error) {
+// Inspect returns the facts of this machine.
+func (l *Local) Inspect(ctx context.Context) (Facts, error) {
 	f := Facts{Version: l.Version, UID: os.Geteuid(), Programs: map[string]string{}}
 	name, err := os.Hostname()
 	if err != nil {
-		return f, fmt.Errorf("ask for this machine's name: %w", err)
+		return f, fmt.Errorf("read this machine's name: %w", err)
 	}
 	f.Host, _, _ = strings.Cut(name, ".")
 	for _, program := range wanted {
@@ -43,7 +43,7 @@ func (l *Local) Look(ctx context.Context) (Facts, error) {
 	}
 	f.Systemd = exists(filepath.Join(l.Root, "run/systemd/system"))
 	if f.Addresses, err = addresses(); err != nil {
-		return f, fmt.Errorf("ask for this machine's addresses: %w", err)
+		return f, fmt.Errorf("list this machine's addresses: %w", err)
 	}
 	f.Gateway = gateway("/proc/net/route")
 	f.HostKeys = hostKeys(l.Root)
@@ -58,7 +58,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// addresses are those of the interfaces that others can reach.
+// addresses returns the addresses that other machines can reach.
 func addresses() ([]Address, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -80,8 +80,8 @@ func addresses() ([]Address, error) {
 	return list, nil
 }
 
-// gateway reads the kernel's table of routes: the default one has neither
-// destination nor mask. "" where there is none.
+// gateway returns the gateway of the default route in the kernel's table: the one
+// without destination and mask. It returns "" if there is none.
 func gateway(table string) string {
 	file, err := os.Open(table)
 	if err != nil {
@@ -102,7 +102,7 @@ func gateway(table string) string {
 	return ""
 }
 
-// hostKeys are the public keys of this machine's sshd.
+// hostKeys returns the public keys of this machine's sshd.
 func hostKeys(root string) []string {
 	files, _ := filepath.Glob(filepath.Join(root, "etc/ssh/ssh_host_*_key.pub"))
 	var keys []string
@@ -116,7 +116,7 @@ func hostKeys(root string) []string {
 	return keys
 }
 
-// pools lists the pools. A machine whose ZFS does not answer has none.
+// pools lists the pools.
 func (l *Local) pools(ctx context.Context) ([]Pool, error) {
 	out, err := l.Run(ctx, Call{Argv: []string{"zpool", "list", "-H", "-o", "name"}, Timeout: poolTimeout})
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 )
 
-// composeFiles are the names that Compose looks for.
+// composeFiles holds the names of Compose files.
 var composeFiles = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
 
-// deepest is how many folders down projects are looked for.
+// deepest is the depth to which projects are searched.
 const deepest = 3
 
-// patterns are those of the projects that lie below a folder: one for all that
-// lie side by side.
-func patterns(directory string) ([]string, error) {
+// findPatterns returns patterns for the projects below a folder: one for all projects
+// in sibling folders.
+func findPatterns(directory string) ([]string, error) {
 	var list []string
 	err := filepath.WalkDir(directory, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -52,21 +52,21 @@ func patterns(directory string) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, &AnswerError{"--services-directory", fmt.Sprintf("look for Compose projects in %s: %v", directory, err), "name a folder that is there and can be read"}
+		return nil, &AnswerError{"--services-directory", fmt.Sprintf("find Compose projects in %s: %v", directory, err), "name an existing, readable folder"}
 	}
 	slices.Sort(list)
 	return list, nil
 }
 
-// proxy is what is found of Traefik among the projects.
-type proxy struct {
+// traefik is the detected Traefik of the projects.
+type traefik struct {
 	project, container, ping string
 }
 
-// services checks that the patterns match projects which can be read, and looks
-// for Traefik among them.
-func services(ctx context.Context, a Answers) (proxy, error) {
-	var p proxy
+// findTraefik checks that the patterns match valid projects, and detects Traefik
+// among them.
+func findTraefik(ctx context.Context, a Answers) (traefik, error) {
+	var p traefik
 	projects, err := compose.Find(ctx, config.Services{Directory: a.Directory, Projects: a.Projects})
 	if err != nil {
 		return p, err
@@ -78,7 +78,7 @@ func services(ctx context.Context, a Answers) (proxy, error) {
 		for _, service := range one.Services {
 			name, _, _ := strings.Cut(filepath.Base(service.Image), ":")
 			if name == "traefik" && p.container == "" {
-				p = proxy{one.Name, service.Container, pingURL(one.Files)}
+				p = traefik{one.Name, service.Container, pingURL(one.Files)}
 			}
 		}
 	}
@@ -91,8 +91,8 @@ var (
 	publishedTo  = regexp.MustCompile(`(?:([0-9.]+):)?(\d+):(\d+)(?:/tcp)?`)
 )
 
-// pingURL is where Traefik answers a ping, as far as its project's files tell:
-// the entry point "traefik" at port 8080, unless they say otherwise.
+// pingURL returns the URL of Traefik's ping according to its project's files; by
+// default the entry point "traefik" at port 8080.
 func pingURL(files []string) string {
 	var text string
 	for _, file := range files {

@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// width is how many columns a line may have.
+// width is the greatest length of a line.
 const width = 80
 
-// Talk is how a person is spoken to.
-type Talk struct {
+// Dialog is the dialog with the operator.
+type Dialog struct {
 	Out io.Writer
-	// In gives a person's answers; nil where nobody can be asked.
+	// In reads the operator's answers; nil without a terminal.
 	In *bufio.Reader
-	// Verbose shows the files and commands of each step, too.
+	// Verbose also shows the files and commands of each step.
 	Verbose bool
 }
 
-// say prints a line. That nobody may read it does not end a set-up.
-func (t Talk) say(format string, args ...any) { fmt.Fprintf(t.Out, format+"\n", args...) }
+// say prints a line. A failed write does not end the setup.
+func (t Dialog) say(format string, args ...any) { fmt.Fprintf(t.Out, format+"\n", args...) }
 
 // paragraph prints text in lines of at most 80 columns, behind a label.
-func (t Talk) paragraph(label, text string) {
+func (t Dialog) paragraph(label, text string) {
 	indent := strings.Repeat(" ", len([]rune(label)))
 	line := label
 	room := len([]rune(label))
@@ -42,17 +42,17 @@ func (t Talk) paragraph(label, text string) {
 	t.say("%s", line)
 }
 
-// detail prints what somebody wants to see who asked for it, indented.
-func (t Talk) detail(text string) {
+// detail prints text indented.
+func (t Dialog) detail(text string) {
 	for line := range strings.Lines(text) {
 		t.say("          %s", strings.TrimRight(line, "\n"))
 	}
 }
 
-// ask asks for one value. An empty answer is the usual one.
-func (t Talk) ask(question, usual string) (string, error) {
-	if usual != "" {
-		question += " [" + usual + "]"
+// ask asks for one value. An empty answer is the default.
+func (t Dialog) ask(question, byDefault string) (string, error) {
+	if byDefault != "" {
+		question += " [" + byDefault + "]"
 	}
 	fmt.Fprintf(t.Out, "%s: ", question)
 	line, err := t.In.ReadString('\n')
@@ -60,13 +60,13 @@ func (t Talk) ask(question, usual string) (string, error) {
 		return "", fmt.Errorf("read the answer to %q: %w", question, err)
 	}
 	if line = strings.TrimSpace(line); line == "" {
-		return usual, nil
+		return byDefault, nil
 	}
 	return line, nil
 }
 
-// Confirm asks a question that is answered by yes or no.
-func (t Talk) Confirm(question string) (bool, error) {
+// Confirm asks a question that needs yes or no.
+func (t Dialog) Confirm(question string) (bool, error) {
 	for {
 		answer, err := t.ask(question+" (yes/no)", "")
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/setup/machine"
 )
 
-// resolveTimeout bounds looking up the other machine's name.
+// resolveTimeout bounds the lookup of the other machine's name.
 const resolveTimeout = 5 * time.Second
 
 // resolve returns the address of the other machine.
@@ -23,7 +23,7 @@ func resolve(ctx context.Context, peer string) (netip.Addr, error) {
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", peer)
 	if err != nil || len(found) == 0 {
-		return netip.Addr{}, &AnswerError{"--peer", fmt.Sprintf("%q has no address: %v", peer, err), "give its address instead, such as 192.168.86.48"}
+		return netip.Addr{}, &AnswerError{"--peer", fmt.Sprintf("cannot resolve %q: %v", peer, err), "give its address instead, such as 192.168.86.48"}
 	}
 	best := found[0].Unmap()
 	for _, ip := range found {
@@ -34,36 +34,36 @@ func resolve(ctx context.Context, peer string) (netip.Addr, error) {
 	return best, nil
 }
 
-// ownAddress is the address from which this machine reaches another one, by the
-// kernel's routes. Nothing is sent.
+// ownAddress returns the address from which this machine reaches another one, by the
+// kernel's routes. It sends nothing.
 func ownAddress(peer netip.Addr) (netip.Addr, error) {
 	conn, err := net.Dial("udp", netip.AddrPortFrom(peer, 9).String())
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("look for a route to %s: %w", peer, err)
+		return netip.Addr{}, fmt.Errorf("find a route to %s: %w", peer, err)
 	}
 	defer conn.Close()
 	own, err := netip.ParseAddrPort(conn.LocalAddr().String())
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("look for a route to %s: %w", peer, err)
+		return netip.Addr{}, fmt.Errorf("find a route to %s: %w", peer, err)
 	}
 	return own.Addr().Unmap(), nil
 }
 
-// machines fills in what looking at the two machines tells.
-func (a *Answers) machines(here, there machine.Facts, peer netip.Addr) error {
+// detect fills in settings from the facts of the two machines.
+func (a *Answers) detect(here, there machine.Facts, peer netip.Addr) error {
 	own, err := netip.ParseAddr(a.Address)
 	if err != nil {
 		return bad("--address", "%q is not an address", a.Address)
 	}
 	if own == peer {
-		return bad("--peer", "%s is this machine itself", peer)
+		return bad("--peer", "%s is this machine", peer)
 	}
 	mine, ok := here.At(own)
 	if !ok {
-		return bad("--address", "this machine does not have the address %s", own)
+		return bad("--address", "this machine lacks the address %s", own)
 	}
 	if _, ok := there.At(peer); !ok {
-		return bad("--peer", "that machine does not have the address %s itself; behind address translation a pair can't work", peer)
+		return bad("--peer", "that machine lacks the address %s; a pair can't work behind address translation", peer)
 	}
 	if a.Interface == "" {
 		a.Interface = mine.Interface
@@ -75,7 +75,7 @@ func (a *Answers) machines(here, there machine.Facts, peer netip.Addr) error {
 		a.PeerName = there.Host
 	}
 	if a.Name == a.PeerName {
-		return &AnswerError{"--name", fmt.Sprintf("both machines are called %q", a.Name), "give them names: --name primary --peer-name secondary"}
+		return &AnswerError{"--name", fmt.Sprintf("both machines have the name %q", a.Name), "name the nodes: --name primary --peer-name secondary"}
 	}
 	if len(a.Witnesses) == 0 && here.Gateway != "" && here.Gateway == there.Gateway {
 		a.Witnesses = []string{"ping://" + here.Gateway}
@@ -90,28 +90,28 @@ func (a *Answers) machines(here, there machine.Facts, peer netip.Addr) error {
 	return nil
 }
 
-// address checks the virtual address against what the machines have.
-func (a *Answers) address(here machine.Facts, peer netip.Addr) error {
+// checkVirtualIP checks the virtual IP against the addresses of the machines.
+func (a *Answers) checkVirtualIP(here machine.Facts, peer netip.Addr) error {
 	own := netip.MustParseAddr(a.Address)
 	mine, _ := here.At(own)
-	vip, err := floating(a.VirtualIP, mine.Prefix.Bits())
+	vip, err := parseVirtualIP(a.VirtualIP, mine.Prefix.Bits())
 	if err != nil {
 		return err
 	}
 	switch {
 	case vip.Addr() == own || vip.Addr() == peer:
-		return &AnswerError{"--virtual-ip", fmt.Sprintf("%s is the own address of one of the machines", vip.Addr()), "it has to be a third one that nobody has, outside of what the router gives away"}
+		return &AnswerError{"--virtual-ip", fmt.Sprintf("%s is the own address of one of the machines", vip.Addr()), "take a third, free address, outside the router's DHCP range"}
 	case !mine.Prefix.Contains(vip.Addr()):
 		return &AnswerError{"--virtual-ip", fmt.Sprintf("%s is not in the network of %s, %s", vip.Addr(), mine.Interface, mine.Prefix.Masked()), "take a free address of that network"}
 	case !mine.Prefix.Contains(peer):
-		return bad("--peer", "%s is not in the network of %s, %s: a virtual address can't move there", peer, mine.Interface, mine.Prefix.Masked())
+		return bad("--peer", "%s is not in the network of %s, %s: a virtual IP can't move there", peer, mine.Interface, mine.Prefix.Masked())
 	}
 	a.VirtualIP = vip.String()
 	return nil
 }
 
-// lacks names the programs that a machine has not got.
-func lacks(f machine.Facts, a Answers) []string {
+// missingPrograms returns the programs that a machine lacks.
+func missingPrograms(f machine.Facts, a Answers) []string {
 	needed := []string{"failover-notify", "track-traefik", "keepalived", "ssh", "ssh-keygen"}
 	if len(a.Datasets) > 0 {
 		needed = append(needed, "zfs-replicate", "lag-check", "zfs", "zpool")
@@ -131,39 +131,39 @@ func lacks(f machine.Facts, a Answers) []string {
 	return missing
 }
 
-// LackError is a machine that is not ready for a set-up.
-type LackError struct {
+// NotReadyError is a machine that is not ready for a setup.
+type NotReadyError struct {
 	Node, Text, Advice string
 }
 
-func (e *LackError) Error() string { return e.Node + ": " + e.Text }
+func (e *NotReadyError) Error() string { return e.Node + ": " + e.Text }
 
 // Hint says what to do next.
-func (e *LackError) Hint() string { return e.Advice }
+func (e *NotReadyError) Hint() string { return e.Advice }
 
-// ready reports whether both machines have what it takes.
+// ready checks that both machines have the programs and the same release.
 func ready(here, there machine.Facts, a Answers) error {
 	for _, one := range []struct {
 		node string
 		f    machine.Facts
 	}{{a.Name, here}, {a.PeerName, there}} {
 		if one.f.UID != 0 {
-			return &LackError{one.node, "this needs root", "run it with sudo, or as root"}
+			return &NotReadyError{one.node, "setup needs root", "run it with sudo, or as root"}
 		}
-		if missing := lacks(one.f, a); len(missing) > 0 {
-			return &LackError{one.node, "not installed: " + strings.Join(missing, ", "), "apt install zfsutils-linux keepalived docker.io openssh-client, what of it is missing; Understudy itself: its package, or make install"}
+		if missing := missingPrograms(one.f, a); len(missing) > 0 {
+			return &NotReadyError{one.node, "not installed: " + strings.Join(missing, ", "), "apt install the missing ones of zfsutils-linux keepalived docker.io openssh-client; Understudy itself: its package, or make install"}
 		}
 	}
 	if release(here) != release(there) {
-		return &LackError{a.PeerName, fmt.Sprintf("understudy is %s here and %s there", release(here), release(there)), "install the same release on both"}
+		return &NotReadyError{a.PeerName, fmt.Sprintf("Understudy is %s here and %s there", release(here), release(there)), "install the same release on both"}
 	}
 	if here.Folder != there.Folder {
-		return &LackError{a.PeerName, fmt.Sprintf("the programs lie in %s here and in %s there", here.Folder, there.Folder), "install them the same way on both"}
+		return &NotReadyError{a.PeerName, fmt.Sprintf("the programs are in %s here and in %s there", here.Folder, there.Folder), "install them the same way on both"}
 	}
 	return nil
 }
 
-// release is the version without the platform, which may differ.
+// release returns the version without the platform, which may differ.
 func release(f machine.Facts) string {
 	version, _, _ := strings.Cut(f.Version, " ")
 	return version

@@ -9,17 +9,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 )
 
-// Where what the nodes know each other by lies.
+// Paths of a node's key and of its peers' host keys.
 const (
 	identityFile   = "/etc/understudy/id_ed25519"
 	knownHostsFile = "/etc/understudy/known_hosts"
 )
 
-// usualPrograms is the folder that the configuration and the units mean by
-// themselves.
+// usualPrograms is the default folder of the programs, in the configuration and the
+// units.
 const usualPrograms = "/usr/bin"
 
-// The configuration as a person would write it: what has a default is left out.
+// The configuration as the operator would write it, without defaults.
 type fileNode struct {
 	Name     string `yaml:"name"`
 	Address  string `yaml:"address"`
@@ -73,7 +73,7 @@ type fileKeepalived struct {
 	Programs string `yaml:"programs,omitempty"`
 }
 
-// Entries of lists stand on one line each.
+// Each list entry is one line.
 type (
 	flowNode    fileNode
 	flowDataset fileDataset
@@ -91,12 +91,12 @@ func flow(v any) (any, error) {
 	return &node, nil
 }
 
-const heading = `# Both nodes of the pair have this file: what is changed here is changed on both.
-# 'failover-notify config check' finds mistakes, 'config show' has every key.
+const heading = `# Both nodes of the pair have this file: change it on both.
+# 'failover-notify config check' finds mistakes; 'config show' prints every key.
 `
 
-// text is the configuration that the answers make. programs is the folder in
-// which the programs lie.
+// text returns the configuration for the answers. programs is the folder of the
+// programs.
 func (a Answers) text(peer, programs string) (string, error) {
 	var c fileConfig
 	c.Nodes = []flowNode{{a.Name, a.Address, 100}, {a.PeerName, peer, 90}}
@@ -133,7 +133,7 @@ func (a Answers) text(peer, programs string) (string, error) {
 	return heading + string(text), nil
 }
 
-// excluded are the datasets to leave out that lie below one.
+// excluded returns the excluded datasets below a dataset.
 func (a Answers) excluded(name string) []string {
 	var list []string
 	for _, e := range a.Exclude {
@@ -146,21 +146,20 @@ func (a Answers) excluded(name string) []string {
 
 var interfaceLine = regexp.MustCompile(`(?m)^interface:.*$`)
 
-// on is the configuration for a machine whose interface has another name: the
-// one key that may differ.
-func on(text, name string) string {
+// withInterface returns the configuration with another interface: the one key that may
+// differ between the nodes.
+func withInterface(text, name string) string {
 	if name == "" || !interfaceLine.MatchString(text) {
 		return text
 	}
 	return interfaceLine.ReplaceAllLiteralString(text, "interface: "+name)
 }
 
-// load reads a configuration that is not in its place yet, as it will be read
-// there.
+// load loads a configuration that is not installed yet.
 func load(text string) (*config.Config, error) {
 	cfg, err := config.Load(config.LoadOptions{File: configFile, Data: []byte(text)})
 	if err != nil {
-		return nil, fmt.Errorf("the configuration that comes of this is wrong; nothing was changed: %w", err)
+		return nil, fmt.Errorf("the resulting configuration is invalid, nothing changed: %w", err)
 	}
 	return cfg, nil
 }
