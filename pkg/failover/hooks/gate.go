@@ -146,7 +146,7 @@ func exports(words []string) bool {
 }
 
 // returns reports whether words ask this node to hand over to another one, or to
-// look whether it could. Whether there is a node of that name, and whether it is
+// check whether it could. Whether there is a node of that name, and whether it is
 // ready, the switchover itself says.
 func returns(words []string) bool {
 	if len(words) < 6 || strings.Join(words[:3], " ") != giving || !nodeName.MatchString(words[3]) {

@@ -26,7 +26,7 @@ const (
 // wake ensures that a process acts on the newest request, and names it. Where
 // the watcher does not run, or is frozen, systemd starts it again: what keepalived's
 // own unit has started would be killed with it. Elsewhere a process of its own does
-// this one task.
+// the task.
 func wake(ctx context.Context, p *cli.Process, records *self.Records) (who string, err error) {
 	watched, held := records.Watched()
 	if watched {
