@@ -11,10 +11,7 @@ import (
 	"strings"
 )
 
-const (
-	styles  = "scripts/prose/styles/Understudy"
-	pending = "scripts/prose/pending"
-)
+const styles = "scripts/prose/styles/Understudy"
 
 func main() {
 	warnings := flag.Bool("warnings", false, "show warnings too")
@@ -36,11 +33,7 @@ func run(paths []string, warnings bool) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	later, err := pendingPaths()
-	if err != nil {
-		return 0, err
-	}
-	r := report{rules: rules, later: later, warnings: warnings}
+	r := report{rules: rules, warnings: warnings}
 	if len(paths) == 0 {
 		paths = []string{"."}
 		r.text("help", helpBlocks())
@@ -58,19 +51,9 @@ func run(paths []string, warnings bool) (int, error) {
 	return r.errors, nil
 }
 
-// pendingPaths are those whose errors count as warnings until they are rewritten.
-func pendingPaths() ([]string, error) {
-	text, err := os.ReadFile(pending)
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	return strings.Fields(string(text)), err
-}
-
 // report prints what breaks the rules, and counts.
 type report struct {
 	rules                 []rule
-	later                 []string
 	warnings              bool
 	errors, warned, texts int
 }
@@ -111,11 +94,10 @@ func (r *report) visit(path string, d fs.DirEntry, err error) error {
 // text checks the blocks of one text.
 func (r *report) text(path string, blocks []block) {
 	r.texts++
-	isPending := slices.ContainsFunc(r.later, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 	for _, b := range blocks {
 		for _, rule := range r.rules {
 			for _, h := range rule.check(b.text) {
-				if h.level == "error" && !isPending {
+				if h.level == "error" {
 					r.errors++
 				} else if r.warned++; !r.warnings {
 					continue
