@@ -6,13 +6,14 @@ import (
 	"sync"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
 // Answer is what one of the other nodes answered, or why it did not.
 type Answer struct {
 	Node  config.Node
-	State PeerState
+	State rules.PeerState
 	Err   error
 }
 
@@ -35,7 +36,7 @@ func (n *Node) AskAll(ctx context.Context) []Answer {
 
 // Answered splits answers into those that came and the names of those that
 // did not.
-func Answered(answers []Answer) (peers []PeerState, silent []string) {
+func Answered(answers []Answer) (peers []rules.PeerState, silent []string) {
 	for _, a := range answers {
 		if a.Err != nil {
 			silent = append(silent, a.Node.Name)
@@ -62,7 +63,7 @@ func (n *Node) byLease(ctx context.Context, answers []Answer) {
 			continue
 		}
 		term := max(holder.Term, holder.Revision)
-		answers[i] = Answer{Node: a.Node, State: PeerState{Node: holder.Node, Role: state.RoleActive, Term: term, NewestTerm: term,
+		answers[i] = Answer{Node: a.Node, State: rules.PeerState{Node: holder.Node, Role: state.RoleActive, Term: term, NewestTerm: term,
 			ActiveTerm: term, Writers: true, Since: holder.Since, Boot: holder.Boot, Time: n.Now(), ByLease: true,
 			Reason: fmt.Sprintf("it holds the lease, but does not answer: %v", a.Err)}}
 	}

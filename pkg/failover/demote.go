@@ -62,7 +62,7 @@ func (n *Node) demote(ctx context.Context, role state.RoleFile, way rules.Transi
 	if err := t.end(rules.Done, nil); err != nil {
 		return err
 	}
-	n.Lease.GiveBack()
+	n.Lease.Release()
 	if role.In(n.Boot) != way.To {
 		if way.To == state.RoleFault {
 			n.runHook(ctx, n.Config.Hooks.OnFault)

@@ -92,7 +92,7 @@ func (n *Node) mayPromote() error {
 //
 // A node that is up but does not answer is passed over, and the error is skipped. Its
 // keepalived is silent, and a machine whose disk has failed still accepts connections.
-func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Request) (said PeerState, err error) {
+func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Request) (said rules.PeerState, err error) {
 	began := n.Now()
 	for {
 		answer, err := n.Peers.Ask(ctx, peer)
@@ -116,9 +116,9 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 				}
 			}
 			if !down {
-				return PeerState{NewestTerm: said.NewestTerm}, skipped("passed over: it is up, but can't be asked what it is, and may still write: " + err.Error())
+				return rules.PeerState{NewestTerm: said.NewestTerm}, skipped("passed over: it is up, but can't be asked what it is, and may still write: " + err.Error())
 			}
-			return PeerState{NewestTerm: said.NewestTerm}, nil
+			return rules.PeerState{NewestTerm: said.NewestTerm}, nil
 		}
 		answer.NewestTerm = max(said.NewestTerm, answer.NewestTerm, answer.Term)
 		said = answer
@@ -137,7 +137,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 // yieldTo refuses a promotion in favour of another node: one to which the virtual
 // IP is being handed over, or one that has newer data. peer is what one of the
 // others has answered. An operator's request comes first.
-func (n *Node) yieldTo(peer PeerState, role state.RoleFile, request state.Request) error {
+func (n *Node) yieldTo(peer rules.PeerState, role state.RoleFile, request state.Request) error {
 	if !n.Address.Configured() || request.Source == state.SourceOperator {
 		return nil
 	}

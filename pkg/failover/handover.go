@@ -90,7 +90,7 @@ func (n *Node) handOver(ctx context.Context, peer config.Node, send Send, instea
 	// Also when the operator ends the switchover right now: a standby that has the
 	// virtual IP and keeps it would serve nothing.
 	err = n.leaveAddress(context.WithoutCancel(ctx), peer)
-	n.Lease.GiveBack()
+	n.Lease.Release()
 	return err
 }
 

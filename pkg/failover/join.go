@@ -17,7 +17,7 @@ type Joined struct {
 	Already  bool               `json:"already,omitempty"`
 	Eligible bool               `json:"eligible"`
 	Reasons  []state.Ineligible `json:"reasons,omitempty"`
-	Peers    []PeerState        `json:"peers,omitempty"`
+	Peers    []rules.PeerState  `json:"peers,omitempty"`
 	Silent   []string           `json:"silent,omitempty"`
 }
 

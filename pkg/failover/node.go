@@ -9,6 +9,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/failover/holder"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/witness"
 	"github.com/understudy-ha/understudy/pkg/zfs"
@@ -54,7 +55,7 @@ type Services interface {
 type Peers interface {
 	// Ask asks a node for its state. The error for an unreachable node is a
 	// *remote.UnreachableError.
-	Ask(ctx context.Context, peer config.Node) (PeerState, error)
+	Ask(ctx context.Context, peer config.Node) (rules.PeerState, error)
 	// Status asks for the whole status of a node.
 	Status(ctx context.Context, peer config.Node) (Status, error)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/understudy-ha/understudy/pkg/config"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
@@ -57,8 +58,8 @@ func (p *sshPeers) note(node string, at time.Time) {
 const sshFailed = 255
 
 // Ask asks failover-notify on the other node.
-func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (PeerState, error) {
-	var answer PeerState
+func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (rules.PeerState, error) {
+	var answer rules.PeerState
 	plain := []string{"peer", "-o", "json"}
 	if newest := p.newest(); newest > 0 {
 		args := append(slices.Clone(plain), "--newest-term", strconv.FormatUint(newest, 10))

@@ -336,7 +336,7 @@ func (n *Node) refuse(t *transition, before state.RoleFile, cause error) error {
 		return errors.Join(n.abandon(ctx, t, cause), excluded)
 	}
 	ended := t.end(rules.Refused, cause)
-	n.Lease.GiveBack()
+	n.Lease.Release()
 	return errors.Join(cause, excluded, ended)
 }
 

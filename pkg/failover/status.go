@@ -19,14 +19,14 @@ const StatusTimeout = 3 * time.Second
 
 // Status is the state of a node and of its services and data, for the operator.
 type Status struct {
-	PeerState
-	// Kept: keepalived runs, or the pair has no virtual IP.
-	Kept        bool               `json:"kept"`
-	Services    *ServicesStatus    `json:"services,omitempty"`
-	Images      *ImagesStatus      `json:"images,omitempty"`
-	Data        *DataStatus        `json:"data,omitempty"`
-	Replication *ReplicationStatus `json:"replication,omitempty"`
-	Lease       *LeaseStatus       `json:"lease,omitempty"`
+	rules.PeerState
+	// KeepalivedRuns: it does, or the pair has no virtual IP.
+	KeepalivedRuns bool                     `json:"kept"`
+	Services       *rules.ServicesStatus    `json:"services,omitempty"`
+	Images         *ImagesStatus            `json:"images,omitempty"`
+	Data           *rules.DataStatus        `json:"data,omitempty"`
+	Replication    *rules.ReplicationStatus `json:"replication,omitempty"`
+	Lease          *LeaseStatus             `json:"lease,omitempty"`
 	// Notifications is the health of the notification channels; nil without any.
 	Notifications *notify.Health `json:"notifications,omitempty"`
 }
@@ -61,8 +61,8 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	var err error
 	s.PeerState, err = n.Describe()
 	// If keepalived can't be looked for, it counts as not running; the alerts say why.
-	kept, keptErr := n.Address.Kept()
-	s.Kept = !n.Address.Configured() || keptErr == nil && kept
+	kept, keptErr := n.Address.KeepalivedRuns()
+	s.KeepalivedRuns = !n.Address.Configured() || keptErr == nil && kept
 	s.Notifications = notify.Open(n.Config, n.State).Health()
 	looking.Wait()
 	if err != nil {
@@ -106,15 +106,15 @@ func (n *Node) StatusAll(ctx context.Context) ([]NodeStatus, error) {
 	return nodes, nil
 }
 
-func (n *Node) servicesStatus(ctx context.Context) *ServicesStatus {
+func (n *Node) servicesStatus(ctx context.Context) *rules.ServicesStatus {
 	projects, err := n.Services.Find(ctx)
 	if err != nil {
-		return &ServicesStatus{Error: err.Error()}
+		return &rules.ServicesStatus{Error: err.Error()}
 	}
 	containers, err := n.Services.Running(ctx, projects)
 	s := judgeServices(projects, containers)
 	if err != nil {
-		return &ServicesStatus{Projects: len(projects), Broken: s.Broken, Error: err.Error()}
+		return &rules.ServicesStatus{Projects: len(projects), Broken: s.Broken, Error: err.Error()}
 	}
 	if s.MissingImages, err = missingImages(ctx, docker.New(n.Config.Services.Socket), projects); err != nil {
 		s.Error = err.Error()
@@ -123,8 +123,8 @@ func (n *Node) servicesStatus(ctx context.Context) *ServicesStatus {
 }
 
 // judgeServices returns which projects run, by the containers that have a process.
-func judgeServices(projects []compose.Project, containers []docker.Container) *ServicesStatus {
-	s := &ServicesStatus{Projects: len(projects), Running: []string{}, Stopped: []string{}}
+func judgeServices(projects []compose.Project, containers []docker.Container) *rules.ServicesStatus {
+	s := &rules.ServicesStatus{Projects: len(projects), Running: []string{}, Stopped: []string{}}
 	for _, p := range projects {
 		states := map[string]string{} // by service
 		for _, c := range containers {
@@ -177,9 +177,9 @@ func missingImages(ctx context.Context, engine *docker.Engine, projects []compos
 	return missing, nil
 }
 
-func (n *Node) dataStatus(ctx context.Context) *DataStatus {
+func (n *Node) dataStatus(ctx context.Context) *rules.DataStatus {
 	datasets, err := n.Data.State(ctx)
-	s := &DataStatus{Datasets: len(datasets)}
+	s := &rules.DataStatus{Datasets: len(datasets)}
 	if err != nil {
 		s.Error = err.Error()
 	}
@@ -207,22 +207,22 @@ func (n *Node) dataStatus(ctx context.Context) *DataStatus {
 
 // Replication reads the records of zfs-replicate. It leaves out a record that can't be
 // read; zfs-replicate status names that one's error.
-func (n *Node) Replication() *ReplicationStatus {
-	var s ReplicationStatus
+func (n *Node) Replication() *rules.ReplicationStatus {
+	var s rules.ReplicationStatus
 	record, _, err := n.State.Sent()
 	if err != nil {
 		n.Log.Warn().Err(err).Msg("the record of what was sent is unreadable")
 	}
 	for _, other := range n.Config.Standbys(n.Self) {
 		if last := record.Standbys[other.Name]; last != nil {
-			s.Sent = append(s.Sent, Sent{Node: other.Name, LastRun: last.LastRun, LastSuccess: last.LastSuccess, Error: last.Error, Conflicts: last.Conflicts()})
+			s.Sent = append(s.Sent, rules.Sent{Node: other.Name, LastRun: last.LastRun, LastSuccess: last.LastSuccess, Error: last.Error, Conflicts: last.Conflicts()})
 		}
 	}
 	received, found, err := n.State.Received()
 	if err != nil {
 		n.Log.Warn().Err(err).Msg("the record of what was received is unreadable")
 	} else if found {
-		s.Received = &Received{From: received.From, At: received.At, Conflicts: received.Conflicts}
+		s.Received = &rules.Received{From: received.From, At: received.At, Conflicts: received.Conflicts}
 	}
 	return &s
 }

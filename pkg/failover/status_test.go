@@ -14,6 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/compose"
 	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -31,7 +32,7 @@ func TestJudgeServices(t *testing.T) {
 	got := failover.JudgeServices(projects, []docker.Container{
 		up("whole", "web", "running"), up("lame", "web", "running"), up("lame", "db", "paused"), up("other", "web", "running"),
 	})
-	want := &failover.ServicesStatus{
+	want := &rules.ServicesStatus{
 		Projects: 4, Running: []string{"whole", "lame"}, Stopped: []string{"stopped", "broken"},
 		Lame: []string{"lame/db paused", "lame/job stopped"}, Broken: []string{"broken: line 3"},
 	}

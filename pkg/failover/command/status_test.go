@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/notify"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -16,7 +17,7 @@ import (
 var now = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func node(name string, role state.Role, change func(*failover.Status)) failover.NodeStatus {
-	s := failover.Status{PeerState: failover.PeerState{Node: name, Role: role, Term: 3, NewestTerm: 3, Since: now.Add(-2 * time.Hour), Time: now}}
+	s := failover.Status{PeerState: rules.PeerState{Node: name, Role: role, Term: 3, NewestTerm: 3, Since: now.Add(-2 * time.Hour), Time: now}}
 	if change != nil {
 		change(&s)
 	}
@@ -27,7 +28,7 @@ func silent(name string) failover.NodeStatus {
 	return failover.NodeStatus{Node: name, Error: name + " cannot be reached"}
 }
 
-func eligibleNow(s *failover.Status) { s.Eligible, s.Kept = true, true }
+func eligibleNow(s *failover.Status) { s.Eligible, s.KeepalivedRuns = true, true }
 
 func TestSummary(t *testing.T) {
 	for _, c := range []struct {
@@ -52,18 +53,18 @@ func TestSummary(t *testing.T) {
 
 func TestStatusText(t *testing.T) {
 	active := node("primary", state.RoleActive, func(s *failover.Status) {
-		s.Eligible, s.Kept, s.HoldsAddress = true, true, true
+		s.Eligible, s.KeepalivedRuns, s.HoldsAddress = true, true, true
 		s.Transition = &state.Transition{From: state.RoleStandby, To: state.RoleActive, Started: now.Add(-2 * time.Hour), Ended: now.Add(-2*time.Hour + 2300*time.Millisecond), Outcome: state.OutcomePartial, Error: "active, but 1 failed"}
-		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{"traefik", "web"}, Stopped: []string{"media"}, Lame: []string{"web/worker stopped"}}
-		s.Data = &failover.DataStatus{Datasets: 5, Writable: 4, Missing: []string{"tank/media"}}
-		s.Replication = &failover.ReplicationStatus{Sent: []failover.Sent{{Node: "secondary", LastRun: now.Add(-5 * time.Second), LastSuccess: now.Add(-65 * time.Second), Error: "no route"}}}
+		s.Services = &rules.ServicesStatus{Projects: 3, Running: []string{"traefik", "web"}, Stopped: []string{"media"}, Lame: []string{"web/worker stopped"}}
+		s.Data = &rules.DataStatus{Datasets: 5, Writable: 4, Missing: []string{"tank/media"}}
+		s.Replication = &rules.ReplicationStatus{Sent: []rules.Sent{{Node: "secondary", LastRun: now.Add(-5 * time.Second), LastSuccess: now.Add(-65 * time.Second), Error: "no route"}}}
 	})
 	active.Self = true
 	standby := node("secondary", state.RoleStandby, func(s *failover.Status) {
 		s.Reasons = []state.Ineligible{{Kind: state.IneligibleHold, Text: "held: new disks"}}
-		s.Services = &failover.ServicesStatus{Projects: 3, Running: []string{}, MissingImages: []string{"web:2"}}
-		s.Data = &failover.DataStatus{Datasets: 5}
-		s.Replication = &failover.ReplicationStatus{Received: &failover.Received{From: "primary", At: now.Add(-65 * time.Second)}}
+		s.Services = &rules.ServicesStatus{Projects: 3, Running: []string{}, MissingImages: []string{"web:2"}}
+		s.Data = &rules.DataStatus{Datasets: 5}
+		s.Replication = &rules.ReplicationStatus{Received: &rules.Received{From: "primary", At: now.Add(-65 * time.Second)}}
 		s.Alerts = []string{"keepalived does not run: this node can't take over or hold the virtual IP"}
 	})
 	const want = `primary is active, and no other node can take over now
@@ -95,16 +96,16 @@ Needs attention:
 // Both nodes show the conflicts that replication found, and how to end them.
 func TestStatusNamesConflicts(t *testing.T) {
 	found := map[string]string{"tank/web": "the standby has a snapshot of its own: @x", "tank/db": "it was written to on the standby"}
-	replication := &failover.ReplicationStatus{
-		Sent:     []failover.Sent{{Node: "b", Conflicts: found}},
-		Received: &failover.Received{From: "b", Conflicts: map[string]string{"tank/old": "long over"}},
+	replication := &rules.ReplicationStatus{
+		Sent:     []rules.Sent{{Node: "b", Conflicts: found}},
+		Received: &rules.Received{From: "b", Conflicts: map[string]string{"tank/old": "long over"}},
 	}
 	for _, c := range []struct {
 		role        state.Role
-		replication *failover.ReplicationStatus
+		replication *rules.ReplicationStatus
 	}{
 		{state.RoleActive, replication},
-		{state.RoleStandby, &failover.ReplicationStatus{Sent: []failover.Sent{{Node: "b", Conflicts: map[string]string{"tank/old": "long over"}}}, Received: &failover.Received{From: "b", Conflicts: found}}},
+		{state.RoleStandby, &rules.ReplicationStatus{Sent: []rules.Sent{{Node: "b", Conflicts: map[string]string{"tank/old": "long over"}}}, Received: &rules.Received{From: "b", Conflicts: found}}},
 	} {
 		n := node("a", c.role, func(s *failover.Status) { s.Replication = c.replication })
 		text := strings.Join(strings.Fields(statusText([]failover.NodeStatus{n})), " ")
@@ -123,7 +124,7 @@ func TestStatusNamesConflicts(t *testing.T) {
 // A standby with a running project stands out.
 func TestServicesOnAStandbyStandOut(t *testing.T) {
 	n := node("b", state.RoleStandby, func(s *failover.Status) {
-		s.Services = &failover.ServicesStatus{Projects: 2, Running: []string{"web"}, Stopped: []string{"media"}}
+		s.Services = &rules.ServicesStatus{Projects: 2, Running: []string{"web"}, Stopped: []string{"media"}}
 	})
 	if got := projectsText(n.Status); got != "1 of 2 RUNNING: web" {
 		t.Errorf("%q", got)

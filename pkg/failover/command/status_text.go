@@ -20,7 +20,7 @@ func summary(nodes []failover.NodeStatus) string {
 			silent = append(silent, n.Node)
 		case s.Role == state.RoleActive:
 			active = append(active, n.Node)
-		case s.Eligible && s.Kept:
+		case s.Eligible && s.KeepalivedRuns:
 			ready = append(ready, n.Node)
 		}
 	}
@@ -104,7 +104,7 @@ func statusRows(nodes []failover.NodeStatus) [][]string {
 			return map[bool]string{true: "yes", false: "no"}[s.HoldsAddress]
 		}),
 		row("eligible", func(s *failover.Status) string {
-			if s.Eligible && !s.Kept {
+			if s.Eligible && !s.KeepalivedRuns {
 				return "yes, but keepalived is not running"
 			}
 			return s.EligibleText()

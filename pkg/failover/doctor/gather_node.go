@@ -18,7 +18,7 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
@@ -179,7 +179,7 @@ func (d *Doctor) witness(ctx context.Context) (string, error) {
 func (d *Doctor) link(ctx context.Context, peer config.Node) PeerLink {
 	l := PeerLink{Node: peer.Name}
 	began := d.Node.Now()
-	var said failover.PeerState
+	var said rules.PeerState
 	err := d.Node.AskFor(ctx, peer, min(d.config().Failover.PeerTimeout, d.Patience), &said, "peer", "-o", "json")
 	if err != nil {
 		l.Error, l.Hint = err.Error(), exit.Hint(err)

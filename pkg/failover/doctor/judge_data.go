@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/understudy-ha/understudy/pkg/failover"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/zfs"
 )
@@ -127,7 +127,7 @@ func (j *judge) replication() {
 		if node.Name == j.active.Node {
 			continue
 		}
-		at := slices.IndexFunc(j.active.Status.Replication.Sent, func(s failover.Sent) bool { return s.Node == node.Name })
+		at := slices.IndexFunc(j.active.Status.Replication.Sent, func(s rules.Sent) bool { return s.Node == node.Name })
 		if at < 0 || j.active.Status.Replication.Sent[at].LastSuccess.IsZero() {
 			what := "nothing has been sent to " + node.Name + " yet"
 			if at >= 0 && j.active.Status.Replication.Sent[at].Error != "" {

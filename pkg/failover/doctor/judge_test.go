@@ -11,6 +11,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
+	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -39,13 +40,13 @@ func healthy() *pair {
 }
 
 func healthyNode(name, other string, active bool) Facts {
-	s := &failover.Status{Kept: true, Services: &failover.ServicesStatus{Projects: 2, Running: []string{}},
-		Data: &failover.DataStatus{Datasets: 2, Written: 3 << 20}, Replication: &failover.ReplicationStatus{}}
-	s.PeerState = failover.PeerState{Node: name, Role: state.RoleStandby, Eligible: true, Time: now}
+	s := &failover.Status{KeepalivedRuns: true, Services: &rules.ServicesStatus{Projects: 2, Running: []string{}},
+		Data: &rules.DataStatus{Datasets: 2, Written: 3 << 20}, Replication: &rules.ReplicationStatus{}}
+	s.PeerState = rules.PeerState{Node: name, Role: state.RoleStandby, Eligible: true, Time: now}
 	if active {
 		s.Role, s.HoldsAddress = state.RoleActive, true
 		s.Services.Running = []string{"traefik", "web"}
-		s.Replication.Sent = []failover.Sent{{Node: other, LastRun: now.Add(-42 * time.Second), LastSuccess: now.Add(-42 * time.Second)}}
+		s.Replication.Sent = []rules.Sent{{Node: other, LastRun: now.Add(-42 * time.Second), LastSuccess: now.Add(-42 * time.Second)}}
 	}
 	dataset := func(name string, used int64) Dataset {
 		d := Dataset{Source: name, Used: used, Available: 500 << 30}

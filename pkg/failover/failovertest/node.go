@@ -411,8 +411,8 @@ func (a *VIP) Set(kept, here bool) {
 // Configured implements self.Address.
 func (a *VIP) Configured() bool { return !a.None }
 
-// Kept implements self.Address.
-func (a *VIP) Kept() (bool, error) {
+// KeepalivedRuns implements self.Address.
+func (a *VIP) KeepalivedRuns() (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.kept, nil

@@ -1,8 +1,8 @@
 // Package holder owns this node's lease in etcd, where witness.etcd is configured:
 // a node is active only while it holds the lease.
 //
-//	lease.go    taking the lease and giving it back
-//	renewal.go  Keep renews it while this node may write, and steps down in time
+//	lease.go    Take and Release
+//	renewal.go  Renew renews it while this node may write, and steps down in time
 //	            when it can't
 //	fence.go    makes the datasets read-only right before the lease ends
 //

@@ -168,9 +168,9 @@ func (h *Holder) SignStopping(ctx context.Context, term uint64) (enough func()) 
 	return cancel
 }
 
-// GiveBack releases the lease. It is called once nothing can be written here; if it
+// Release returns the lease. It is called once nothing can be written here; if it
 // fails, the lease expires.
-func (h *Holder) GiveBack() {
+func (h *Holder) Release() {
 	l, found := h.held()
 	if !found {
 		return

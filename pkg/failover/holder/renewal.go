@@ -23,9 +23,9 @@ type renewal struct {
 	failed   string    // why the last renewal failed
 }
 
-// Keep renews the lease until ctx ends. Looking at the time waits for nobody: etcd
+// Renew renews the lease again and again until ctx ends. Looking at the time waits for nobody: etcd
 // may hang.
-func (h *Holder) Keep(ctx context.Context) {
+func (h *Holder) Renew(ctx context.Context) {
 	if h == nil {
 		return
 	}

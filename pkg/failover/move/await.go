@@ -98,7 +98,7 @@ func (m *Mover) awaitServices(ctx context.Context, name string, before failover.
 }
 
 // lacking returns the projects and services that ran before and do not run now.
-func lacking(before, now failover.ServicesStatus) string {
+func lacking(before, now rules.ServicesStatus) string {
 	if now.Error != "" {
 		return now.Error
 	}

@@ -18,7 +18,7 @@ import (
 func drilling(t *testing.T) *fake {
 	t.Helper()
 	f := serving(t)
-	running := &failover.ServicesStatus{Projects: 3, Running: []string{"app", "db", "traefik"}}
+	running := &rules.ServicesStatus{Projects: 3, Running: []string{"app", "db", "traefik"}}
 	f.Pair.SetStatus(failover.Status{Services: running})
 	f.Pair.With("b", func() (rules.PeerState, error) {
 		p := rules.PeerState{Node: "b", Role: state.RoleStandby, Eligible: true, Time: time.Now()}
@@ -89,7 +89,7 @@ func TestADrillThatFailsSaysWhereTheServicesRun(t *testing.T) {
 		}, "b", "failback: held", state.RoleStandby},
 		"a project that does not start there": {func(f *fake) {
 			f.Config.Services.StartTimeout = 300 * time.Millisecond
-			f.Pair.SetStatus(failover.Status{Services: &failover.ServicesStatus{Projects: 3, Running: []string{"app", "traefik"}}})
+			f.Pair.SetStatus(failover.Status{Services: &rules.ServicesStatus{Projects: 3, Running: []string{"app", "traefik"}}})
 		}, "b", "not running: db", state.RoleStandby},
 	} {
 		t.Run(name, func(t *testing.T) {

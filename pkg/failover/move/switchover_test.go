@@ -99,13 +99,13 @@ func TestASwitchoverNeedsAReadyPeer(t *testing.T) {
 		"not eligible": {peer: rules.PeerState{Node: "b", Role: state.RoleStandby, Reasons: []state.Ineligible{{Text: "held: new disk"}}}, want: "new disk"},
 		"in fault":     {peer: rules.PeerState{Node: "b", Role: state.RoleFault, Eligible: true}, want: "fault"},
 		"no image": {peer: rules.PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
-			rest: failover.Status{Services: &failover.ServicesStatus{MissingImages: []string{"app:1"}}}, want: "app:1"},
+			rest: failover.Status{Services: &rules.ServicesStatus{MissingImages: []string{"app:1"}}}, want: "app:1"},
 		"in fault, since the engine is dead": {peer: rules.PeerState{Node: "b", Role: state.RoleFault, Eligible: true},
-			rest: failover.Status{Services: &failover.ServicesStatus{Projects: 3, Error: "no engine"}}, want: "no engine", hint: "Docker Engine"},
+			rest: failover.Status{Services: &rules.ServicesStatus{Projects: 3, Error: "no engine"}}, want: "no engine", hint: "Docker Engine"},
 		"a conflict": {peer: rules.PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
-			rest: failover.Status{Data: &failover.DataStatus{}, Replication: &failover.ReplicationStatus{Received: &failover.Received{From: "a", Conflicts: map[string]string{"tank/app": "both"}}}}, want: "tank/app", hint: "rejoin"},
+			rest: failover.Status{Data: &rules.DataStatus{}, Replication: &rules.ReplicationStatus{Received: &rules.Received{From: "a", Conflicts: map[string]string{"tank/app": "both"}}}}, want: "tank/app", hint: "rejoin"},
 		"no dataset": {peer: rules.PeerState{Node: "b", Role: state.RoleStandby, Eligible: true},
-			rest: failover.Status{Data: &failover.DataStatus{Missing: []string{"tank/app"}}}, want: "tank/app"},
+			rest: failover.Status{Data: &rules.DataStatus{Missing: []string{"tank/app"}}}, want: "tank/app"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := serving(t)

@@ -34,9 +34,9 @@ func Since(began *time.Time, holds bool, now time.Time, enough time.Duration) bo
 
 // Finding is what the watcher sees of keepalived and the virtual IP.
 type Finding struct {
-	// Kept: keepalived runs. Here: the virtual IP is on this machine.
-	Kept, Here bool
-	Requested  state.RequestedRole
+	// Keepalived: it runs. Here: the virtual IP is on this machine.
+	Keepalived, Here bool
+	Requested        state.RequestedRole
 	// Own: the request is an operator's, who may well ask for something without
 	// keepalived.
 	Own bool
@@ -57,10 +57,10 @@ type Verdict struct {
 // Judge returns the verdict on a finding: keepalived's hooks may be lost, and a
 // keepalived that was killed leaves the virtual IP behind.
 func (g *Guards) Judge(f Finding, now time.Time) Verdict {
-	gone := Since(&g.gone, !f.Kept, now, goneAfter)
-	absent := Since(&g.absent, f.Kept && !f.Here && f.Requested == state.RequestMaster && !f.Own, now, absentAfter)
-	present := Since(&g.present, f.Kept && f.Here && f.Requested != state.RequestMaster && !f.Own, now, presentAfter)
-	idle := Since(&g.idle, f.Kept && f.Here && f.Requested == state.RequestMaster && f.Idle, now, presentAfter)
+	gone := Since(&g.gone, !f.Keepalived, now, goneAfter)
+	absent := Since(&g.absent, f.Keepalived && !f.Here && f.Requested == state.RequestMaster && !f.Own, now, absentAfter)
+	present := Since(&g.present, f.Keepalived && f.Here && f.Requested != state.RequestMaster && !f.Own, now, presentAfter)
+	idle := Since(&g.idle, f.Keepalived && f.Here && f.Requested == state.RequestMaster && f.Idle, now, presentAfter)
 	switch {
 	case gone && f.Requested == state.RequestMaster && !f.Own:
 		return Verdict{Remove: f.Here, Requested: state.RequestStop, Reason: "keepalived has stopped"}

@@ -15,17 +15,17 @@ func TestJudge(t *testing.T) {
 		at   time.Duration // of a second look
 		want Verdict
 	}{
-		{"all is well", Finding{Kept: true, Here: true, Requested: state.RequestMaster}, time.Hour, Verdict{}},
-		{"a standby", Finding{Kept: true, Requested: state.RequestBackup}, time.Hour, Verdict{}},
+		{"all is well", Finding{Keepalived: true, Here: true, Requested: state.RequestMaster}, time.Hour, Verdict{}},
+		{"a standby", Finding{Keepalived: true, Requested: state.RequestBackup}, time.Hour, Verdict{}},
 		{"a restart of keepalived", Finding{Here: true, Requested: state.RequestMaster}, time.Second, Verdict{}},
 		{"killed", Finding{Here: true, Requested: state.RequestMaster}, 2 * time.Second, Verdict{Remove: true, Requested: state.RequestStop, Reason: "keepalived has stopped"}},
 		{"killed, and the address went", Finding{Requested: state.RequestMaster}, 2 * time.Second, Verdict{Requested: state.RequestStop, Reason: "keepalived has stopped"}},
 		{"a stale address on a standby", Finding{Here: true, Requested: state.RequestBackup}, 2 * time.Second, Verdict{Remove: true}},
 		{"a stale address after a person's word", Finding{Here: true, Requested: state.RequestStop, Own: true}, 2 * time.Second, Verdict{Remove: true}},
-		{"a lost hook of a backup", Finding{Kept: true, Requested: state.RequestMaster}, 10 * time.Second, Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the virtual IP is not here"}},
-		{"a lost hook of a master", Finding{Kept: true, Here: true, Requested: state.RequestFault}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the virtual IP is here"}},
-		{"a switchover that was killed", Finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Again: true, Reason: "the virtual IP is here, and nothing serves"}},
-		{"a switchover under way", Finding{Kept: true, Here: true, Requested: state.RequestMaster, Idle: true}, 2 * time.Second, Verdict{}},
+		{"a lost hook of a backup", Finding{Keepalived: true, Requested: state.RequestMaster}, 10 * time.Second, Verdict{Requested: state.RequestBackup, Reason: "keepalived runs, and the virtual IP is not here"}},
+		{"a lost hook of a master", Finding{Keepalived: true, Here: true, Requested: state.RequestFault}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Reason: "keepalived runs, and the virtual IP is here"}},
+		{"a switchover that was killed", Finding{Keepalived: true, Here: true, Requested: state.RequestMaster, Idle: true}, 3 * time.Second, Verdict{Requested: state.RequestMaster, Again: true, Reason: "the virtual IP is here, and nothing serves"}},
+		{"a switchover under way", Finding{Keepalived: true, Here: true, Requested: state.RequestMaster, Idle: true}, 2 * time.Second, Verdict{}},
 		{"a person without keepalived", Finding{Requested: state.RequestMaster, Own: true}, time.Hour, Verdict{}},
 	} {
 		var g Guards

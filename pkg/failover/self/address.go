@@ -17,8 +17,8 @@ type Address interface {
 	Configured() bool
 	// Here reports whether this machine has the virtual IP.
 	Here() (bool, error)
-	// Kept reports whether keepalived runs.
-	Kept() (bool, error)
+	// KeepalivedRuns reports whether keepalived runs.
+	KeepalivedRuns() (bool, error)
 	// Remove takes the virtual IP off this machine.
 	Remove(ctx context.Context) error
 }
@@ -54,7 +54,7 @@ func (a *address) Here() (bool, error) {
 	return keepalived.Holds(a.prefix, a.iface)
 }
 
-func (a *address) Kept() (bool, error) {
+func (a *address) KeepalivedRuns() (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.finder.Running()

@@ -40,7 +40,7 @@ func (r *Records) addressAlert() (alert.Alert, bool) {
 	if !r.Address.Configured() {
 		return alert.Alert{}, false
 	}
-	kept, err := r.Address.Kept()
+	kept, err := r.Address.KeepalivedRuns()
 	if err != nil {
 		return alert.Alert{Kind: alert.Address, Text: err.Error()}, true
 	}

@@ -27,7 +27,7 @@ func (r *Records) Describe() (rules.PeerState, error) {
 		p.Reasons = eligibility.Reasons
 	}
 	p.Eligible = r.ShownEligible()
-	kept, err := r.Address.Kept()
+	kept, err := r.Address.KeepalivedRuns()
 	p.Contends = r.Address.Configured() && err == nil && kept && p.Requested != state.RequestStop && p.Requested != state.RequestFault
 	p.Replica = r.Replica()
 	p.SetAlerts(r.Alerts())

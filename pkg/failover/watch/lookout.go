@@ -57,7 +57,7 @@ func (w *Watcher) guard(ctx context.Context) error {
 }
 
 func (w *Watcher) find() (f rules.Finding, err error) {
-	if f.Kept, err = w.Address.Kept(); err != nil {
+	if f.Keepalived, err = w.Address.KeepalivedRuns(); err != nil {
 		return f, err
 	}
 	if f.Here, err = w.Address.Here(); err != nil {

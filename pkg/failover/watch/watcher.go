@@ -54,7 +54,7 @@ func (w *Watcher) Watch(ctx context.Context) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() { w.lookAround(ctx) })
-	looking.Go(func() { w.Lease.Keep(ctx) })
+	looking.Go(func() { w.Lease.Renew(ctx) })
 	for ctx.Err() == nil {
 		if err := w.settle(ctx); err != nil && ctx.Err() == nil {
 			w.Log.Error().Err(err).Msg("the role change failed")
