@@ -20,6 +20,7 @@ type Node struct {
 	*self.Records
 	Data     Data
 	Services Services
+	Engine   Engine
 	Peers    Peers
 	Witness  func(context.Context) witness.Answer
 	// Lease is what this node needs to be active; nil: it needs none.
@@ -51,6 +52,12 @@ type Services interface {
 	SetKnown(ids []string)
 }
 
+// Engine knows the images of this machine: see package docker.
+type Engine interface {
+	HasImage(ctx context.Context, image string) (bool, error)
+	InspectImage(ctx context.Context, ref string) (docker.Image, error)
+}
+
 // Peers are the other nodes.
 type Peers interface {
 	// Ask asks a node for its state. The error for an unreachable node is a
@@ -62,10 +69,12 @@ type Peers interface {
 
 // New returns the node of this machine.
 func New(r *self.Records) *Node {
+	engine := docker.New(r.Config.Services.Socket)
 	n := &Node{
 		Records:  r,
 		Data:     data.New(r.Config, zfs.New(r.Runner, r.Config.Replication.Timeouts.ZFS), r.Log),
-		Services: projects{compose.New(r.Config.Services, docker.New(r.Config.Services.Socket), r.Runner, r.Log), r.Config.Services},
+		Services: projects{compose.New(r.Config.Services, engine, r.Runner, r.Log), r.Config.Services},
+		Engine:   engine,
 		Lease:    holder.New(r),
 	}
 	n.Peers = newSSHPeers(n)

@@ -116,7 +116,7 @@ func (n *Node) servicesStatus(ctx context.Context) *rules.ServicesStatus {
 	if err != nil {
 		return &rules.ServicesStatus{Projects: len(projects), Broken: s.Broken, Error: err.Error()}
 	}
-	if s.MissingImages, err = missingImages(ctx, docker.New(n.Config.Services.Socket), projects); err != nil {
+	if s.MissingImages, err = missingImages(ctx, n.Engine, projects); err != nil {
 		s.Error = err.Error()
 	}
 	return s
@@ -156,7 +156,7 @@ func judgeServices(projects []compose.Project, containers []docker.Container) *r
 }
 
 // missingImages are the images of the projects that this node lacks.
-func missingImages(ctx context.Context, engine *docker.Engine, projects []compose.Project) ([]string, error) {
+func missingImages(ctx context.Context, engine Engine, projects []compose.Project) ([]string, error) {
 	var images, missing []string
 	for _, p := range projects {
 		for _, service := range p.Services {

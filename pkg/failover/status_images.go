@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/understudy-ha/understudy/pkg/docker"
 	"github.com/understudy-ha/understudy/pkg/images/record"
 )
 
@@ -35,7 +34,7 @@ func (n *Node) imagesStatus(ctx context.Context) *ImagesStatus {
 		return &ImagesStatus{Error: err.Error()}
 	}
 	s := &ImagesStatus{Never: !found, Time: r.Time, LastSuccess: r.LastSuccess, Active: r.Active, Problems: r.Problems}
-	if err := r.LookAgain(ctx, docker.New(n.Config.Services.Socket)); err != nil {
+	if err := r.LookAgain(ctx, n.Engine); err != nil {
 		s.Error = err.Error()
 		return s // the images that were missing then may have come
 	}

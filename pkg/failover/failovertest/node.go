@@ -66,7 +66,7 @@ func New(t *testing.T) *Fake {
 	f.Pair.Set("b", rules.PeerState{Node: "b", Role: state.RoleStandby})
 	records.Boot, records.Address, records.Clock = "boot", f.VIP, f.Clock
 	f.Node = &failover.Node{
-		Records: records, Data: f.Datasets, Services: f.Projects, Peers: f.Pair,
+		Records: records, Data: f.Datasets, Services: f.Projects, Engine: docker.New(cfg.Services.Socket), Peers: f.Pair,
 		Witness: func(context.Context) witness.Answer { return witness.Answer{Configured: true, Reachable: f.Reachable} },
 	}
 	return f

@@ -6,7 +6,6 @@ import (
 
 	"github.com/understudy-ha/understudy/pkg/failover/alert"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
-	"github.com/understudy-ha/understudy/pkg/keepalived"
 	"github.com/understudy-ha/understudy/pkg/report"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -48,7 +47,7 @@ func (r *Records) addressAlert() (alert.Alert, bool) {
 		return alert.Alert{Kind: alert.Keepalived, Text: "keepalived does not run: this node can't take over or hold the virtual IP"}, true
 	}
 	program := filepath.Join(r.Config.Keepalived.Programs, "track-traefik")
-	if why := keepalived.Insecure(program); why != "" {
+	if why := r.Host.Insecure(program); why != "" {
 		return alert.Alert{Kind: alert.CheckInsecure, Object: program, Text: "keepalived can't run its check, and counts that as success: " + why}, true
 	}
 	record, found := r.lastProbe()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
 // Host is what this process knows of itself and its machine. A simulated node has
@@ -19,6 +21,8 @@ type Host interface {
 	Started() (uint64, error)
 	// ByKeepalived reports whether keepalived started this process.
 	ByKeepalived() bool
+	// Insecure returns why keepalived would refuse to run a program; "" if it would not.
+	Insecure(program string) string
 	// NotifySystemd sends systemd a state of this service, by sd_notify(3).
 	NotifySystemd(ctx context.Context, state string) error
 }
@@ -59,6 +63,8 @@ func (process) ByKeepalived() bool {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
 	return err == nil && strings.HasPrefix(string(name), "keepalived")
 }
+
+func (process) Insecure(program string) string { return keepalived.Insecure(program) }
 
 // notifyTimeout bounds sending systemd a message.
 const notifyTimeout = time.Second
