@@ -45,10 +45,10 @@ type Situation struct {
 	Isolated bool
 }
 
-// Passing returns the reasons that end by themselves. This node waits for the node
+// passing returns the reasons that end by themselves. This node waits for the node
 // that was active last, or lacks its data, or was refused a promotion for a cause that
 // may pass.
-func Passing(s Situation, last []state.Ineligible) []state.Ineligible {
+func passing(s Situation, last []state.Ineligible) []state.Ineligible {
 	reasons := s.stillRefused(last)
 	serving := NewestActive(s.Peers)
 	for _, r := range last {
@@ -126,7 +126,7 @@ func (s Situation) first() bool {
 func Weigh(s Situation, last []state.Ineligible, serves bool) []state.Ineligible {
 	var reasons []state.Ineligible
 	if !serves {
-		for _, r := range Passing(s, last) {
+		for _, r := range passing(s, last) {
 			reasons = With(reasons, r)
 		}
 	}

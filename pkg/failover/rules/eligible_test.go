@@ -59,7 +59,7 @@ func TestWhoMayHoldTheAddress(t *testing.T) {
 		for _, kind := range c.last {
 			last = append(last, state.Ineligible{Kind: kind})
 		}
-		if got := kinds(Passing(c.s, last)); !slices.Equal(got, c.want) {
+		if got := kinds(passing(c.s, last)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

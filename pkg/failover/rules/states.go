@@ -47,8 +47,8 @@ type Transition struct {
 	Via   state.Role // while the work is in progress
 }
 
-// Table returns the transition table. The first row that fits counts.
-func Table() []Transition {
+// table returns the transition table. The first row that fits counts.
+func table() []Transition {
 	any := []state.Role{unknown, active, standby, promoting, demoting, fault}
 	return []Transition{
 		{From: []state.Role{active}, To: active, Guard: Always, Work: LookOver, Via: active},
@@ -76,7 +76,7 @@ func Target(requested state.RequestedRole) state.Role {
 
 // Next returns the transition that leads from a role in this boot to another one.
 func Next(from, to state.Role, guard Guard) Transition {
-	for _, t := range Table() {
+	for _, t := range table() {
 		if slices.Contains(t.From, from) && t.To == to && (t.Guard == Always || t.Guard == guard) {
 			return t
 		}

@@ -22,7 +22,7 @@ func TestDocShowsTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ""
-	for _, row := range Table() {
+	for _, row := range table() {
 		from := "any"
 		if len(row.From) == 1 {
 			from = row.From[0].String()

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,8 +104,9 @@ func (ask asking) Status(_ context.Context, peer config.Node) (failover.Status, 
 // virtual IP alone makes a active, and its loss makes b take over.
 func TestSimulatedPair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		off := ""
-		a, b := simulate(t, func(node string) bool { return node != off })
+		var off atomic.Value // the node that is off
+		off.Store("")
+		a, b := simulate(t, func(node string) bool { return node != off.Load() })
 		a.Joins(t)
 		if err := b.State.Write(state.ReceivedName, state.Received{From: "a", Term: 1}); err != nil {
 			t.Fatal(err)
@@ -134,7 +136,7 @@ func TestSimulatedPair(t *testing.T) {
 		}
 
 		// b goes off. The replica of a is out of date, so a does not take over.
-		off = "b"
+		off.Store("b")
 		b.VIP.Set(false, false)
 		a.VIP.Set(true, true)
 		time.Sleep(time.Minute)
