@@ -69,7 +69,7 @@ type Result struct {
 	// is known.
 	EngineAPI string `json:"engine_api,omitempty"`
 	// Before is what the last run found; nil when that is not known.
-	Before *Record `json:"-"`
+	Before *state.Probe `json:"-"`
 }
 
 // texts returns "NAME: TEXT" of the checks with a verdict.
@@ -146,7 +146,7 @@ func (p *Probe) Run(ctx context.Context) Result {
 	}
 	result.Role, result.Mode = role.Role, p.mode(role)
 	// Without it a node has its grace again, no more.
-	if last, found, err := ReadRecord(p.Config.RunDir); err == nil && found {
+	if last, found, err := state.Lazy(p.Config.RunDir).Probe(); err == nil && found {
 		result.Answered, result.Before = last.Answered, &last
 		p.Engine.SetAPI(last.EngineAPI)
 		if result.Mode == Serves { // later another container may have the address

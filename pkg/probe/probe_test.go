@@ -392,7 +392,7 @@ func TestUnreadableRole(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	f := newFixture(t, state.RoleActive)
-	if _, found, err := probe.ReadRecord(f.probe.Config.RunDir); found || err != nil {
+	if _, found, err := state.Lazy(f.probe.Config.RunDir).Probe(); found || err != nil {
 		t.Fatalf("found %v, error %v", found, err)
 	}
 	f.status = 500
@@ -400,7 +400,7 @@ func TestRecord(t *testing.T) {
 	if err := probe.WriteRecord(f.probe.Config.RunDir, result); err != nil {
 		t.Fatal(err)
 	}
-	record, found, err := probe.ReadRecord(f.probe.Config.RunDir)
+	record, found, err := state.Lazy(f.probe.Config.RunDir).Probe()
 	if err != nil || !found || record.Healthy || !record.Time.Equal(now) || len(record.Failures) != 1 {
 		t.Errorf("%+v, found %v, error %v", record, found, err)
 	}

@@ -1,8 +1,6 @@
 package state
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -53,18 +51,9 @@ func (d *Dir) Eligibility() (e Eligibility, found bool, err error) {
 }
 
 // SetEligibility records e and shows it to keepalived: the file EligibilityFile in
-// runDir holds "1", or does not exist. The file goes first when it is removed and
-// comes last when it is made, so that it never says more than the record.
-func (d *Dir) SetEligibility(runDir string, e Eligibility) error {
-	run, err := Open(runDir)
-	if err != nil {
-		return err
-	}
-	return d.ShowEligibility(run, e)
-}
-
-// ShowEligibility is SetEligibility for an open run folder.
-func (d *Dir) ShowEligibility(run *Dir, e Eligibility) error {
+// the run folder holds "1", or does not exist. The file goes first when it is
+// removed and comes last when it is made, so that it never says more than the record.
+func (d *Dir) SetEligibility(run *Dir, e Eligibility) error {
 	if !e.Eligible {
 		if err := run.store.Remove(EligibilityFile); err != nil {
 			return &AccessError{Op: "remove", Path: run.path(EligibilityFile), Err: err}
@@ -85,11 +74,5 @@ func (d *Dir) ShowEligibility(run *Dir, e Eligibility) error {
 // virtual IP: d is the run folder.
 func (d *Dir) ShowsEligible() bool {
 	data, err := d.store.Load(EligibilityFile)
-	return err == nil && strings.TrimSpace(string(data)) == "1"
-}
-
-// Shown is ShowsEligible of the run folder at a path.
-func Shown(runDir string) bool {
-	data, err := os.ReadFile(filepath.Join(runDir, EligibilityFile))
 	return err == nil && strings.TrimSpace(string(data)) == "1"
 }

@@ -46,7 +46,7 @@ func tryStore(t *testing.T, d *state.Dir) {
 		t.Errorf("after Unlock: %v, held %v", err, d.Held("work"))
 	}
 	for _, eligible := range []bool{true, false, true} {
-		if err := d.ShowEligibility(d, state.Eligibility{Eligible: eligible}); err != nil || d.ShowsEligible() != eligible {
+		if err := d.SetEligibility(d, state.Eligibility{Eligible: eligible}); err != nil || d.ShowsEligible() != eligible {
 			t.Errorf("eligible %v: shown %v, %v", eligible, d.ShowsEligible(), err)
 		}
 	}

@@ -37,7 +37,7 @@ func (r *Records) ChangeEligibility(ctx context.Context, change func([]state.Ine
 	if !same {
 		r.Log.Info().Bool("eligible", eligible).Msg(sayEligible(reasons))
 	}
-	return r.State.ShowEligibility(r.RunDir, state.Eligibility{Eligible: eligible, Reasons: reasons, Time: r.Now()})
+	return r.State.SetEligibility(r.RunDir, state.Eligibility{Eligible: eligible, Reasons: reasons, Time: r.Now()})
 }
 
 func sayEligible(reasons []state.Ineligible) string {
