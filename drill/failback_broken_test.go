@@ -17,7 +17,7 @@ import (
 type broken struct {
 	name  string
 	plant func(*testing.T, *takeover)
-	mend  func(*testing.T, *takeover)
+	fix   func(*testing.T, *takeover)
 	code  int
 	says  string // on stderr
 	hint  string
@@ -58,12 +58,12 @@ var brokenPeers = []broken{
 	{
 		name:  "docker dead",
 		plant: func(t *testing.T, d *takeover) { d.must(t, lab.KillService(d.ctx, d.standby, "docker")) },
-		mend:  func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "docker")) },
+		fix:   func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "docker")) },
 		code:  76, says: "Docker Engine", hint: "see that the Docker Engine runs",
 	}, {
 		name:  "held",
 		plant: func(t *testing.T, d *takeover) { d.shell(t, d.standby, `failover-notify hold --reason 'new disks'`) },
-		mend:  func(t *testing.T, d *takeover) { d.shell(t, d.standby, `failover-notify release`) },
+		fix:   func(t *testing.T, d *takeover) { d.shell(t, d.standby, `failover-notify release`) },
 		code:  76, says: "held: new disks", hint: "failover-notify status",
 	}, {
 		name: "pool full",
@@ -72,7 +72,7 @@ var brokenPeers = []broken{
 			d.afterwards(t, d.standby, room())
 			d.shell(t, d.active, `head -c 3M /dev/urandom >/"$1"/more; sync`, d.datasets()[0])
 		},
-		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
+		fix:  func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
 		code: 1, says: "nothing has been stopped", hint: "free space on that pool",
 	}, {
 		name: "pool fails while the rest is sent",
@@ -95,7 +95,7 @@ var brokenPeers = []broken{
 			})
 			d.afterwards(t, peer, room())
 		},
-		mend: func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
+		fix:  func(t *testing.T, d *takeover) { d.shell(t, d.standby, room()) },
 		code: 1, says: "everything runs here again", hint: "",
 	}, {
 		name: "ssh refused",
@@ -103,7 +103,7 @@ var brokenPeers = []broken{
 			d.shell(t, d.standby, refuse)
 			d.afterwards(t, d.standby, strings.Replace(refuse, " -I ", " -D ", 1)+" 2>/dev/null || true")
 		},
-		mend: func(t *testing.T, d *takeover) {
+		fix: func(t *testing.T, d *takeover) {
 			d.shell(t, d.standby, strings.Replace(refuse, " -I ", " -D ", 1))
 		},
 		code: 76, says: "can't be reached", hint: "check ssh",
@@ -112,14 +112,14 @@ var brokenPeers = []broken{
 		plant: func(t *testing.T, d *takeover) {
 			d.shell(t, d.standby, `docker rm -f traefik || true; docker rmi -f traefik:lab`)
 		},
-		mend: func(t *testing.T, d *takeover) {
+		fix: func(t *testing.T, d *takeover) {
 			d.must(t, lab.LoadImage(d.ctx, d.standby, d.programs.images.traefik))
 		},
 		code: 76, says: "it lacks images: traefik:lab", hint: "pull them there",
 	}, {
 		name:  "keepalived dead",
 		plant: func(t *testing.T, d *takeover) { d.must(t, lab.KillService(d.ctx, d.standby, "keepalived")) },
-		mend:  func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "keepalived")) },
+		fix:   func(t *testing.T, d *takeover) { d.must(t, lab.StartService(d.ctx, d.standby, "keepalived")) },
 		code:  76, says: "keepalived does not run", hint: "fix that first",
 	}, {
 		name: "dies in the middle of the handover",
@@ -145,7 +145,7 @@ var brokenPeers = []broken{
 				}
 			})
 		},
-		mend: func(t *testing.T, d *takeover) {
+		fix: func(t *testing.T, d *takeover) {
 			d.shell(t, d.active, room())
 			d.wake(t, d.standby)
 		},
@@ -170,7 +170,7 @@ func peerBroken(t *testing.T, d *takeover) {
 				t.Errorf("%s was %s and is %s", d.active.Name(), before, after)
 			}
 			d.lostNothing(t)
-			b.mend(t, d)
+			b.fix(t, d)
 			d.awaitState(t, d.standby, "a standby", func(s NodeState) bool { return s.Role.Role == state.RoleStandby && s.Shown })
 			t.Logf("%.1f s", time.Since(began).Seconds())
 		})

@@ -18,7 +18,7 @@ type planted struct {
 	name  string
 	on    func(*takeover) lab.Node
 	plant string
-	mend  string
+	undo  string
 	check string
 	fix   string // part of it
 }
@@ -143,8 +143,8 @@ func diagnosed(t *testing.T, d *takeover) {
 					t.Logf("%+v", f)
 				}
 			}
-			if p.mend != "" {
-				d.shell(t, node, p.mend)
+			if p.undo != "" {
+				d.shell(t, node, p.undo)
 			}
 			for _, name := range []string{"docker", "watch", "keepalived"} {
 				d.must(t, lab.StartService(d.ctx, node, name))

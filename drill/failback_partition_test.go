@@ -43,7 +43,7 @@ func (d *takeover) twoHistories(t *testing.T, cut lab.Node) (ofActive, ofStandby
 				return ""
 			}
 		}
-		return "a node that gives way"
+		return "a node that steps down"
 	})
 	d.idle(t, d.standby)
 	d.serves(t)

@@ -179,7 +179,7 @@ func (r *runbooks) tries(t *testing.T, repeat bool, missing func() string) {
 		if !repeat || time.Since(began) > patience() {
 			t.Fatal(what)
 		}
-		time.Sleep(time.Second) // a person is no faster
+		time.Sleep(time.Second) // an operator is no faster
 	}
 }
 

@@ -74,7 +74,7 @@ func choose(flag, flagName string, getenv func(string) string, variable string) 
 	return getenv(variable), variable
 }
 
-// consoleWriter is for a person: the time of day, the level, the message.
+// consoleWriter is for a reader at a terminal: the time of day, the level, the message.
 func consoleWriter(p *Process) io.Writer {
 	return zerolog.ConsoleWriter{
 		Out:        p.Stderr,

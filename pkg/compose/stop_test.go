@@ -183,9 +183,9 @@ func TestStopCalledOff(t *testing.T) {
 	m, e := newManager(t, map[string]*box{idA: {name: "app-a-1", project: "app", state: "running"}})
 	e.group(m.groups, idA)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("a newer wish"))
+	cancel(errors.New("a newer request"))
 	err := m.Stop(ctx, []Project{app}, 0)
-	if _, ok := errors.AsType[*StillRunningError](err); !ok || !strings.Contains(err.Error(), "a newer wish") || len(e.running()) != 1 {
+	if _, ok := errors.AsType[*StillRunningError](err); !ok || !strings.Contains(err.Error(), "a newer request") || len(e.running()) != 1 {
 		t.Errorf("running %q, %v", e.running(), err)
 	}
 }

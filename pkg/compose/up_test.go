@@ -188,11 +188,11 @@ func TestUpEnds(t *testing.T) {
 		for t.Context().Err() == nil && len(calls()) < 2 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		cancel(errors.New("a newer wish"))
+		cancel(errors.New("a newer request"))
 	}()
 	began = time.Now()
 	err = m.Up(ctx, app)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "a newer wish") || time.Since(began) > 8*time.Second {
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "a newer request") || time.Since(began) > 8*time.Second {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 }

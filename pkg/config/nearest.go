@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// fewKeys is how many keys of a mapping are listed for a person.
+// fewKeys is how many keys of a mapping are listed in a message.
 const fewKeys = 8
 
 // nearest returns what may have been meant by a name that is no key of k: a key

@@ -139,7 +139,7 @@ func (k checker) oneFamily() {
 }
 
 // paths checks that paths do not depend on where a program was started: cron
-// and keepalived start it elsewhere than a person does.
+// and keepalived start it in another folder than an operator does.
 func (k checker) paths() {
 	c := k.config
 	for _, p := range []struct{ path, value string }{

@@ -1,9 +1,7 @@
 package failover
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +12,6 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/remote"
-	"github.com/understudy-ha/understudy/pkg/run"
 )
 
 // tryPortAfter is how long ssh may take before its port is probed: a probe finds out
@@ -30,6 +27,7 @@ const tryPortAfter, patience, answersFor = 500 * time.Millisecond, time.Second, 
 type sshPeers struct {
 	cfg *config.Config
 	ssh remote.Peers
+	now func() time.Time
 	// newest returns the newest term that this node has heard of.
 	newest func() uint64
 
@@ -38,14 +36,14 @@ type sshPeers struct {
 }
 
 func newSSHPeers(n *Node) *sshPeers {
-	return &sshPeers{cfg: n.Config, ssh: remote.Peers{Programs: n.Runner, SSH: n.Config.SSH}, newest: n.NewestTerm, answered: map[string]time.Time{}}
+	return &sshPeers{cfg: n.Config, ssh: remote.Peers{Programs: n.Runner, SSH: n.Config.SSH}, now: n.Now, newest: n.NewestTerm, answered: map[string]time.Time{}}
 }
 
 // lately reports whether a node has answered a moment ago.
 func (p *sshPeers) lately(node string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Since(p.answered[node]) < answersFor
+	return p.now().Sub(p.answered[node]) < answersFor
 }
 
 func (p *sshPeers) note(node string, at time.Time) {
@@ -53,9 +51,6 @@ func (p *sshPeers) note(node string, at time.Time) {
 	defer p.mu.Unlock()
 	p.answered[node] = at
 }
-
-// sshFailed is the exit code by which ssh reports its own failure.
-const sshFailed = 255
 
 // Ask asks failover-notify on the other node.
 func (p *sshPeers) Ask(ctx context.Context, peer config.Node) (rules.PeerState, error) {
@@ -118,16 +113,16 @@ func (p *sshPeers) ask(ctx context.Context, peer config.Node, timeout time.Durat
 		}
 		// The machine may be off, or has gone off since its last answer: that is no
 		// failure of the program.
-		if failed, ok := errors.AsType[*run.Error](err); ok && (failed.ExitCode == sshFailed || failed.TimedOut) {
+		if remote.Unanswered(err) {
 			if down := p.ssh.Reach(context.WithoutCancel(ctx), peer); down != nil {
 				return down
 			}
 		}
 		return fmt.Errorf("ask %s: %w", peer.Name, err)
 	}
-	p.note(peer.Name, time.Now())
-	if err := json.NewDecoder(bytes.NewReader(output)).Decode(answer); err != nil {
-		return fmt.Errorf("ask %s: read the answer of %s: %w", peer.Name, command, err)
+	p.note(peer.Name, p.now())
+	if err := remote.Decode(output, command, answer); err != nil {
+		return fmt.Errorf("ask %s: %w", peer.Name, err)
 	}
 	return nil
 }

@@ -59,6 +59,16 @@ func (s SSH) Argv(remote ...string) []string {
 	return argv
 }
 
+// sshFailed is the exit code by which ssh reports its own failure.
+const sshFailed = 255
+
+// Unanswered reports whether ssh itself failed, or the deadline passed: nothing on the
+// other node has answered.
+func Unanswered(err error) bool {
+	failed, ok := errors.AsType[*run.Error](err)
+	return ok && (failed.ExitCode == sshFailed || failed.TimedOut)
+}
+
 // SSHError is a failure of ssh itself, before the remote program did its work.
 type SSHError struct {
 	Host  string
@@ -121,7 +131,7 @@ func (s SSH) ExplainText(stderr, remote string, cause error) error {
 		}
 	}
 	var e *run.Error
-	if errors.As(cause, &e) && e.ExitCode == 255 {
+	if errors.As(cause, &e) && e.ExitCode == sshFailed {
 		return &SSHError{Host: s.Host, What: strings.TrimSpace(e.LastLine()), hint: "try it by hand: " + strings.Join(s.Argv("true"), " "), Cause: cause}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (e *RemoteError) Hint() string { return e.Advice }
 // ExitCode is that of a refusal, or of a failure.
 func (e *RemoteError) ExitCode() int {
 	if e.Code == 0 {
-		return 1
+		return exit.Failed
 	}
 	return e.Code
 }
