@@ -33,7 +33,7 @@ the one that the active node runs, so that a takeover is never an upgrade. It pu
 an image from its registry by the active node's digest, or copies it from that
 node. On the active node it pulls nothing without --update.
 
-Meant for cron on every node, and for use by hand. It can be run twice and killed
+It is for cron on every node, and for use by hand. You can repeat it, and kill it
 at any moment. Without a terminal it prints only changes.`,
 		Example: `  image-sync
   image-sync --dry-run

@@ -17,9 +17,9 @@ func newManifest(p *cli.Process) *cobra.Command {
 	var out cli.Output
 	c := &cobra.Command{
 		Use:   "manifest",
-		Short: "Say which images this node's projects run",
-		Long: `Say which images this node's projects run: id, digests, platform and names. Other
-nodes ask this over ssh, to have the same.`,
+		Short: "List the images that this node's projects run",
+		Long: `List the images that this node's projects run: id, digests, platform and names.
+Other nodes ask for it over ssh, to get the same images.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			node, err := newNode(c.Context(), p, nil)

@@ -52,7 +52,7 @@ lag-check says so and shows the last known figures. The limits are lag.warning
 and lag.critical.
 
 lag-check records each run: see lag-check history.`,
-		Example: `  lag-check                    one line for Nagios and its kin
+		Example: `  lag-check                    one line for Nagios and similar monitors
   lag-check -o text            a table
   lag-check --textfile /var/lib/prometheus/node-exporter`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -104,8 +104,8 @@ func newInventory(p *cli.Process) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "inventory",
-		Short: "Say what this node has, for lag-check on the other nodes",
-		Long:  `Say what this node has: its role, its datasets and their snapshots, as JSON. lag-check on the other nodes asks for it over ssh.`,
+		Short: "List the datasets of this node, for lag-check on the other nodes",
+		Long:  `Print this node's role, datasets and snapshots, as JSON. lag-check on the other nodes asks for it over ssh.`,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if format != "json" {

@@ -51,7 +51,7 @@ func newHistory(p *cli.Process) *cobra.Command {
 	var o historyOptions
 	c := &cobra.Command{
 		Use:   "history",
-		Short: "Draw the lag over time, from all that was measured",
+		Short: "Draw the recorded lag over time",
 		Long: `Draw the lag of each standby over time, from all that lag-check has measured on
 this node, with the moments at which another node became active. Each column
 shows the largest lag within its time; in the line below, a dot is a time

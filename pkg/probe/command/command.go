@@ -40,12 +40,14 @@ func New(p *cli.Process) *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "track-traefik",
-		Short: "Tell keepalived whether this node serves, or could",
-		Long: `Tell keepalived whether this node is healthy, in less than 0.8 seconds whatever
-hangs. On the active node: Traefik's container runs and answers. While it is
-promoted: it gets on. On any other node: the engine answers, Traefik's image is
-here, nobody holds the node, and its last fault is over. On all: the pool is
-healthy, and a witness answers where one is configured.`,
+		Short: "Check whether this node serves, or could serve: for keepalived",
+		Long: `Report to keepalived whether this node is healthy, in less than 0.8 seconds,
+whatever hangs.
+
+Active node: Traefik's container runs and answers. Node in promotion: it makes
+progress. Any other node: the engine answers, Traefik's image is present, the
+node is not held, and its last fault is over. Every node: the pool is healthy,
+and one of the configured witnesses answers.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cobra.NoArgs(c, args); err != nil {
 				return &unhealthyError{cli.Usagef("%v", err)}
