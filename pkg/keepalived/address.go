@@ -16,22 +16,22 @@ import (
 // addressTimeout bounds the call that removes an address.
 const addressTimeout = 5 * time.Second
 
-// Holds reports whether the address is on this machine, whatever the length of its
-// prefix there. It checks the interface iface first, then all others: with
-// virtual MACs keepalived puts the address on an interface of its own.
+// Holds reports whether this machine has the address, with any prefix length. It checks
+// the interface iface first, then all others: with virtual MACs, keepalived adds the
+// address to an interface of its own.
 func Holds(vip netip.Prefix, iface string) (bool, error) {
 	at, err := find(vip, iface)
 	return at.iface != "", err
 }
 
-// place is where an address is: the interface, empty for nowhere, and the
-// address with the prefix length that it has there.
-type place struct {
+// location is the interface that has an address, or "", and the address with its prefix
+// length there.
+type location struct {
 	iface   string
 	address netip.Prefix
 }
 
-func find(vip netip.Prefix, iface string) (place, error) {
+func find(vip netip.Prefix, iface string) (location, error) {
 	if expected, err := net.InterfaceByName(iface); err == nil {
 		if at, err := findOn(vip, *expected); err != nil || at.iface != "" {
 			return at, err
@@ -39,36 +39,35 @@ func find(vip netip.Prefix, iface string) (place, error) {
 	}
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		return place{}, fmt.Errorf("look for %s: list the interfaces: %w", vip.Addr(), err)
+		return location{}, fmt.Errorf("find %s: list the interfaces: %w", vip.Addr(), err)
 	}
 	for _, one := range interfaces {
 		if at, err := findOn(vip, one); err != nil || at.iface != "" {
 			return at, err
 		}
 	}
-	return place{}, nil
+	return location{}, nil
 }
 
-func findOn(vip netip.Prefix, iface net.Interface) (place, error) {
+func findOn(vip netip.Prefix, iface net.Interface) (location, error) {
 	addresses, err := iface.Addrs()
 	if err != nil {
 		if isGone(err) {
-			return place{}, nil // the interface has just been removed
+			return location{}, nil // the interface has just been removed
 		}
-		return place{}, fmt.Errorf("look for %s on %s: %w", vip.Addr(), iface.Name, err)
+		return location{}, fmt.Errorf("find %s on %s: %w", vip.Addr(), iface.Name, err)
 	}
 	for _, address := range addresses {
 		found, err := netip.ParsePrefix(address.String())
 		if err == nil && found.Addr().Unmap().WithZone("") == vip.Addr().Unmap() {
-			return place{iface.Name, found}, nil
+			return location{iface.Name, found}, nil
 		}
 	}
-	return place{}, nil
+	return location{}, nil
 }
 
-// RemoveAddress takes the address off this machine, from every interface that
-// has it, and does nothing when it is not here. It is for an address that a
-// killed keepalived has left behind.
+// RemoveAddress removes the address from every interface of this machine that has it.
+// It is for an address that a killed keepalived has left behind.
 func RemoveAddress(ctx context.Context, runner run.Programs, vip netip.Prefix, iface string) error {
 	for {
 		at, err := find(vip, iface)
@@ -77,9 +76,9 @@ func RemoveAddress(ctx context.Context, runner run.Programs, vip netip.Prefix, i
 		}
 		_, err = runner.Output(ctx, addressTimeout, "ip", "address", "del", at.address.String(), "dev", at.iface)
 		if err == nil {
-			continue // it may be on another interface too
+			continue // another interface may also have it
 		}
-		// Whoever else took it away in the meantime has done the same.
+		// Another process may have removed it meanwhile.
 		if still, lookErr := find(vip, iface); lookErr == nil && still != at {
 			continue
 		}
@@ -105,7 +104,7 @@ func (e *AddressError) Hint() string {
 	return fmt.Sprintf("remove it by hand, as root: ip address del %s dev %s", e.Address, e.Interface)
 }
 
-// isGone reports whether the process has ended meanwhile.
+// isGone reports whether a process or an interface has gone meanwhile.
 func isGone(err error) bool {
 	return errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENXIO)
 }

@@ -11,12 +11,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
-// Difference is one thing in an installed configuration that keeps a takeover
-// from going as it should.
+// Difference is a dangerous difference in an installed configuration.
 type Difference struct {
 	Where string `json:"where"` // file and line, or the file
 	What  string `json:"what"`
-	Why   string `json:"why"` // what comes of it
+	Why   string `json:"why"` // the effect
 	Fix   string `json:"fix"`
 }
 
@@ -51,8 +50,8 @@ func (e *FileError) Hint() string {
 	return ""
 }
 
-// CompareFile compares the installed file, with all that it includes, with
-// what the node needs, and looks at the programs it names as keepalived's
+// CompareFile compares the installed file, with all included files, with the required
+// configuration. It also checks the programs that the file names, as keepalived's
 // script security does.
 func CompareFile(file string, cfg *config.Config, node config.Node, password string) ([]Difference, error) {
 	tree, p, err := parseFile(file)
@@ -68,8 +67,8 @@ func CompareFile(file string, cfg *config.Config, node config.Node, password str
 	return c.found, nil
 }
 
-// Compare compares the text of an installed configuration with what the node
-// needs. The programs it names are not looked at.
+// Compare compares the text of an installed configuration with the required one. It
+// does not check programs.
 func Compare(installed string, cfg *config.Config, node config.Node, password string) ([]Difference, error) {
 	file := cfg.Keepalived.File
 	tree, p, err := parseText(file, installed)
@@ -84,7 +83,7 @@ func Compare(installed string, cfg *config.Config, node config.Node, password st
 	return c.found, nil
 }
 
-// comparison is one configuration held against what is wanted.
+// comparison compares an installed configuration with the required one.
 type comparison struct {
 	file     string
 	tree     []statement
@@ -92,7 +91,7 @@ type comparison struct {
 	cfg      *config.Config
 	node     config.Node
 	password string
-	want     wanted
+	want     required
 	found    []Difference
 }
 
@@ -108,33 +107,33 @@ func (c *comparison) add(where, what, why, fix string) {
 	c.found = append(c.found, Difference{Where: where, What: what, Why: why, Fix: fix})
 }
 
-// compare looks at everything that the files say.
+// compare compares all statements.
 func (c *comparison) compare() {
 	for _, s := range c.parser.unreadable {
-		c.add(s.at(), "it includes "+s.arg(1)+", which can't be read", "keepalived may do without what stands there", "correct the path, or take the line out")
+		c.add(s.at(), "included file "+s.arg(1)+" can't be read", "keepalived may ignore its content", "correct the path, or remove the line")
 	}
 	for _, s := range c.parser.obscure {
 		c.add(s.at(), fmt.Sprintf("%q depends on keepalived's conditions or variables", strings.Join(s.words, " ")),
-			"what it comes to can't be told here", "write plain lines, as failover-notify keepalived does")
+			"its effect can't be checked", "write plain lines, as failover-notify keepalived does")
 	}
 	c.globals()
 	instances := c.instances()
 	switch len(instances) {
 	case 0:
-		c.add(c.file, fmt.Sprintf("no vrrp_instance has the address %s", c.want.address),
-			"nobody moves the address", "write the file again: failover-notify keepalived > "+c.file)
+		c.add(c.file, fmt.Sprintf("no vrrp_instance has the virtual IP %s", c.want.address),
+			"the virtual IP does not move", "write the file again: failover-notify keepalived > "+c.file)
 	case 1:
 		c.instance(instances[0])
 	default:
 		for _, s := range instances[1:] {
-			c.add(s.at(), fmt.Sprintf("another vrrp_instance (%s) has the address or the virtual_router_id of %s, at %s", s.arg(1), instances[0].arg(1), instances[0].at()),
-				"the two fight over the address", "keep one")
+			c.add(s.at(), fmt.Sprintf("another vrrp_instance (%s) has the virtual IP or the virtual_router_id of %s, at %s", s.arg(1), instances[0].arg(1), instances[0].at()),
+				"both claim the virtual IP", "remove one")
 		}
 		c.instance(instances[0])
 	}
 }
 
-// globals looks at global_defs; there may be several, which count together.
+// globals checks global_defs; several blocks count together.
 func (c *comparison) globals() {
 	var block []statement
 	for _, s := range named(c.tree, "global_defs") {
@@ -142,24 +141,24 @@ func (c *comparison) globals() {
 	}
 	if len(named(block, "enable_script_security")) == 0 {
 		c.add(c.file, "global_defs has no enable_script_security",
-			"programs that others may change would run as root", "add enable_script_security")
+			"programs that other users can change would run as root", "add enable_script_security")
 	}
 	users := named(block, "script_user")
 	if len(users) == 0 {
 		c.add(c.file, "global_defs has no script_user",
-			"with script security keepalived then runs nothing, or runs it as keepalived_script, who may not read the state", "add script_user root")
+			"with script security keepalived then runs no program, or runs it as keepalived_script, which can't read the state", "add script_user root")
 	}
 	for _, s := range users {
 		if s.arg(1) != "root" {
-			c.add(s.at(), "script_user is "+s.arg(1), "the programs need root's rights", "set script_user root")
+			c.add(s.at(), "script_user is "+s.arg(1), "the programs need to run as root", "set script_user root")
 		}
 	}
 	for _, s := range named(block, "vrrp_strict") {
-		c.add(s.at(), "vrrp_strict", "it forbids unicast and passwords and drops what is sent to the virtual IP", "take it out")
+		c.add(s.at(), "vrrp_strict", "it forbids unicast and passwords, and drops packets to the virtual IP", "remove it")
 	}
 }
 
-// instances returns the vrrp_instances that have our address or our number.
+// instances returns the vrrp_instances with our virtual IP or router id.
 func (c *comparison) instances() []statement {
 	var found []statement
 	for _, s := range named(c.tree, "vrrp_instance") {
@@ -177,14 +176,14 @@ func (c *comparison) instances() []statement {
 	return found
 }
 
-// onInterface reports whether an instance is on the interface, or says none.
+// onInterface reports whether an instance names the interface, or none.
 func onInterface(block []statement, iface string) bool {
 	lines := named(block, "interface")
 	return len(lines) == 0 || lines[len(lines)-1].arg(1) == iface
 }
 
 // addresses returns the addresses listed in a block's blocks of those names.
-// One without a prefix length has all its bits, as keepalived adds it.
+// An address without a prefix length gets its full length, as keepalived adds it.
 func addresses(block []statement, keywords ...string) []netip.Prefix {
 	var found []netip.Prefix
 	for _, list := range named(block, keywords...) {

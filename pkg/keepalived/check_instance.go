@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// instance looks at the vrrp_instance that moves our address.
+// instance checks the vrrp_instance of our virtual IP.
 func (c *comparison) instance(s statement) {
 	c.state(s)
 	c.values(s)
@@ -22,46 +22,46 @@ func (c *comparison) instance(s statement) {
 	c.weights(s)
 	c.hookLines(s)
 	for _, group := range named(c.tree, "vrrp_sync_group") {
-		c.add(group.at(), "a vrrp_sync_group", "the members change their state together, so another's fault moves our address", "take the instance out of it")
+		c.add(group.at(), "a vrrp_sync_group", "the members change state together, so another member's fault moves the virtual IP", "remove the instance from the group")
 	}
 }
 
-// state looks at what decides who takes the address from whom.
+// state checks the settings that decide on preemption.
 func (c *comparison) state(s statement) {
 	for _, line := range named(s.block, "state") {
 		if line.arg(1) != "BACKUP" {
-			c.add(line.at(), "state "+line.arg(1), "it clears nopreempt, so this node takes the address back when it returns", "set state BACKUP, on all nodes")
+			c.add(line.at(), "state "+line.arg(1), "it clears nopreempt, so this node takes the virtual IP back when it returns", "set state BACKUP, on all nodes")
 		}
 	}
 	if len(named(s.block, "nopreempt")) == 0 {
-		c.add(s.at(), "nopreempt is missing", "this node takes the address back when it returns, while its data is old", "add nopreempt, on all nodes")
+		c.add(s.at(), "nopreempt is missing", "this node takes the virtual IP back when it returns, while its data is stale", "add nopreempt, on all nodes")
 	}
 	for _, line := range named(s.block, "preempt_delay") {
-		c.add(line.at(), "preempt_delay", "it asks for preemption", "take it out")
+		c.add(line.at(), "preempt_delay", "it requests preemption", "remove it")
 	}
 	for _, line := range named(s.block, "no_accept") {
-		c.add(line.at(), "no_accept", "what is sent to the virtual IP is dropped", "take it out")
+		c.add(line.at(), "no_accept", "packets to the virtual IP are dropped", "remove it")
 	}
 	for _, line := range named(s.block, "dont_track_primary") {
-		c.add(line.at(), "dont_track_primary", "a pulled cable is no fault then, so this node keeps the address", "take it out")
+		c.add(line.at(), "dont_track_primary", "a pulled cable is then no fault, so this node keeps the virtual IP", "remove it")
 	}
 	for _, line := range named(s.block, "strict_mode") {
 		if line.arg(1) == "" || line.arg(1) == "on" || line.arg(1) == "true" || line.arg(1) == "yes" {
-			c.add(line.at(), "strict_mode", "it forbids unicast and passwords and drops what is sent to the virtual IP", "take it out")
+			c.add(line.at(), "strict_mode", "it forbids unicast and passwords, and drops packets to the virtual IP", "remove it")
 		}
 	}
 }
 
-// values looks at lines with one value. keepalived takes the last of several.
+// values checks lines with one value. Of several lines keepalived uses the last.
 func (c *comparison) values(s statement) {
 	for _, v := range []struct {
 		keyword, want, unset, why string
 		number                    bool
 	}{
-		{"interface", c.cfg.Interface, "", "the address would be on another network", false},
-		{"virtual_router_id", strconv.Itoa(c.want.routerID), "", "the nodes don't hear each other, so both take the address", true},
-		{"priority", strconv.Itoa(c.node.Priority), "100", "who takes over first depends on it, and equal ones are decided by chance", true},
-		{"advert_int", c.want.advert, "1", "a node that waits for a shorter time than the other sends takes the address without need", true},
+		{"interface", c.cfg.Interface, "", "the virtual IP would be in another network", false},
+		{"virtual_router_id", strconv.Itoa(c.want.routerID), "", "the nodes don't hear each other, so both take the virtual IP", true},
+		{"priority", strconv.Itoa(c.node.Priority), "100", "it decides which node takes over first; equal priorities leave that to chance", true},
+		{"advert_int", c.want.advert, "1", "a node that expects adverts more often than the other sends them takes over without need", true},
 	} {
 		have, where := v.unset, s.at()
 		if lines := named(s.block, v.keyword); len(lines) > 0 {
@@ -87,11 +87,11 @@ func (c *comparison) values(s statement) {
 		version, where = line.arg(1), line.at()
 	}
 	if version != strconv.Itoa(c.want.version) {
-		c.add(where, fmt.Sprintf("the VRRP version is %s, not %d", version, c.want.version), "nodes with different versions don't hear each other, so both take the address", fmt.Sprintf("set version %d, on all nodes", c.want.version))
+		c.add(where, fmt.Sprintf("the VRRP version is %s, not %d", version, c.want.version), "nodes with different versions don't hear each other, so both take the virtual IP", fmt.Sprintf("set version %d, on all nodes", c.want.version))
 	}
 }
 
-// refresh checks whether the address is announced again and again.
+// refresh checks that the virtual IP is announced repeatedly.
 func (c *comparison) refresh(s statement) {
 	lines := named(s.block, "garp_master_refresh")
 	for _, g := range named(c.tree, "global_defs") {
@@ -105,13 +105,13 @@ func (c *comparison) refresh(s statement) {
 		have, where = last.arg(1), last.at()
 	}
 	if n, err := strconv.Atoi(have); err != nil || n < 1 || n > garpLongest {
-		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the address, clients may continue to talk to the node that released it",
+		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the virtual IP, clients may still send to the node that released it",
 			fmt.Sprintf("set garp_master_refresh %d", garpRefresh))
 	}
 }
 
-// garpLongest is how long it may take, in seconds, until the network knows again
-// where the address is.
+// garpLongest is the accepted time, in seconds, until the network learns again which
+// node has the virtual IP.
 const garpLongest = 60
 
 func orNone(text string) string {
@@ -121,7 +121,7 @@ func orNone(text string) string {
 	return text
 }
 
-// address looks at the list of addresses.
+// address checks the list of addresses.
 func (c *comparison) address(s statement) {
 	have := addresses(s.block, "virtual_ipaddress")
 	if !slices.Contains(have, c.want.address) {
@@ -130,11 +130,11 @@ func (c *comparison) address(s statement) {
 			texts[i] = a.String()
 		}
 		c.add(s.at(), fmt.Sprintf("virtual_ipaddress has %s, not %s", orNone(strings.Join(texts, ", ")), c.want.address),
-			"the address, or its network's size, is another than the other programs look for", "list "+c.want.address.String())
+			"the other programs expect another address or prefix length", "list "+c.want.address.String())
 	}
 }
 
-// peers looks at whom the node talks to.
+// peers checks the unicast peers.
 func (c *comparison) peers(s statement) {
 	var have []netip.Addr
 	for _, list := range named(s.block, "unicast_peer") {
@@ -146,25 +146,25 @@ func (c *comparison) peers(s statement) {
 	}
 	missing := slices.DeleteFunc(slices.Clone(c.want.peers), func(a netip.Addr) bool { return slices.Contains(have, a) })
 	more := slices.DeleteFunc(slices.Clone(have), func(a netip.Addr) bool { return slices.Contains(c.want.peers, a) })
-	const deaf = "nodes that don't hear each other all take the address"
+	const deaf = "nodes that don't hear each other all take the virtual IP"
 	switch {
 	case len(c.want.peers) == 0 && len(have) > 0:
-		c.add(s.at(), "unicast_peer, although keepalived.unicast is off", deaf, "take unicast_peer out, or switch it on, on all nodes")
+		c.add(s.at(), "unicast_peer, although keepalived.unicast is false", deaf, "remove unicast_peer, or set keepalived.unicast to true, on all nodes")
 	case len(have) == 0 && len(c.want.peers) > 0:
-		c.add(s.at(), "unicast_peer is missing", deaf+" when the others talk by unicast", "write the file again, or set keepalived.unicast to false")
+		c.add(s.at(), "unicast_peer is missing", deaf+"; the others use unicast", "write the file again, or set keepalived.unicast to false")
 	case len(missing) > 0:
 		c.add(s.at(), fmt.Sprintf("unicast_peer lacks %v", missing), deaf, "list all other nodes")
 	case len(more) > 0:
-		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is no other node", more), "a host that is none of the nodes takes part", "list the other nodes only")
+		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is not a node", more), "a foreign host takes part", "list the other nodes only")
 	}
 	for _, line := range named(s.block, "unicast_src_ip") {
 		if a, err := netip.ParseAddr(line.arg(1)); err != nil || c.want.source.IsValid() && a != c.want.source {
-			c.add(line.at(), fmt.Sprintf("unicast_src_ip is %s, not %s", line.arg(1), c.want.source), "the others take no notice of it", "set this node's own address")
+			c.add(line.at(), fmt.Sprintf("unicast_src_ip is %s, not %s", line.arg(1), c.want.source), "the other nodes ignore its adverts", "set this node's own address")
 		}
 	}
 }
 
-// authentication looks at the password, and never says it.
+// authentication checks the password, and never prints it.
 func (c *comparison) authentication(s statement) {
 	have, where := "", s.at()
 	for _, block := range named(s.block, "authentication") {
@@ -172,21 +172,21 @@ func (c *comparison) authentication(s statement) {
 			have, where = line.arg(1), line.at()
 		}
 	}
-	const deaf = "nodes with different passwords don't hear each other, so both take the address"
+	const deaf = "nodes with different passwords ignore each other, so both take the virtual IP"
 	if len(have) > passwordLength {
-		c.add(where, fmt.Sprintf("auth_pass has %d characters", len(have)), fmt.Sprintf("keepalived ignores all after the first %d", passwordLength), fmt.Sprintf("take one of at most %d, on all nodes", passwordLength))
+		c.add(where, fmt.Sprintf("auth_pass has %d characters", len(have)), fmt.Sprintf("keepalived ignores all after the first %d", passwordLength), fmt.Sprintf("use at most %d characters, on all nodes", passwordLength))
 	}
 	switch {
 	case have == "" && c.password != "":
 		c.add(where, "auth_pass is missing", deaf, "set it to the content of keepalived.password_file")
 	case have != "" && c.password == "":
-		c.add(where, "auth_pass is set, but keepalived.password_file is not", deaf+" when this file is written again elsewhere", "put it into a file and name that, or take it out on all nodes")
+		c.add(where, "auth_pass is set, but keepalived.password_file is not", deaf+" once this file is rendered again", "write it into a file and set keepalived.password_file, or remove it on all nodes")
 	case have[:min(len(have), passwordLength)] != c.password:
-		c.add(where, "auth_pass is another than in keepalived.password_file", deaf, "set it to that, on all nodes")
+		c.add(where, "auth_pass differs from keepalived.password_file", deaf, "set it to the content of that file, on all nodes")
 	}
 }
 
-// trackedScripts looks at the check.
+// trackedScripts checks that track-traefik is tracked.
 func (c *comparison) trackedScripts(s statement) {
 	tracked, where := "", s.at()
 	for _, script := range named(c.tree, "vrrp_script") {
@@ -199,11 +199,11 @@ func (c *comparison) trackedScripts(s statement) {
 		}
 	}
 	if tracked == "" {
-		c.add(where, "track-traefik is not tracked", "a node whose Traefik has died keeps the address", "add the vrrp_script and name it in track_script")
+		c.add(where, "track-traefik is not tracked", "a node with a dead Traefik keeps the virtual IP", "add the vrrp_script, and name it in track_script")
 	}
 }
 
-// check looks at how our vrrp_script is run.
+// check checks the settings of our vrrp_script.
 func (c *comparison) check(script statement, words []string) {
 	if want := strings.Fields(c.want.check)[0]; words[0] != want {
 		c.add(script.at(), fmt.Sprintf("the check is %s, not %s", words[0], want), "it may be another version, or missing", "call "+want)
@@ -213,9 +213,9 @@ func (c *comparison) check(script statement, words []string) {
 		most    float64
 		why     string
 	}{
-		{"interval", 1, "a failure is noticed later"},
-		{"timeout", 1, "a check that hangs is noticed later"},
-		{"fall", 2, "a failure is noticed later"},
+		{"interval", 1, "keepalived notices a failure later"},
+		{"timeout", 1, "keepalived notices a hanging check later"},
+		{"fall", 2, "keepalived notices a failure later"},
 	} {
 		for _, line := range named(script.block, v.keyword) {
 			if x, err := strconv.ParseFloat(line.arg(1), 64); err != nil || x > v.most {
@@ -225,13 +225,12 @@ func (c *comparison) check(script statement, words []string) {
 	}
 	for _, line := range named(script.block, "timeout") {
 		if x, err := strconv.ParseFloat(line.arg(1), 64); err == nil && x < 1 {
-			c.add(line.at(), "timeout is "+line.arg(1), "the check takes up to 0.8 s before it says that something hangs", "set timeout 1")
+			c.add(line.at(), "timeout is "+line.arg(1), "the check needs up to 0.8 s to report a hang", "set timeout 1")
 		}
 	}
 }
 
-// trackedFile looks at the file that reports whether the node may hold the
-// address.
+// trackedFile checks that keepalived tracks the eligibility file.
 func (c *comparison) trackedFile(s statement) {
 	for _, file := range named(c.tree, "track_file", "vrrp_track_file") {
 		path := ""
@@ -242,7 +241,7 @@ func (c *comparison) trackedFile(s statement) {
 			continue
 		}
 		for _, line := range named(file.block, "init_file") {
-			c.add(line.at(), "init_file", "keepalived makes the file itself, so a node that must not hold the address takes it at boot", "take it out")
+			c.add(line.at(), "init_file", "keepalived creates the file itself, so an ineligible node takes the virtual IP at boot", "remove it")
 		}
 		for _, entry := range entries(s.block, "track_file") {
 			if entry.words[0] != file.arg(1) {
@@ -256,21 +255,21 @@ func (c *comparison) trackedFile(s statement) {
 				}
 			}
 			if weight != "0 reverse" {
-				c.add(entry.at(), fmt.Sprintf("track_file %s has the weight %q", file.arg(1), weight), "a missing file counts as fine, so a node that must not hold the address takes it", "set weight 0 reverse")
+				c.add(entry.at(), fmt.Sprintf("track_file %s has the weight %q", file.arg(1), weight), "a missing file counts as healthy, so an ineligible node takes the virtual IP", "set weight 0 reverse")
 			}
 			return
 		}
 	}
-	c.add(s.at(), "track_file "+c.want.eligible+" is missing", "a node takes the address before it knows that it may: at boot, under a hold, after a conflict", "write the file again: failover-notify keepalived > "+c.file)
+	c.add(s.at(), "track_file "+c.want.eligible+" is missing", "an ineligible node takes the virtual IP: at boot, under a hold, after a conflict", "write the file again: failover-notify keepalived > "+c.file)
 }
 
-// weights looks for weights that stop a takeover: a node that does not preempt
-// stays where it is however low the other's priority falls.
+// weights finds weights that prevent a takeover: a node that does not preempt stays a
+// backup, however low the other node's priority falls.
 func (c *comparison) weights(s statement) {
-	const why = "a node with nopreempt never takes over from one whose priority has fallen"
+	const why = "a node with nopreempt never takes over because a priority falls"
 	for _, entry := range entries(s.block, "track_script", "track_interface", "track_process", "track_bfd") {
 		if w := strings.Fields(weightOf(entry.words)); len(w) > 0 && w[0] != "0" {
-			c.add(entry.at(), fmt.Sprintf("%s has weight %s", entry.words[0], w[0]), why, "set weight 0, which is fault on failure")
+			c.add(entry.at(), fmt.Sprintf("%s has weight %s", entry.words[0], w[0]), why, "set weight 0, so that a failure is a fault")
 		}
 	}
 	for _, script := range named(c.tree, "vrrp_script", "vrrp_track_process") {
@@ -279,13 +278,13 @@ func (c *comparison) weights(s statement) {
 		})
 		for _, line := range named(script.block, "weight") {
 			if in && line.arg(1) != "0" {
-				c.add(line.at(), fmt.Sprintf("%s has weight %s", script.arg(1), line.arg(1)), why, "set weight 0, which is fault on failure")
+				c.add(line.at(), fmt.Sprintf("%s has weight %s", script.arg(1), line.arg(1)), why, "set weight 0, so that a failure is a fault")
 			}
 		}
 	}
 }
 
-// weightOf returns what follows the word weight of an entry, or "".
+// weightOf returns the words after weight in an entry, or "".
 func weightOf(words []string) string {
 	if i := slices.Index(words, "weight"); i >= 0 {
 		return strings.Join(words[i+1:], " ")

@@ -1,10 +1,12 @@
-// Package keepalived owns what these programs know of keepalived: the
-// configuration that a node needs, what is dangerous in one that is installed,
-// whether keepalived runs, and whether the virtual IP is on this machine.
+// Package keepalived owns the knowledge about keepalived: the configuration that a node
+// needs, dangerous differences in an installed one, whether keepalived runs, and
+// whether this machine has the virtual IP.
 //
-// render.go writes a configuration; parse.go reads one as keepalived does,
-// check.go and its companions compare the two; process.go and address.go look
-// at the machine.
+//	render.go   the required configuration
+//	parse.go    parsing a configuration as keepalived does
+//	check*.go   comparing the two
+//	process.go  keepalived's processes
+//	address.go  the virtual IP on this machine
 //
 // It must not know what a node does when its role changes, or why.
 package keepalived

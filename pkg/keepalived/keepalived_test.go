@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/keepalived"
 )
 
-var update = flag.Bool("update", false, "write packaging/keepalived anew")
+var update = flag.Bool("update", false, "write packaging/keepalived again")
 
 // pair is the example of the documentation.
 func pair() *config.Config {
@@ -40,7 +40,7 @@ func render(t *testing.T, cfg *config.Config, node int, password string) string 
 	return text
 }
 
-// What is packaged is what the program writes.
+// The packaged files equal the rendered ones.
 func TestPackaged(t *testing.T) {
 	for i, node := range pair().Nodes {
 		file := filepath.Join("../../packaging/keepalived", node.Name+".conf")
@@ -60,7 +60,7 @@ func TestPackaged(t *testing.T) {
 	}
 }
 
-// variants are the configurations that a rendering can have.
+// variants returns changes of the configuration that change the rendering.
 func variants() map[string]func(*config.Config) string {
 	return map[string]func(*config.Config) string{
 		"unicast":   func(*config.Config) string { return "" },
@@ -74,7 +74,7 @@ func variants() map[string]func(*config.Config) string {
 	}
 }
 
-// A rendering differs in nothing from what is wanted.
+// A rendered file has no dangerous differences.
 func TestRenderedIsGood(t *testing.T) {
 	for name, change := range variants() {
 		cfg := pair()
@@ -114,8 +114,7 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
-// Each dangerous change of a good file is named, where it is, with why and
-// what to do.
+// Each dangerous change is found, with its line, its effect and its fix.
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"state MASTER":          {"state BACKUP", "state MASTER", "state MASTER"},
@@ -153,7 +152,7 @@ func TestCompare(t *testing.T) {
 		"source":                {"unicast_src_ip 192.168.86.47", "unicast_src_ip 192.168.86.9", "unicast_src_ip is"},
 		"password of their own": {"    nopreempt\n", "    nopreempt\n    authentication {\n auth_type PASS\n auth_pass x\n }\n", "auth_pass is set"},
 		"long password":         {"    nopreempt\n", "    nopreempt\n    authentication {\n auth_pass ninechars\n }\n", "auth_pass has 9 characters"},
-		"condition":             {"    nopreempt\n", "    @home nopreempt\n", "can't be told here"},
+		"condition":             {"    nopreempt\n", "    @home nopreempt\n", "can't be checked"},
 		"cable":                 {"    nopreempt\n", "    nopreempt\n    dont_track_primary\n", "dont_track_primary"},
 		"commented out":         {"    nopreempt\n", "    ! nopreempt\n", "nopreempt is missing"},
 		"group":                 {"vrrp_instance VI_1 {", "vrrp_sync_group G {\n group {\n VI_1\n }\n}\nvrrp_instance VI_1 {", "vrrp_sync_group"},
@@ -194,7 +193,7 @@ func TestComparePassword(t *testing.T) {
 	}
 }
 
-// Layout makes no difference, and files are put together as keepalived does.
+// Layout makes no difference, and includes work as in keepalived.
 func TestCompareFileWithIncludes(t *testing.T) {
 	dir := t.TempDir()
 	cfg := pair()
@@ -254,7 +253,7 @@ func FuzzCompare(f *testing.F) {
 }
 
 func TestInsecure(t *testing.T) {
-	testhost.NeedRoot(t, "since who owns a file is what is looked at")
+	testhost.NeedRoot(t, "to change the owners of files")
 	dir := t.TempDir() // below /tmp, which is sticky
 	program := filepath.Join(dir, "program")
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
@@ -271,11 +270,11 @@ func TestInsecure(t *testing.T) {
 		do, undo func() error
 		want     string
 	}{
-		{func() error { return os.Chmod(program, 0o757) }, func() error { return os.Chmod(program, 0o755) }, "written by everybody"},
-		{func() error { return os.Chmod(program, 0o644) }, func() error { return os.Chmod(program, 0o755) }, "executed"},
+		{func() error { return os.Chmod(program, 0o757) }, func() error { return os.Chmod(program, 0o755) }, "writable by everybody"},
+		{func() error { return os.Chmod(program, 0o644) }, func() error { return os.Chmod(program, 0o755) }, "executable"},
 		{func() error { return os.Chown(program, 1000, 0) }, func() error { return os.Chown(program, 0, 0) }, "belongs to user 1000"},
-		{func() error { return os.Chmod(dir, 0o777) }, func() error { return os.Chmod(dir, 0o755) }, "written by everybody"},
-		{func() error { return os.Rename(program, program+"x") }, func() error { return os.Rename(program+"x", program) }, "can't be found"},
+		{func() error { return os.Chmod(dir, 0o777) }, func() error { return os.Chmod(dir, 0o755) }, "writable by everybody"},
+		{func() error { return os.Rename(program, program+"x") }, func() error { return os.Rename(program+"x", program) }, "does not exist"},
 	} {
 		if err := c.do(); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // maxDepth bounds files that include each other.
 const maxDepth = 16
 
-// statement is one line of a configuration with what stands in its braces.
+// statement is one line of a configuration, with its block.
 type statement struct {
 	words []string // the first is the keyword
 	file  string
@@ -18,7 +18,7 @@ type statement struct {
 	block []statement
 }
 
-// at is where the statement stands, for a person.
+// at returns the file and line of the statement.
 func (s statement) at() string { return fmt.Sprintf("%s:%d", s.file, s.line) }
 
 // arg returns a word after the keyword, or "".
@@ -42,18 +42,18 @@ func named(block []statement, keywords ...string) []statement {
 	return found
 }
 
-// parser reads a configuration as keepalived does: line by line, comments from
-// # or !, words in quotes, blocks in braces, other files by include.
+// parser parses a configuration as keepalived does: line by line, with comments from #
+// or !, quoted words, blocks in braces, and included files.
 type parser struct {
 	tokens []token
-	// obscure are lines whose meaning depends on more than the files say:
-	// conditions and substitutions.
+	// obscure holds lines whose meaning only keepalived knows: conditions and
+	// substitutions.
 	obscure []statement
-	// unreadable are included files that could not be read.
+	// unreadable holds include lines whose files could not be read.
 	unreadable []statement
 }
 
-// token is one line's words, or a brace of its own.
+// token is the words of a line, or a brace.
 type token struct {
 	words []string
 	brace byte // '{' or '}'; 0: words
@@ -61,7 +61,7 @@ type token struct {
 	line  int
 }
 
-// parseFile reads a file and all that it includes.
+// parseFile parses a file and all files that it includes.
 func parseFile(file string) ([]statement, *parser, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -70,7 +70,7 @@ func parseFile(file string) ([]statement, *parser, error) {
 	return parseText(file, string(text))
 }
 
-// parseText reads text; included files are found beside file.
+// parseText parses text. Included paths are relative to file.
 func parseText(file, text string) ([]statement, *parser, error) {
 	p := &parser{}
 	p.scan(file, text, 0)
@@ -78,13 +78,12 @@ func parseText(file, text string) ([]statement, *parser, error) {
 	return tree, p, err
 }
 
-// scan appends the tokens of a text, with those of what it includes in their
-// place.
+// scan appends the tokens of a text, and those of included files in place.
 func (p *parser) scan(file, text string, depth int) {
 	number, pending := 0, ""
 	for line := range strings.Lines(text) {
 		number++
-		// Before everything else a backslash at the end joins two lines.
+		// A backslash at the end of a line joins it with the next, before anything else.
 		line = pending + strings.TrimRight(line, "\r\n")
 		if rest, joined := strings.CutSuffix(line, `\`); joined {
 			pending = rest
@@ -107,7 +106,7 @@ func (p *parser) scan(file, text string, depth int) {
 	}
 }
 
-// push appends a line's words and braces in their order.
+// push appends a line's words and braces in order.
 func (p *parser) push(s statement, words []string, braces map[int][]byte) {
 	begin := 0
 	for i := 0; i <= len(words); i++ {
@@ -127,8 +126,8 @@ func (p *parser) push(s statement, words []string, braces map[int][]byte) {
 	}
 }
 
-// include puts the files of an include line in its place. A pattern that fits
-// none is no error for keepalived either.
+// include scans the files of an include line. A pattern that matches none is no error,
+// as for keepalived.
 func (p *parser) include(s statement, depth int) {
 	pattern := s.words[1]
 	if !filepath.IsAbs(pattern) {
@@ -149,8 +148,7 @@ func (p *parser) include(s statement, depth int) {
 	}
 }
 
-// obscure reports whether a line is a condition, or has to do with keepalived's
-// own variables, which only keepalived can tell the meaning of.
+// obscure reports whether a line is a condition or uses keepalived's variables.
 func obscure(words []string) bool {
 	for i, word := range words {
 		if i == 0 && strings.HasPrefix(word, "@") || strings.HasPrefix(word, "$") || strings.Contains(word, "${") || strings.HasPrefix(word, "~SEQ") {
@@ -160,8 +158,8 @@ func obscure(words []string) bool {
 	return false
 }
 
-// split takes a line's words and, by the number of words before them, its
-// braces. Quotes hold words together; in them nothing else has a meaning.
+// split returns a line's words and, by the number of words before them, its braces.
+// Quotes join words and disable everything else.
 func split(line string) (words []string, braces map[int][]byte) {
 	braces = map[int][]byte{}
 	var word strings.Builder
@@ -187,7 +185,7 @@ func split(line string) (words []string, braces map[int][]byte) {
 			end()
 			return words, braces
 		case '$':
-			// A variable's braces are no block.
+			// The braces of a variable are not a block.
 			if closing := strings.IndexByte(line[i:], '}'); strings.HasPrefix(line[i:], "${") && closing > 0 {
 				word.WriteString(line[i : i+closing])
 				i += closing
@@ -220,10 +218,10 @@ type BraceError struct{ At, Text string }
 func (e *BraceError) Error() string { return e.At + ": " + e.Text }
 
 // Hint says what to do next.
-func (e *BraceError) Hint() string { return "look at it with: keepalived -t" }
+func (e *BraceError) Hint() string { return "check it with: keepalived -t" }
 
-// tree makes blocks of the tokens. A block belongs to the words before it, on
-// the same line or an earlier one.
+// tree builds blocks from the tokens. A block belongs to the words before it, on the
+// same line or an earlier one.
 func (p *parser) tree() ([]statement, error) {
 	var stack [][]statement
 	var current []statement

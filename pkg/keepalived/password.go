@@ -25,19 +25,18 @@ func (e *PasswordError) ExitCode() int { return exit.Config }
 // Hint says what to do next.
 func (e *PasswordError) Hint() string { return e.hint }
 
-// ReadPassword returns the content of keepalived.password_file without the
-// newline at its end, "" where no file is named. One that others can read is
-// refused.
+// ReadPassword returns the content of keepalived.password_file without the newline at
+// its end, or "" if file is "". It refuses a file that other users can access.
 func ReadPassword(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
 	info, err := os.Stat(file)
 	if err != nil {
-		return "", &PasswordError{file, unwrapPath(err).Error(), "write it (mode 0600), the same on all nodes, or take keepalived.password_file out"}
+		return "", &PasswordError{file, unwrapPath(err).Error(), "write it (mode 0600), the same on all nodes, or remove keepalived.password_file"}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", &PasswordError{file, fmt.Sprintf("others may read or write it (mode %04o)", info.Mode().Perm()), "chmod 0600 " + file}
+		return "", &PasswordError{file, fmt.Sprintf("other users can access it (mode %04o)", info.Mode().Perm()), "chmod 0600 " + file}
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -10,14 +10,13 @@ import (
 	"strconv"
 )
 
-// Finder looks for keepalived's processes. It is for one goroutine at a time.
+// Finder finds keepalived's processes. It is for one goroutine at a time.
 type Finder struct {
-	found string // folder of the process that was found last
+	found string // folder in /proc of the last process found
 }
 
-// Running reports whether a process of keepalived runs in this pid namespace.
-// Nothing is started for it: only /proc is read, and of that only one file while
-// the process that was found last is still there.
+// Running reports whether a process of keepalived runs in this pid namespace. It starts
+// no program: it reads /proc, and only one file while the last process found runs.
 func (f *Finder) Running() (bool, error) {
 	if f.found != "" {
 		if alive, err := isKeepalived(f.found); err == nil && alive {
@@ -33,12 +32,12 @@ func (f *Finder) Running() (bool, error) {
 func process(proc string) (string, error) {
 	dir, err := os.Open(proc)
 	if err != nil {
-		return "", fmt.Errorf("look for keepalived's processes: %w", err)
+		return "", fmt.Errorf("find keepalived's processes: %w", err)
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return "", fmt.Errorf("look for keepalived's processes in %s: %w", proc, err)
+		return "", fmt.Errorf("find keepalived's processes in %s: %w", proc, err)
 	}
 	for _, name := range names {
 		if _, err := strconv.Atoi(name); err != nil {
@@ -47,7 +46,7 @@ func process(proc string) (string, error) {
 		folder := filepath.Join(proc, name)
 		alive, err := isKeepalived(folder)
 		if err != nil {
-			return "", fmt.Errorf("look for keepalived's processes: %w", err)
+			return "", fmt.Errorf("find keepalived's processes: %w", err)
 		}
 		if alive {
 			return folder, nil
@@ -56,8 +55,8 @@ func process(proc string) (string, error) {
 	return "", nil
 }
 
-// isKeepalived reads a process's stat, which has its name and its state. One
-// that is dead but not yet waited for does nothing more, so it does not count.
+// isKeepalived reports whether a process is keepalived, by its stat. A zombie does not
+// count.
 func isKeepalived(dir string) (bool, error) {
 	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 	switch {
@@ -69,7 +68,7 @@ func isKeepalived(dir string) (bool, error) {
 	// PID (NAME) STATE …; a name may hold parentheses and blanks.
 	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
 	if open < 0 || end < open || end+2 >= len(stat) {
-		return false, fmt.Errorf("%s/stat: %q is not what the kernel writes", dir, stat)
+		return false, fmt.Errorf("parse %s/stat: unexpected content %q", dir, stat)
 	}
 	if string(stat[open+1:end]) != "keepalived" {
 		return false, nil

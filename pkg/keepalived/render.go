@@ -14,19 +14,18 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// The names under which the rendered configuration has its parts.
+// The names of the parts of a rendered configuration.
 const (
 	instanceName = "VI_1"
 	scriptName   = "traefik"
 	fileName     = "eligible"
 )
 
-// passwordLength is all that keepalived takes of a password; it cuts off the
-// rest without an error.
+// passwordLength is the length to which keepalived cuts a password, without an error.
 const passwordLength = 8
 
-// IncompleteError is a key of our configuration without which keepalived's
-// can't be written.
+// IncompleteError is a missing or invalid key of our configuration that keepalived's
+// configuration needs.
 type IncompleteError struct {
 	Key  string // such as "virtual_ip"
 	Text string
@@ -44,8 +43,8 @@ func (e *IncompleteError) Hint() string {
 	return "set " + e.Key + " in the configuration, the same on all nodes"
 }
 
-// Render returns the complete keepalived.conf of a node. password is the
-// content of keepalived.password_file, empty where there is none.
+// Render returns the complete keepalived.conf of a node. password is the content of
+// keepalived.password_file, or "".
 func Render(cfg *config.Config, node config.Node, password string) (string, error) {
 	w, err := derive(cfg, node, password)
 	if err != nil {
@@ -128,31 +127,31 @@ func Render(cfg *config.Config, node config.Node, password string) (string, erro
 	return b.String(), nil
 }
 
-// garpRefresh is how often the node with the address says so to the network, in
-// seconds. keepalived by itself says it when it takes the address and when a node
-// of lower priority wants it, but not when the other node steps down first.
+// garpRefresh is the interval, in seconds, at which the node with the virtual IP
+// announces it. By default keepalived announces it when it takes it and when a node of
+// lower priority claims it, but not when the other node steps down first.
 const garpRefresh = 5
 
-// hook is one line that makes keepalived run a program at a change.
+// hook is a line that has keepalived run a program at a change of state.
 type hook struct{ keyword, command string }
 
-// wanted is what a node's configuration has to say.
-type wanted struct {
+// required holds the required content of a node's configuration.
+type required struct {
 	check    string // the command of the check
-	eligible string // the file of the eligibility
+	eligible string // the eligibility file
 	version  int
 	routerID int
 	advert   string
-	source   netip.Addr // not valid: multicast
+	source   netip.Addr // invalid for multicast
 	peers    []netip.Addr
 	address  netip.Prefix
 	hooks    []hook
 }
 
-// derive gathers it from our own configuration.
-func derive(cfg *config.Config, node config.Node, password string) (wanted, error) {
+// derive derives it from our own configuration.
+func derive(cfg *config.Config, node config.Node, password string) (required, error) {
 	k := cfg.Keepalived
-	w := wanted{version: k.Version, routerID: k.VirtualRouterID, advert: seconds(k.AdvertInterval)}
+	w := required{version: k.Version, routerID: k.VirtualRouterID, advert: seconds(k.AdvertInterval)}
 	var err error
 	if w.address, err = netip.ParsePrefix(cfg.VirtualIP); err != nil {
 		return w, &IncompleteError{"virtual_ip", "is missing; keepalived needs the virtual IP with its prefix length"}
@@ -184,7 +183,7 @@ func derive(cfg *config.Config, node config.Node, password string) (wanted, erro
 			w.peers = append(w.peers, peer)
 		}
 		if len(w.peers) == 0 {
-			return w, &IncompleteError{"nodes", "there is no other node to talk to"}
+			return w, &IncompleteError{"nodes", "there is no other node"}
 		}
 	}
 	w.eligible = filepath.Join(cfg.RunDir, state.EligibilityFile)
@@ -200,8 +199,8 @@ func derive(cfg *config.Config, node config.Node, password string) (wanted, erro
 	return w, nil
 }
 
-// command is a program as keepalived is to call it. keepalived takes words
-// apart at blanks, so paths with blanks stand in quotes of their own.
+// command returns a command line for keepalived. keepalived splits it at blanks, so
+// paths with blanks get quotes of their own.
 func command(cfg *config.Config, program string, args ...string) string {
 	words := append([]string{filepath.Join(cfg.Keepalived.Programs, program)}, args...)
 	if file := cfg.File(); file != "" && file != config.DefaultFile {
@@ -227,8 +226,8 @@ func unicast(node config.Node) (netip.Addr, error) {
 	return address.Unmap(), nil
 }
 
-// checkPassword refuses what keepalived would cut off or read as something
-// else. The password itself is never said.
+// checkPassword refuses passwords that keepalived would cut or parse differently. It
+// never prints the password.
 func checkPassword(password string) error {
 	const key = "keepalived.password_file"
 	if len(password) > passwordLength {
@@ -237,11 +236,11 @@ func checkPassword(password string) error {
 	for _, r := range password {
 		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._+-/=:", r)
 		if !plain {
-			return &IncompleteError{key, "the password may hold letters, digits and ._+-/=: only, which keepalived reads as they are"}
+			return &IncompleteError{key, "the password may contain only letters, digits and ._+-/=:, which keepalived reads unchanged"}
 		}
 	}
 	return nil
 }
 
-// seconds writes a time as keepalived wants it: 1, or 0.1.
+// seconds formats a duration for keepalived: 1, or 0.1.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// three are the settings for a cluster, with its members in this order.
+// three returns the settings of a cluster, with its members in this order.
 func three(members ...*leasetest.Server) config.Etcd {
 	cfg := settings()
 	for _, m := range members {
@@ -24,7 +24,7 @@ func three(members ...*leasetest.Server) config.Etcd {
 	return cfg
 }
 
-// leader returns the member that leads, and the others.
+// leader returns the leader, and the other members.
 func leader(t *testing.T, members []*leasetest.Server) (first *leasetest.Server, others []*leasetest.Server) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
@@ -45,17 +45,17 @@ func leader(t *testing.T, members []*leasetest.Server) (first *leasetest.Server,
 	}
 }
 
-// kept is a lease that is renewed as an active node does it.
-type kept struct {
+// renewal renews a lease as an active node does.
+type renewal struct {
 	mu    sync.Mutex
 	lease state.Lease
-	times int // how often it was renewed
+	times int // number of renewals
 	last  error
 }
 
-// keep renews a lease until the function that it returns is called.
-func keep(t *testing.T, e *lease.Etcd, l state.Lease) (k *kept, stop func()) {
-	k = &kept{lease: l}
+// renew renews a lease until stop is called.
+func renew(t *testing.T, e *lease.Etcd, l state.Lease) (k *renewal, stop func()) {
+	k = &renewal{lease: l}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -82,17 +82,17 @@ func keep(t *testing.T, e *lease.Etcd, l state.Lease) (k *kept, stop func()) {
 	return k, stop
 }
 
-// left is how long the lease lasts as its holder counts.
-func (k *kept) left(t *testing.T) time.Duration {
+// left returns the remaining time of the lease by its holder's count.
+func (k *renewal) left(t *testing.T) time.Duration {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.lease.Left(must[time.Duration](t)(clock.System().SinceBoot()))
 }
 
-// renewed waits until the lease was renewed some more times, or is over; nobody
-// else may have it before.
-func (k *kept) renewed(t *testing.T, what string, more int, other *lease.Etcd) (over bool) {
+// renewed waits until the lease was renewed some more times, or is over. No other node
+// may get it before.
+func (k *renewal) renewed(t *testing.T, what string, more int, other *lease.Etcd) (over bool) {
 	t.Helper()
 	k.mu.Lock()
 	want := k.times + more
@@ -117,14 +117,13 @@ func (k *kept) renewed(t *testing.T, what string, more int, other *lease.Etcd) (
 	}
 }
 
-// A cluster of three outlives one member, and a single member of it is never taken
-// for all.
+// A cluster of three survives the loss of one member, and a single member never counts
+// as the cluster.
 func TestCluster(t *testing.T) {
 	members := leasetest.Cluster(t)
 	for _, c := range []struct {
 		name string
-		// leads says that the leader is: another one has to be elected, in which the
-		// lease may end.
+		// leads reports that the leader is lost: during the election the lease may expire.
 		leads bool
 	}{{"one is down", false}, {"the leader is down", true}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,7 +135,7 @@ func TestCluster(t *testing.T) {
 			a, b := open(t, three(members...)), open(t, three(members...))
 			var l state.Lease
 			tries(t, "a takes it", func() (err error) { l, err = a.Take(t.Context(), lease.Holder{Node: "a"}); return err })
-			k, stop := keep(t, a, l)
+			k, stop := renew(t, a, l)
 			k.renewed(t, "three members", 2, b)
 			lost.End()
 			over := k.renewed(t, "two members", 3, b)
@@ -145,7 +144,7 @@ func TestCluster(t *testing.T) {
 			}
 			stop()
 			lost.Run()
-			// Its node takes it again, and releases it.
+			// The holder takes it again, and releases it.
 			as, e := "a", a
 			if over {
 				as, e = "b", b
@@ -155,16 +154,15 @@ func TestCluster(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return e.GiveBack(t.Context(), l)
+				return e.Release(t.Context(), l)
 			})
 		})
 	}
 	t.Run("a member that was left behind", func(t *testing.T) { leftBehind(t, members) })
 }
 
-// leftBehind: a member that has missed what the others have agreed on says nothing
-// that is no longer so, also while it still takes itself for the leader; one that is
-// left alone says nothing at all.
+// leftBehind: a member that has missed decisions of the others gives no stale answers,
+// even while it considers itself the leader. A member without the others gives none.
 func leftBehind(t *testing.T, members []*leasetest.Server) {
 	old, others := leader(t, members)
 	ctx := t.Context()
@@ -172,7 +170,7 @@ func leftBehind(t *testing.T, members []*leasetest.Server) {
 	var held, next state.Lease
 	tries(t, "a takes it", func() (err error) { held, err = a.Take(ctx, lease.Holder{Node: "a"}); return err })
 	alone := open(t, three(old))
-	tries(t, "the leader says who has it", func() error {
+	tries(t, "the leader names the holder", func() error {
 		holder, found, err := alone.Holder(ctx)
 		if err == nil && (!found || holder.Node != "a") {
 			t.Fatalf("found %v, holder %+v", found, holder)
@@ -181,16 +179,16 @@ func leftBehind(t *testing.T, members []*leasetest.Server) {
 	})
 	old.Freeze()
 	leader(t, others)
-	tries(t, "a gives it back", func() error { return a.GiveBack(ctx, held) })
+	tries(t, "a releases it", func() error { return a.Release(ctx, held) })
 	tries(t, "b takes it", func() (err error) { next, err = b.Take(ctx, lease.Holder{Node: "b"}); return err })
 	old.Thaw()
-	// The first answers count: it has slept through all of it.
-	tries(t, "the old leader says who has it", func() error {
+	// The first answers count: it was frozen all the time.
+	tries(t, "the old leader names the holder", func() error {
 		if l, err := alone.Renew(ctx, held); err == nil {
-			t.Fatalf("it has renewed what was given back: %+v", l)
+			t.Fatalf("it has renewed a released lease: %+v", l)
 		}
 		if l, err := alone.Take(ctx, lease.Holder{Node: "a"}); err == nil {
-			t.Fatalf("it has given away what another node has: %+v", l)
+			t.Fatalf("it has granted a lease that another node holds: %+v", l)
 		}
 		holder, found, err := alone.Holder(ctx)
 		if err == nil && (!found || holder.Node != "b") {
@@ -202,7 +200,7 @@ func leftBehind(t *testing.T, members []*leasetest.Server) {
 	for _, m := range others {
 		m.End()
 	}
-	// Its members are asked in turn: those that are down, and the one that is left.
+	// The members are asked in turn: those that are down, and the remaining one.
 	all := open(t, three(old, others[0], others[1]))
 	for _, e := range []*lease.Etcd{alone, all} {
 		var silent *lease.UnreachableError
@@ -222,7 +220,7 @@ func leftBehind(t *testing.T, members []*leasetest.Server) {
 	}
 }
 
-// tries repeats what may fail while a leader is elected.
+// tries repeats calls that may fail while a leader is elected.
 func tries(t *testing.T, what string, do func() error) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {

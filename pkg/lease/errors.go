@@ -22,10 +22,10 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // Hint says what to do next.
 func (e *UnreachableError) Hint() string {
-	return "see that more than half of etcd's members are up and reached from here: failover-notify doctor"
+	return "check that a majority of etcd's members is up and reachable from this node: failover-notify doctor"
 }
 
-// HeldError is a lease that another node has.
+// HeldError is a lease that another node holds.
 type HeldError struct{ Holder Holder }
 
 func (e *HeldError) Error() string {
@@ -42,12 +42,12 @@ func (e *HeldError) Error() string {
 	return text
 }
 
-// LostError is a lease that this node does not have any more.
+// LostError is a lease that this node no longer holds.
 type LostError struct{ Text string }
 
 func (e *LostError) Error() string { return "the lease is lost: " + e.Text }
 
-// FileError is a file of the configuration that can't be used.
+// FileError is a configured file that can't be used.
 type FileError struct {
 	File string
 	Text string

@@ -19,14 +19,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 )
 
-// keyName is the key below witness.etcd.prefix that the holder has.
+// keyName is the name of the holder's key below witness.etcd.prefix.
 const keyName = "active"
 
-// Connections that were lost are tried again soon: a lease lasts for seconds.
+// Lost connections are retried soon: a lease lasts for seconds.
 const (
 	retryFirst, retryLast = 200 * time.Millisecond, 2 * time.Second
-	// silence is how long a connection may say nothing before it is probed; the
-	// shortest that the library takes.
+	// silence is the time after which an idle connection is probed, the shortest that
+	// the library accepts.
 	silence = 10 * time.Second
 )
 
@@ -38,8 +38,8 @@ type Etcd struct {
 	client *clientv3.Client
 }
 
-// New returns the cluster of a configuration. Nothing is asked or read before
-// the first call.
+// New returns the cluster of a configuration. It does not connect before the first
+// call.
 func New(cfg config.Etcd) *Etcd { return &Etcd{cfg: cfg} }
 
 func (e *Etcd) key() string { return e.cfg.Prefix + keyName }
@@ -56,8 +56,7 @@ func (e *Etcd) Close() error {
 	return client.Close()
 }
 
-// open returns the client. Logging in asks etcd, so that it may fail and is
-// tried again the next time.
+// open returns the client. The login may fail; the next call then tries again.
 func (e *Etcd) open() (*clientv3.Client, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,7 +74,7 @@ func connect(cfg config.Etcd, endpoints []string) (*clientv3.Client, error) {
 	c := clientv3.Config{
 		Endpoints: endpoints, DialTimeout: cfg.Timeout, DialKeepAliveTime: silence, DialKeepAliveTimeout: cfg.Timeout,
 		PermitWithoutStream: true,
-		// What goes wrong is returned; the library would say it a second time.
+		// Errors are returned; the library would log them again.
 		Logger: zap.NewNop(),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: retryFirst, Multiplier: 1.5, Jitter: 0.2, MaxDelay: retryLast},
@@ -98,7 +97,7 @@ func connect(cfg config.Etcd, endpoints []string) (*clientv3.Client, error) {
 	return client, nil
 }
 
-// encryption reads the certificates; nil where nothing is encrypted.
+// encryption reads the certificates. It returns nil without TLS.
 func encryption(cfg config.Etcd) (*tls.Config, error) {
 	if !strings.HasPrefix(cfg.Endpoints[0], "https:") {
 		return nil, nil
@@ -107,31 +106,31 @@ func encryption(cfg config.Etcd) (*tls.Config, error) {
 	if cfg.CAFile != "" {
 		text, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
-			return nil, &FileError{cfg.CAFile, err.Error(), "write etcd's certificate authority there, or take witness.etcd.ca_file out"}
+			return nil, &FileError{cfg.CAFile, err.Error(), "write etcd's certificate authority there, or remove witness.etcd.ca_file"}
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(text) {
-			return nil, &FileError{cfg.CAFile, "it holds no certificate", "write etcd's certificate authority there, as PEM"}
+			return nil, &FileError{cfg.CAFile, "it contains no certificate", "write etcd's certificate authority there, as PEM"}
 		}
 	}
 	if cfg.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
 		if err != nil {
-			return nil, &FileError{cfg.CertFile, err.Error(), "witness.etcd.cert_file and key_file are a certificate and its own key, as PEM"}
+			return nil, &FileError{cfg.CertFile, err.Error(), "witness.etcd.cert_file and key_file must be a certificate and its key, as PEM"}
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
 }
 
-// credentials reads the password, from a file that nobody else may read.
+// credentials reads the password from a file that only its owner may access.
 func credentials(cfg config.Etcd) (user, password string, err error) {
 	info, err := os.Stat(cfg.PasswordFile)
 	if err != nil {
 		return "", "", &FileError{cfg.PasswordFile, err.Error(), "write the password of etcd's user there, mode 0600"}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", "", &FileError{cfg.PasswordFile, fmt.Sprintf("others may read or write it (mode %04o)", info.Mode().Perm()), "chmod 0600 " + cfg.PasswordFile}
+		return "", "", &FileError{cfg.PasswordFile, fmt.Sprintf("other users can access it (mode %04o)", info.Mode().Perm()), "chmod 0600 " + cfg.PasswordFile}
 	}
 	text, err := os.ReadFile(cfg.PasswordFile)
 	if err != nil {
@@ -140,20 +139,20 @@ func credentials(cfg config.Etcd) (user, password string, err error) {
 	return cfg.User, strings.TrimRight(string(text), "\r\n"), nil
 }
 
-// limit bounds one request. A member that has lost the others answers that it
-// has no leader instead of keeping silent.
+// limit bounds one request. It has a member without a leader return an error instead
+// of waiting.
 func (e *Etcd) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(clientv3.WithRequireLeader(ctx), e.cfg.Timeout)
 }
 
-// Member is whether one member of the cluster answers.
+// Member is the state of one member of the cluster.
 type Member struct {
 	Endpoint string `json:"endpoint"`
 	Version  string `json:"version,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
 
-// Members asks each endpoint for itself.
+// Members asks each endpoint separately.
 func (e *Etcd) Members(ctx context.Context) []Member {
 	members := make([]Member, len(e.cfg.Endpoints))
 	var asking sync.WaitGroup
@@ -179,14 +178,14 @@ func (e *Etcd) member(ctx context.Context, endpoint string) Member {
 	case err != nil:
 		m.Error = short(err)
 	case status.Leader == 0:
-		m.Version, m.Error = status.Version, "it has no leader: too few members are up"
+		m.Version, m.Error = status.Version, "no leader: too few members are up"
 	default:
 		m.Version = status.Version
 	}
 	return m
 }
 
-// short is an error in words for a person.
+// short returns an error in few words.
 func short(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer in time"

@@ -14,26 +14,25 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// Holder is who has the lease.
+// Holder is the node that holds the lease.
 type Holder struct {
 	Node string `json:"node"`
-	// Term is the one under which it is active, 0 while it is becoming so.
+	// Term is its term as the active node, 0 while it is promoting.
 	Term  uint64    `json:"term,omitempty"`
 	Boot  string    `json:"boot,omitempty"`
 	Since time.Time `json:"since,omitzero"`
-	// Stopping says that it releases the lease, as soon as nothing can be
-	// written there any more.
+	// Stopping reports that it releases the lease as soon as nothing on it can write.
 	Stopping bool `json:"stopping,omitempty"`
-	// Revision is etcd's when the lease was taken.
+	// Revision is the revision of etcd at which the lease was taken.
 	Revision uint64 `json:"revision,omitempty"`
-	// Left is how long the lease lasts unless it is renewed.
+	// Left is the time until the lease expires unless it is renewed.
 	Left time.Duration `json:"-"`
 
 	id   clientv3.LeaseID
 	left left
 }
 
-// Holder returns who has the lease; found is false when nobody has.
+// Holder returns the holder of the lease; found is false if there is none.
 func (e *Etcd) Holder(ctx context.Context) (h Holder, found bool, err error) {
 	client, err := e.open()
 	if err != nil {
@@ -51,15 +50,15 @@ func (e *Etcd) Holder(ctx context.Context) (h Holder, found bool, err error) {
 	return e.read(ctx, client, got.Kvs[0]), true, nil
 }
 
-// read reads the key of a holder. What can't be read is a holder without a name:
-// somebody has the lease.
+// read parses the key of a holder. An invalid key is a holder without a name: the
+// lease is held.
 func (e *Etcd) read(ctx context.Context, client *clientv3.Client, kv *mvccpb.KeyValue) Holder {
 	var h Holder
 	if err := json.Unmarshal(kv.Value, &h); err != nil {
 		h = Holder{}
 	}
 	h.Revision, h.id = uint64(kv.CreateRevision), clientv3.LeaseID(kv.Lease)
-	// For people, and to see whether it is renewed; nobody gets a lease by it.
+	// For display, and to detect renewals; no lease is granted because of it.
 	asked := time.Now()
 	if got, err := client.TimeToLive(ctx, h.id); err == nil && got.TTL > 0 {
 		h.Left = time.Duration(got.TTL) * time.Second
@@ -68,9 +67,9 @@ func (e *Etcd) read(ctx context.Context, client *clientv3.Client, kv *mvccpb.Key
 	return h
 }
 
-// Take takes the lease for a node, if nobody else has it: else the error is a
-// *HeldError. One that this node has left from before ends: what it did then is
-// over when it asks for another.
+// Take takes the lease for a node. If another node holds it, the error is a *HeldError.
+// It ends an earlier lease of the same node: a node asks for another only when its
+// earlier activity is over.
 func (e *Etcd) Take(ctx context.Context, as Holder) (state.Lease, error) {
 	held, found, err := e.Holder(ctx)
 	if err != nil {
@@ -119,14 +118,14 @@ func (e *Etcd) Take(ctx context.Context, as Holder) (state.Lease, error) {
 		Asked: asked, TTL: time.Duration(grant.TTL) * time.Second}, nil
 }
 
-// drop ends a lease that is not used; it ends by itself, if that fails.
+// drop ends an unused lease. If that fails, the lease expires.
 func (e *Etcd) drop(ctx context.Context, client *clientv3.Client, id clientv3.LeaseID) {
 	ctx, cancel := e.limit(context.WithoutCancel(ctx))
 	defer cancel()
 	_, _ = client.Revoke(ctx, id)
 }
 
-// Sign says in etcd what the holder is by now.
+// Sign updates the holder's record in etcd.
 func (e *Etcd) Sign(ctx context.Context, l state.Lease, as Holder) error {
 	client, err := e.open()
 	if err != nil {
@@ -145,14 +144,13 @@ func (e *Etcd) Sign(ctx context.Context, l state.Lease, as Holder) error {
 		return e.unreachable(err)
 	}
 	if !signed.Succeeded {
-		return &LostError{"its key in etcd is another one now"}
+		return &LostError{"its key in etcd was replaced"}
 	}
 	return nil
 }
 
-// Renew makes the lease last for its whole time again, from before Renew was
-// called. The error is a *LostError when it is over, and another one when that is
-// not known.
+// Renew renews the lease for its whole duration, counted from before the call. The
+// error is a *LostError if the lease is lost, and another error if that is unknown.
 func (e *Etcd) Renew(ctx context.Context, l state.Lease) (state.Lease, error) {
 	client, err := e.open()
 	if err != nil {
@@ -166,26 +164,26 @@ func (e *Etcd) Renew(ctx context.Context, l state.Lease) (state.Lease, error) {
 	}
 	alive, err := client.KeepAliveOnce(ctx, clientv3.LeaseID(l.ID))
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return l, &LostError{"etcd knows it no more"}
+		return l, &LostError{"it has expired in etcd"}
 	}
 	if err != nil {
 		return l, e.unreachable(err)
 	}
-	// The key may have been removed by hand. Asking for it also shows that who
-	// confirmed the lease has a majority behind it.
+	// The key may have been removed by hand. Reading it also proves that the member
+	// that confirmed the lease has a majority behind it.
 	ours, err := client.Get(ctx, e.key(), clientv3.WithKeysOnly())
 	if err != nil {
 		return l, e.unreachable(err)
 	}
 	if len(ours.Kvs) == 0 || uint64(ours.Kvs[0].CreateRevision) != l.Revision {
-		return l, &LostError{"its key in etcd is gone, or another one"}
+		return l, &LostError{"its key in etcd was removed or replaced"}
 	}
 	l.Asked, l.TTL = asked, time.Duration(alive.TTL)*time.Second
 	return l, nil
 }
 
-// GiveBack ends the lease, so that another node can have it at once.
-func (e *Etcd) GiveBack(ctx context.Context, l state.Lease) error {
+// Release ends the lease, so that another node can take it at once.
+func (e *Etcd) Release(ctx context.Context, l state.Lease) error {
 	client, err := e.open()
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// awaitFree waits until nobody has the lease, and says how long that took.
+// awaitFree waits until the lease is free, and returns how long that took.
 func awaitFree(t *testing.T, e *lease.Etcd) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -79,7 +79,7 @@ func TestOneHolder(t *testing.T) {
 	if text := refused.Error(); !strings.Contains(text, "held by a under term 7") {
 		t.Error(text)
 	}
-	// The same node takes its own again, under a newer revision.
+	// The same node takes the lease again, under a newer revision.
 	again := must[state.Lease](t)(a.Take(ctx, lease.Holder{Node: "a", Boot: "2"}))
 	if again.Revision <= held.Revision {
 		t.Errorf("revision %d after %d", again.Revision, held.Revision)
@@ -88,7 +88,7 @@ func TestOneHolder(t *testing.T) {
 	if _, err := a.Renew(ctx, held); !errors.As(err, &lost) {
 		t.Errorf("the one before: %v", err)
 	}
-	if err := a.GiveBack(ctx, again); err != nil {
+	if err := a.Release(ctx, again); err != nil {
 		t.Fatal(err)
 	}
 	next := must[state.Lease](t)(b.Take(ctx, lease.Holder{Node: "b"}))
@@ -100,8 +100,8 @@ func TestOneHolder(t *testing.T) {
 	}
 }
 
-// A renewed lease lasts longer than its time, one that is not ends, and never
-// before the holder knows it.
+// A renewed lease outlives its duration. A lease that is not renewed expires, but never
+// before its holder counts it as over.
 func TestTime(t *testing.T) {
 	server := leasetest.Start(t)
 	a := open(t, settings(server.Endpoint))
@@ -134,7 +134,7 @@ func TestKeyRemovedByHand(t *testing.T) {
 	}
 }
 
-// A key that is not ours keeps everybody out, and is named.
+// A foreign key keeps the lease held.
 func TestForeignKey(t *testing.T) {
 	server := leasetest.Start(t)
 	if _, err := server.Client.Put(t.Context(), "/understudy/active", "what is this"); err != nil {
@@ -147,8 +147,8 @@ func TestForeignKey(t *testing.T) {
 	}
 }
 
-// An etcd that hangs, or is away, costs no more than the time-out; once it is
-// back, it answers soon.
+// An etcd that hangs or is down costs no more than the time-out. Once it is back, it
+// answers soon.
 func TestAway(t *testing.T) {
 	server := leasetest.Start(t)
 	held := must[state.Lease](t)(open(t, settings(server.Endpoint)).Take(t.Context(), lease.Holder{Node: "a"}))
@@ -189,8 +189,8 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// With users, a token that has run out is replaced, and the password is taken
-// from a file that nobody else may read.
+// With users, an expired token is replaced, and the password comes from a file that
+// only its owner may access.
 func TestUser(t *testing.T) {
 	server := leasetest.Start(t, "--auth-token-ttl", "3") // logging in may take a second on a busy machine
 	ctx := t.Context()

@@ -9,40 +9,42 @@ import (
 )
 
 const (
-	// flapWindow and flapLimit: a condition that changes so often within so
-	// long comes and goes, and the operator is notified of that instead of each change.
+	// A condition with flapLimit changes within flapWindow is flapping: the operator
+	// is notified of that instead of each change.
 	flapWindow = time.Hour
 	flapLimit  = 6
 )
 
-// condition is what is known and was told of one key.
+// condition is the known state of one key, and what the operator was told.
 type condition struct {
 	Reports map[string]*reported `json:"reports"` // by reporter
-	// Told is the worst level that people were told since it was last in
-	// order, and ToldAt when they were told last. Silent: another node told.
+	// Told is the worst level announced since the last OK, and ToldAt the time of the
+	// last message. Silent reports that another node announced it.
 	Told   Level     `json:"told,omitempty"`
 	ToldAt time.Time `json:"told_at,omitzero"`
 	Silent bool      `json:"silent,omitempty"`
-	// Bad is whether it is a problem, since Since; Flips are when that changed.
+	// Bad reports that it is a problem. Since is the time of the last change of Bad,
+	// Flips holds the recent ones.
 	Bad      bool        `json:"bad"`
 	Since    time.Time   `json:"since"`
 	Flips    []time.Time `json:"flips,omitempty"`
 	Flapping bool        `json:"flapping,omitempty"`
-	// RecoveredAt is when a recovery was last reported.
+	// RecoveredAt is the time of the last announced recovery.
 	RecoveredAt time.Time `json:"recovered_at,omitzero"`
 	// LastBad is the last report of a problem.
 	LastBad *reported `json:"last_bad,omitempty"`
-	// Steady is how long it must hold before a recovery is reported.
+	// Steady is the time that OK must last before a recovery is announced.
 	Steady time.Duration `json:"steady,omitempty"`
 }
 
-// reported is what one program said last, and since when it has said so.
+// reported is the last notice of one program, and since when it has reported that
+// level.
 type reported struct {
 	Notice
 	Since time.Time `json:"since"`
 }
 
-// note takes a notice in.
+// note enters a notice.
 func (c *condition) note(n Notice) {
 	if c.Reports == nil {
 		c.Reports = map[string]*reported{}
@@ -53,7 +55,7 @@ func (c *condition) note(n Notice) {
 		delete(c.Reports, n.From)
 	case r == nil || r.Level.rank() < n.Level.rank() || !n.Level.bad() && r.Level.bad():
 		c.Reports[n.From] = &reported{n, n.Time}
-	default: // as before, or less bad: it has lasted since then
+	default: // as bad as before, or less: the problem has lasted since then
 		c.Reports[n.From] = &reported{n, r.Since}
 	}
 	bad := c.worst(time.Time{}) != nil
@@ -69,8 +71,8 @@ func (c *condition) note(n Notice) {
 	}
 }
 
-// worst is the worst report of a problem, or nil. With a time, only those count
-// that have lasted for as long as they have to by then.
+// worst returns the worst report of a problem, or nil. With a time, only problems count
+// that have lasted for their Wait by then.
 func (c *condition) worst(now time.Time) *reported {
 	var worst *reported
 	for _, from := range slices.Sorted(maps.Keys(c.Reports)) {
@@ -83,8 +85,8 @@ func (c *condition) worst(now time.Time) *reported {
 	return worst
 }
 
-// forget reports whether nothing needs to be remembered: in order for long enough,
-// or nobody has reported for so long that nobody will.
+// forget reports whether the condition can be dropped: OK for long enough, or without
+// reports for so long that no more will come.
 func (c *condition) forget(now time.Time, repeat time.Duration) bool {
 	var newest time.Time
 	for _, r := range c.Reports {
@@ -95,7 +97,7 @@ func (c *condition) forget(now time.Time, repeat time.Duration) bool {
 	return len(c.Reports) == 0 || !c.Bad && !c.Told.bad() && now.Sub(c.Since) > flapWindow || now.Sub(newest) > 2*repeat
 }
 
-// tick says what people are to be told now, if anything.
+// tick returns the message that is due now, or nil.
 func (c *condition) tick(now time.Time, repeat time.Duration) *Message {
 	c.Flips = slices.DeleteFunc(c.Flips, func(at time.Time) bool { return now.Sub(at) > flapWindow })
 	worst := c.worst(now)
@@ -126,7 +128,7 @@ func (c *condition) tick(now time.Time, repeat time.Duration) *Message {
 	return nil
 }
 
-// tickFlapping waits until it has not changed for a while.
+// tickFlapping is tick for a flapping condition, which ends when it is steady.
 func (c *condition) tickFlapping(now time.Time, repeat time.Duration) *Message {
 	worst := c.worst(now)
 	switch {
@@ -144,8 +146,7 @@ func (c *condition) tickFlapping(now time.Time, repeat time.Duration) *Message {
 	return c.say(KindProblem, c.worst(time.Time{}), now)
 }
 
-// recovered reports the recovery, if it was this node that had reported
-// of the problem.
+// recovered announces the recovery, if this node announced the problem.
 func (c *condition) recovered(now time.Time) *Message {
 	silent := c.Silent
 	was := c.Told
@@ -158,7 +159,7 @@ func (c *condition) recovered(now time.Time) *Message {
 	return m
 }
 
-// latest is the newest report.
+// latest returns the newest report.
 func (c *condition) latest() *reported {
 	var newest *reported
 	for _, r := range c.Reports {
@@ -169,14 +170,14 @@ func (c *condition) latest() *reported {
 	return newest
 }
 
-// say makes a message of a report and remembers that it was told.
+// say returns a message for a report, and records that it was announced.
 func (c *condition) say(kind Kind, r *reported, now time.Time) *Message {
 	m := &Message{Kind: kind, Notice: r.Notice, Since: r.Since}
 	m.Time = now
 	switch kind {
 	case KindFlapping:
 		m.Changes = len(c.Flips)
-		m.Text = append(slices.Clone(m.Text), fmt.Sprintf("it has changed %d times within the last hour; you are told again when it is steady", len(c.Flips)))
+		m.Text = append(slices.Clone(m.Text), fmt.Sprintf("it changed %d times within the last hour; the next message comes when it is steady", len(c.Flips)))
 	case KindRecovery:
 		m.Level, m.Since = OK, c.Since
 	}

@@ -10,12 +10,11 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// watchLock is the lock that failover-notify watch holds. It looks after the
-// spool itself.
+// watchLock is the lock of the watcher, which sends notices itself.
 const watchLock = "watch"
 
-// Flush ensures that notices are sent: by the resident watcher, or where
-// none runs by a process that ends before long. What can't be sent now stays.
+// Flush ensures that notices are sent: by the watcher or, without one, by a short-lived
+// process. Messages that can't be sent now stay queued.
 func (s *Spool) Flush(ctx context.Context, runner run.Programs, dir *state.Dir, configFile string) error {
 	if s == nil || dir.Held(watchLock) || !s.Pending() {
 		return nil
@@ -23,17 +22,16 @@ func (s *Spool) Flush(ctx context.Context, runner run.Programs, dir *state.Dir, 
 	return s.Deliver(ctx, runner, configFile)
 }
 
-// Deliver runs the sender as a process of its own: a channel that hangs can't be
-// ended otherwise.
+// Deliver runs the sender as a process of its own: otherwise a hanging channel could not
+// be stopped.
 func (s *Spool) Deliver(ctx context.Context, runner run.Programs, configFile string) error {
-	// A message to each channel takes as long as the slowest; a few more may
-	// be waiting.
+	// A message takes as long as the slowest channel; a few more may be queued.
 	limit := 3*s.cfg.Timeout + 5*time.Second
 	argv := []string{program("failover-notify"), "--config", configFile, "deliver"}
 	return runner.Run(ctx, run.Command{Argv: argv, Timeout: limit, Grace: time.Second})
 }
 
-// program returns one of our programs: beside this program, else on PATH.
+// program returns the path of one of our programs: beside this program, or on PATH.
 func program(name string) string {
 	self, err := os.Executable()
 	if err != nil {

@@ -9,33 +9,33 @@ import (
 	"github.com/understudy-ha/understudy/pkg/exit"
 )
 
-// Health is how the ways to people do. No secret is in it.
+// Health is the state of the channels. It contains no secrets.
 type Health struct {
 	Channels int `json:"channels"`
-	// Problem is why nobody can be told at all.
+	// Problem is the reason why no notification can be sent.
 	Problem string `json:"problem,omitempty"`
 	Hint    string `json:"hint,omitempty"`
-	// Waiting are the messages that some channel has not got, and Oldest is
-	// the time of the first of them.
+	// Waiting is the number of messages that a channel has not accepted yet, Oldest the
+	// time of the oldest.
 	Waiting int       `json:"waiting"`
 	Oldest  time.Time `json:"oldest,omitzero"`
 	Failing []Failing `json:"failing,omitempty"`
 }
 
-// Failing is a channel that has not taken what it was given last, or, with zero Times,
-// a line of the file that is no channel.
+// Failing is a channel that did not accept the last message or, with zero Times, a line
+// of the file that is not a channel.
 type Failing struct {
 	Channel string    `json:"channel"` // the service, and the line in the file
-	Error   string    `json:"error"`   // what it said last
+	Error   string    `json:"error"`   // its last error
 	Since   time.Time `json:"since,omitzero"`
-	Times   int       `json:"times"` // in a row
-	// LastSuccess is when it took something last; zero for never.
+	Times   int       `json:"times"` // failures in a row
+	// LastSuccess is when it last accepted a message; zero for never.
 	LastSuccess time.Time `json:"last_success,omitzero"`
-	Waiting     int       `json:"waiting"` // messages that it has not got
+	Waiting     int       `json:"waiting"` // messages that it has not accepted
 }
 
-// Health looks at how the channels did and at what waits. It changes nothing.
-// nil is said where nobody is to be told.
+// Health returns the state of the channels and of the queue, or nil without a file of
+// channels. It changes nothing.
 func (s *Spool) Health() *Health {
 	if s == nil {
 		return nil
@@ -46,7 +46,7 @@ func (s *Spool) Health() *Health {
 	case err != nil:
 		h.Problem, h.Hint = err.Error(), exit.Hint(err)
 	case len(channels) == 0:
-		h.Problem, h.Hint = s.cfg.URLsFile+" names no URL", "write one URL a line into it"
+		h.Problem, h.Hint = s.cfg.URLsFile+" contains no URL", "write one URL per line into it"
 	}
 	h.Channels = len(channels) + len(bad)
 	for _, line := range bad {
@@ -72,8 +72,7 @@ func (s *Spool) Health() *Health {
 	return h
 }
 
-// waiting are the messages in the outbox, oldest first. One that can't be read
-// is none.
+// waiting returns the messages in the outbox, oldest first. It skips unreadable ones.
 func (s *Spool) waiting() []Message {
 	dir := filepath.Join(s.path, outFolder)
 	files, err := names(dir)

@@ -15,9 +15,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/config"
 )
 
-// Heartbeat tells a service such as healthchecks.io that a scheduled program has
-// run, and how it ended. A nil one says nothing. That a ping fails is logged and
-// changes nothing.
+// Heartbeat pings a service such as healthchecks.io when a scheduled program starts and
+// ends. A nil Heartbeat pings nothing. A failed ping is logged and changes nothing.
 type Heartbeat struct {
 	url     string
 	timeout time.Duration
@@ -25,8 +24,8 @@ type Heartbeat struct {
 	start   sync.WaitGroup
 }
 
-// NewHeartbeat returns the heartbeat of a program (replicate, images or lag) on
-// a node, or nil where none is configured.
+// NewHeartbeat returns the heartbeat of a program (replicate, images or lag) on a node,
+// or nil if none is configured.
 func NewHeartbeat(cfg *config.Config, program, node string, log zerolog.Logger) (*Heartbeat, error) {
 	file := cfg.Heartbeat.URLsFile
 	if file == "" {
@@ -48,7 +47,7 @@ func NewHeartbeat(cfg *config.Config, program, node string, log zerolog.Logger) 
 		}
 		u, err := url.Parse(fields[1])
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, &SecretError{File: file, Line: line.number, Text: "it is no URL that begins with http", hint: "such as: replicate https://hc-ping.com/UUID"}
+			return nil, &SecretError{File: file, Line: line.number, Text: "not a URL that begins with http", hint: "such as: replicate https://hc-ping.com/UUID"}
 		}
 		if name == program && (only == node || only == "" && h.url == "") {
 			h.url = strings.TrimSuffix(fields[1], "/")
@@ -60,20 +59,20 @@ func NewHeartbeat(cfg *config.Config, program, node string, log zerolog.Logger) 
 	return h, nil
 }
 
-// Start says that the program has begun. It does not wait for an answer.
+// Start pings that the program has started. It does not wait for an answer.
 func (h *Heartbeat) Start(ctx context.Context) {
 	if h != nil {
 		h.start.Go(func() { h.ping(ctx, "/start") })
 	}
 }
 
-// End says how the program ended: with 0 for success, else its exit code. It
-// waits for the answer, for heartbeat.timeout at most.
+// End pings the program's exit code, 0 for success. It waits for the answer, for
+// heartbeat.timeout at most.
 func (h *Heartbeat) End(ctx context.Context, code int) {
 	if h == nil {
 		return
 	}
-	h.start.Wait() // which has that bound too, and must not come later
+	h.start.Wait() // bounded too; the start must not arrive after the end
 	if code == 0 {
 		h.ping(ctx, "")
 		return
@@ -82,11 +81,11 @@ func (h *Heartbeat) End(ctx context.Context, code int) {
 }
 
 func (h *Heartbeat) ping(ctx context.Context, path string) {
-	// A run that was interrupted says so too.
+	// An interrupted run pings too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.timeout)
 	defer cancel()
 	if err := get(ctx, h.url+path); err != nil {
-		h.log.Info().Str("error", Redact(err.Error(), h.url)).Msg("the heartbeat did not arrive")
+		h.log.Info().Str("error", Redact(err.Error(), h.url)).Msg("heartbeat failed")
 	}
 }
 
@@ -102,7 +101,7 @@ func get(ctx context.Context, address string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s answered %s", address, response.Status)
+		return fmt.Errorf("%s: status %s", address, response.Status)
 	}
 	return nil
 }

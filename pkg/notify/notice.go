@@ -2,11 +2,11 @@ package notify
 
 import "time"
 
-// Level is how bad something is.
+// Level is the severity of a notice.
 type Level string
 
-// The levels, better ones first. Gone withdraws a notice silently: the
-// reporter has nothing to say about it any more.
+// The levels, by severity. Gone withdraws a notice silently: the reporter no longer
+// reports on it.
 const (
 	Gone     Level = "gone"
 	OK       Level = "ok"
@@ -29,7 +29,7 @@ func (l Level) rank() int {
 // bad reports whether it is a problem.
 func (l Level) bad() bool { return l.rank() > 0 }
 
-// Notice is what a program has found.
+// Notice is a finding of a program.
 type Notice struct {
 	// Key names a condition, which is reported at each check, in
 	// order or not: "standby/b", "node/a". Empty: something that happened once.
@@ -38,19 +38,19 @@ type Notice struct {
 	// the operator is notified of it once.
 	From  string `json:"from"`
 	Level Level  `json:"level"`
-	// Time is when it was found.
+	// Time is the time of the finding.
 	Time time.Time `json:"time"`
-	// What happened in one line, further lines, and what to do.
+	// Title is one line, Text further lines, Hint what to do.
 	Title string   `json:"title"`
 	Text  []string `json:"text,omitempty"`
 	Hint  string   `json:"hint,omitempty"`
-	// The node that reports, what it is, under which term.
+	// Node is the reporting node, with its role and term.
 	Node string `json:"node"`
 	Role string `json:"role,omitempty"`
 	Term uint64 `json:"term,omitempty"`
-	// Wait is how long the problem must last before the operator is notified: it may
-	// pass by itself, or another node is likely to tell.
+	// Wait is the time that the problem must last before it is announced: it may pass
+	// on its own, or another node may announce it.
 	Wait time.Duration `json:"wait,omitempty"`
-	// Elsewhere is the level of which another node has told people already.
+	// Elsewhere is the level that another node has announced.
 	Elsewhere Level `json:"elsewhere,omitempty"`
 }

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// Kind is why the operator is notified.
+// Kind is the reason for a message.
 type Kind string
 
 // The kinds.
 const (
-	KindEvent    Kind = "event"    // it happened
-	KindProblem  Kind = "problem"  // it has begun
-	KindWorse    Kind = "worse"    // it has become worse
-	KindReminder Kind = "reminder" // it still is so
-	KindFlapping Kind = "flapping" // it comes and goes
-	KindRecovery Kind = "recovery" // the condition is over
-	KindTest     Kind = "test"     // somebody tries the channels
+	KindEvent    Kind = "event"    // a single event
+	KindProblem  Kind = "problem"  // a problem has begun
+	KindWorse    Kind = "worse"    // a problem has become worse
+	KindReminder Kind = "reminder" // a problem lasts
+	KindFlapping Kind = "flapping" // a problem comes and goes
+	KindRecovery Kind = "recovery" // a problem is over
+	KindTest     Kind = "test"     // the operator tests the channels
 )
 
 // Message is one notification.
@@ -31,34 +31,34 @@ type Message struct {
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
 	Notice
-	// Since is when the problem began, or ended.
+	// Since is the beginning or the end of the problem.
 	Since time.Time `json:"since,omitzero"`
-	// Changes is how often it came and went within the last hour.
+	// Changes is the number of changes within the last hour.
 	Changes int `json:"changes,omitempty"`
-	// Dropped is how many older messages were dropped before this message.
+	// Dropped is the number of older messages that were dropped.
 	Dropped int `json:"dropped,omitempty"`
-	// Done are the channels that have it, by id.
+	// Done holds the ids of the channels that have accepted it.
 	Done []string `json:"done,omitempty"`
-	// Late is set when it is sent long after its time.
+	// Late reports that it is sent long after its time.
 	Late bool `json:"-"`
 }
 
-// What the outbox holds at most, and for how long.
+// Limits of the outbox.
 const (
 	maxMessages = 100
 	keepFor     = 3 * 24 * time.Hour
-	// lateAfter is how old a message is that says so.
+	// lateAfter is the age from which a message counts as late.
 	lateAfter = 5 * time.Minute
 )
 
-// ChannelID names a channel without saying its secret.
+// ChannelID identifies a channel without revealing its secret.
 func ChannelID(url string) string {
 	sum := sha256.Sum256([]byte(url))
 	return hex.EncodeToString(sum[:6])
 }
 
-// post puts messages into the outbox. Their ids follow from their content and
-// time, so that doing it again after a crash makes no second one.
+// post writes messages into the outbox. Their ids derive from content and time, so that
+// a repetition after a crash creates no duplicates.
 func (s *Spool) post(messages []*Message) error {
 	dir := filepath.Join(s.path, outFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -76,8 +76,8 @@ func (s *Spool) post(messages []*Message) error {
 
 func (s *Spool) message(id string) string { return filepath.Join(s.path, outFolder, id+".json") }
 
-// bound drops the oldest messages beyond what the outbox holds, and counts
-// them in the oldest that stays.
+// bound drops the oldest messages beyond maxMessages, and counts them in the oldest
+// remaining one.
 func (s *Spool) bound() error {
 	files, err := names(filepath.Join(s.path, outFolder))
 	if err != nil || len(files) <= maxMessages {
@@ -105,8 +105,8 @@ func (s *Spool) bound() error {
 	return save(path, m)
 }
 
-// Outbox returns the messages that some channel has not got, oldest first. Those
-// that are too old go.
+// Outbox returns the messages that a channel has not accepted yet, oldest first. It
+// removes messages that are too old.
 func (s *Spool) Outbox(now time.Time) ([]*Message, error) {
 	dir := filepath.Join(s.path, outFolder)
 	files, err := names(dir)
@@ -128,7 +128,8 @@ func (s *Spool) Outbox(now time.Time) ([]*Message, error) {
 	return messages, nil
 }
 
-// Sent notes that a channel has a message. One that all of them have goes.
+// Sent records that a channel has accepted a message. It removes the message once all
+// channels have.
 func (s *Spool) Sent(m *Message, channel string, all []string) error {
 	if !slices.Contains(m.Done, channel) {
 		m.Done = append(m.Done, channel)
@@ -144,38 +145,38 @@ func (s *Spool) Sent(m *Message, channel string, all []string) error {
 	return nil
 }
 
-// try is how a channel did last.
+// try is the result of the last tries of a channel.
 type try struct {
 	Name     string    `json:"name"`
 	OK       time.Time `json:"ok,omitzero"`
 	Error    string    `json:"error,omitempty"`
 	Failures int       `json:"failures,omitempty"` // in a row
-	Since    time.Time `json:"since,omitzero"`     // of the first of these
-	Next     time.Time `json:"next,omitzero"`      // when to try again
+	Since    time.Time `json:"since,omitzero"`     // first of these failures
+	Next     time.Time `json:"next,omitzero"`      // next try
 }
 
-// triesFile is what the sender remembers of channels.
+// triesFile is the sender's file about the channels.
 const triesFile = "channels.json"
 
-// maxPause is how long a channel that fails is left alone at most.
+// maxPause is the longest pause after failures of a channel.
 const maxPause = time.Hour
 
 func (s *Spool) tries() map[string]*try {
 	tries := map[string]*try{}
 	if load(filepath.Join(s.path, triesFile), &tries) != nil {
-		return map[string]*try{} // started again: they are tried
+		return map[string]*try{} // unreadable: all channels are due
 	}
 	return tries
 }
 
-// Due reports whether a channel is to be tried now: one that has failed is left
-// alone for a minute, then two, then four.
+// Due reports whether a channel is due: after failures it is retried after one minute,
+// then two, then four.
 func (s *Spool) Due(channel string, now time.Time) bool {
 	t := s.tries()[channel]
 	return t == nil || !now.Before(t.Next)
 }
 
-// Tried notes how a channel did; failure is empty when it took a message.
+// Tried records the result of a try; failure is "" if the channel accepted a message.
 func (s *Spool) Tried(channel Channel, now time.Time, failure string) error {
 	tries := s.tries()
 	t := tries[channel.ID]
@@ -195,8 +196,7 @@ func (s *Spool) Tried(channel Channel, now time.Time, failure string) error {
 	return save(filepath.Join(s.path, triesFile), tries)
 }
 
-// AnyDue reports whether one of the messages waits for a channel that is to be
-// tried now.
+// AnyDue reports whether one of the messages waits for a channel that is due.
 func (s *Spool) AnyDue(messages []*Message, now time.Time) (bool, error) {
 	channels, _, err := Channels(s.cfg.URLsFile)
 	if err != nil {

@@ -34,27 +34,27 @@ func (e *SecretError) ExitCode() int { return exit.Config }
 // Hint says what to do next.
 func (e *SecretError) Hint() string { return e.hint }
 
-// secretLine is a line of such a file that is neither blank nor a comment.
+// secretLine is a line of a file with secrets, neither blank nor a comment.
 type secretLine struct {
 	number int
 	text   string
 }
 
-// secretLines reads a file that nobody else may read.
+// secretLines reads a file that only its owner may access.
 func secretLines(file string) ([]secretLine, error) {
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &SecretError{File: file, Text: "it does not exist", hint: "write it (mode 0600), or take its key out of the config"}
+		return nil, &SecretError{File: file, Text: "it does not exist", hint: "write it (mode 0600), or remove its key from the configuration"}
 	}
 	if err != nil {
 		return nil, &SecretError{File: file, Text: err.Error()}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, &SecretError{File: file, Text: fmt.Sprintf("others may read or write it (mode %04o), and it holds secrets", info.Mode().Perm()), hint: "chmod 0600 " + file}
+		return nil, &SecretError{File: file, Text: fmt.Sprintf("other users can access it (mode %04o), and it contains secrets", info.Mode().Perm()), hint: "chmod 0600 " + file}
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &SecretError{File: file, Text: "it can't be read", hint: "run this as root"}
+		return nil, &SecretError{File: file, Text: "it is unreadable", hint: "run this as root"}
 	}
 	var lines []secretLine
 	number := 0
@@ -67,20 +67,20 @@ func secretLines(file string) ([]secretLine, error) {
 	return lines, nil
 }
 
-// Channel is one way to people.
+// Channel is one notification channel.
 type Channel struct {
 	ID   string
 	Name string // the service and the line in the file: no secret is in it
 	URL  string
 }
 
-// discordWebhook is what Discord shows people to copy.
+// discordWebhook matches a webhook URL as Discord shows it.
 var discordWebhook = regexp.MustCompile(`^https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/(\d+)/([\w-]+)/?$`)
 
-// Channels reads the file of channels: a URL a line, as shoutrrr has them. A
-// Discord webhook may be given as Discord shows it, and another one that begins
-// with http is sent to as it is. Lines that are no URLs are bad, and keep nothing from
-// the other channels; err is a file that names no channel that can be used.
+// Channels reads the file of channels: one URL per line, in shoutrrr's form. A Discord
+// webhook may have Discord's own form; any other URL that begins with http is a generic
+// webhook. bad holds lines that are not URLs; they do not stop the other channels. err
+// reports a file without a usable channel.
 func Channels(file string) (channels []Channel, bad []*SecretError, err error) {
 	lines, err := secretLines(file)
 	if err != nil {
@@ -93,7 +93,7 @@ func Channels(file string) (channels []Channel, bad []*SecretError, err error) {
 		}
 		u, err := url.Parse(target)
 		if err != nil || u.Scheme == "" || u.Opaque != "" {
-			bad = append(bad, &SecretError{File: file, Line: line.number, Text: "it is no URL such as ntfy://ntfy.sh/topic",
+			bad = append(bad, &SecretError{File: file, Line: line.number, Text: "not a URL such as ntfy://ntfy.sh/topic",
 				hint: "see https://shoutrrr.nickfedor.com/services for the form of each service"})
 			continue
 		}
@@ -109,14 +109,14 @@ func Channels(file string) (channels []Channel, bad []*SecretError, err error) {
 	return channels, bad, nil
 }
 
-// Channel is how the line is called among the channels.
+// Channel returns the name of the line among the channels.
 func (e *SecretError) Channel() string { return fmt.Sprintf("line %d", e.Line) }
 
 // webAddress finds URLs within a text.
 var webAddress = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+`)
 
-// Redact takes a URL and every part of it that may be a secret out of a text,
-// such as an error that a library made. The host stays: it says what failed.
+// Redact removes a URL, and every part of it that may be a secret, from a text such as a
+// library's error. The host stays: it shows what failed.
 func Redact(text, secret string) string {
 	var parts []string
 	if u, err := url.Parse(secret); err != nil {
@@ -144,7 +144,7 @@ func Redact(text, secret string) string {
 			text = strings.ReplaceAll(text, part, "[secret]")
 		}
 	}
-	// A library may have made another URL of the same parts.
+	// A library may have built another URL from the same parts.
 	return webAddress.ReplaceAllStringFunc(text, func(found string) string {
 		u, err := url.Parse(strings.ReplaceAll(found, "[secret]", "x"))
 		if err != nil {

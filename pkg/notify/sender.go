@@ -16,19 +16,18 @@ import (
 // LockName is the state lock that a sender holds.
 const LockName = "notify"
 
-// toldFile is what the sender remembers of conditions.
+// toldFile is the sender's file about the conditions.
 const toldFile = "told.json"
 
-// Sort decides which of the new notices, and of the known conditions, become
-// messages now, and puts those into the outbox. The caller holds the lock. It
-// returns how many messages there were.
+// Sort turns new notices and known conditions into messages, writes those into the
+// outbox, and returns their number. The caller holds the lock.
 func (s *Spool) Sort(now time.Time) (int, error) {
 	if err := os.MkdirAll(s.path, 0o700); err != nil {
 		return 0, &SpoolError{"make", s.path, err}
 	}
 	conditions, err := s.conditions()
 	if err != nil {
-		conditions = map[string]*condition{} // started again: each is reported once more
+		conditions = map[string]*condition{} // unreadable: each problem is announced again
 	}
 	before, err := json.Marshal(conditions)
 	if err != nil {
@@ -39,8 +38,8 @@ func (s *Spool) Sort(now time.Time) (int, error) {
 		return 0, err
 	}
 	messages := digest(conditions, notices, now, s.cfg)
-	// In this order: killed in between, the same is found and told again, and
-	// has the same id if it was told in the same moment.
+	// In this order: after a kill in between, the same messages are created again, with
+	// the same ids if at the same time.
 	if err := s.post(messages); err != nil {
 		return 0, err
 	}
@@ -57,7 +56,7 @@ func (s *Spool) Sort(now time.Time) (int, error) {
 	return len(messages), nil
 }
 
-// digest takes notices into the conditions, and says what is to be told.
+// digest enters notices into the conditions, and returns the messages that are due.
 func digest(conditions map[string]*condition, notices []Notice, now time.Time, cfg config.Notify) []*Message {
 	var messages []*Message
 	for _, n := range notices {
@@ -67,7 +66,7 @@ func digest(conditions map[string]*condition, notices []Notice, now time.Time, c
 		}
 		c := conditions[n.Key]
 		if c == nil {
-			if !n.Level.bad() { // nothing is wrong, nor was it
+			if !n.Level.bad() { // no problem, and there was none
 				continue
 			}
 			c = &condition{}
@@ -92,8 +91,8 @@ func (s *Spool) conditions() (map[string]*condition, error) {
 	return conditions, load(filepath.Join(s.path, toldFile), &conditions)
 }
 
-// Told are the problems that people were told of by this node, by key, with
-// their levels: other nodes ask, to keep silent themselves.
+// Told returns the levels of the problems that this node announced, by key. Other nodes
+// ask for them, and do not announce those.
 func (s *Spool) Told() map[string]string {
 	if s == nil {
 		return nil
@@ -111,8 +110,8 @@ func (s *Spool) Told() map[string]string {
 	return told
 }
 
-// Pending reports whether a sender has something to do now: new notices, messages
-// that have not gone out, or conditions whose time may have come.
+// Pending reports whether a sender may have something to do: new notices, queued
+// messages, or conditions.
 func (s *Spool) Pending() bool {
 	if s == nil {
 		return false

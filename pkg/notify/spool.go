@@ -18,21 +18,21 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// The folder in the state folder, and those in it.
+// The folder in the state folder, and its folders.
 const (
 	folder    = "notify"
-	newFolder = "new"    // notices as programs put them
-	curFolder = "taken"  // notices that the sender is at
-	outFolder = "outbox" // messages that some channel has not got
+	newFolder = "new"    // notices from programs
+	curFolder = "taken"  // notices that the sender is processing
+	outFolder = "outbox" // messages that a channel has not accepted yet
 )
 
-// Spool is where notices are put. A nil one takes nothing.
+// Spool is the queue of notices. A nil Spool accepts nothing.
 type Spool struct {
 	path string
 	cfg  config.Notify
 }
 
-// Open returns the spool in a state folder, or nil where nobody is to be told.
+// Open returns the spool in a state folder, or nil without a file of channels.
 func Open(cfg *config.Config, dir *state.Dir) *Spool {
 	if cfg.Notify.URLsFile == "" {
 		return nil
@@ -40,7 +40,7 @@ func Open(cfg *config.Config, dir *state.Dir) *Spool {
 	return &Spool{path: filepath.Join(dir.Path(), folder), cfg: cfg.Notify}
 }
 
-// SpoolError is a notice or message that could not be kept.
+// SpoolError is a file of the spool that could not be read or written.
 type SpoolError struct {
 	Op, Path string
 	Err      error
@@ -51,10 +51,10 @@ func (e *SpoolError) Unwrap() error { return e.Err }
 
 // Hint says what to do next.
 func (e *SpoolError) Hint() string {
-	return "see that the folder may be written by this user and its disk is not full"
+	return "check that this user may write to the folder, and that its disk is not full"
 }
 
-// Settle is how long a problem that may pass by itself must last.
+// Settle returns the time that a problem which may pass on its own must last.
 func (s *Spool) Settle() time.Duration {
 	if s == nil {
 		return 0
@@ -62,15 +62,14 @@ func (s *Spool) Settle() time.Duration {
 	return s.cfg.Settle
 }
 
-// Put leaves a notice for the sender and returns. Of a condition only the
-// newest notice of each reporter is kept, so that the folder stays small
-// however long no sender runs.
+// Put writes a notice for the sender. Of a condition only the newest notice of each
+// reporter stays, so that the folder stays small without a sender.
 func (s *Spool) Put(n Notice) error {
 	if s == nil {
 		return nil
 	}
 	dir := filepath.Join(s.path, newFolder)
-	// 0700: what is told may say what an attacker would like to know.
+	// 0700: notices may help an attacker.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &SpoolError{"make", dir, err}
 	}
@@ -79,15 +78,15 @@ func (s *Spool) Put(n Notice) error {
 		return fmt.Errorf("encode a notice: %w", err)
 	}
 	path := filepath.Join(dir, n.file())
-	// Not synced: after a power cut the next run finds the same again, and one
-	// sync would cost more than all the rest of a hook.
+	// Not synced: after a power loss the next run finds the same again, and a sync would
+	// cost more than the rest of a hook.
 	if err := replace(path, data); err != nil {
 		return &SpoolError{"write", path, err}
 	}
 	return nil
 }
 
-// file is the name of a notice's file.
+// file returns the name of a notice's file.
 func (n Notice) file() string {
 	if n.Key == "" {
 		return fmt.Sprintf("e-%020d-%d.json", n.Time.UnixNano(), os.Getpid())
@@ -97,7 +96,7 @@ func (n Notice) file() string {
 	return fmt.Sprintf("c-%016x.json", h.Sum64())
 }
 
-// replace writes a file as a whole. The temporary one has a dot before its name.
+// replace writes a file atomically. The name of the temporary file begins with a dot.
 func replace(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
@@ -113,7 +112,7 @@ func replace(path string, data []byte) error {
 	return nil
 }
 
-// save is replace, synced.
+// save writes a value as JSON, atomically and synced.
 func save(path string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -125,8 +124,8 @@ func save(path string, v any) error {
 	return nil
 }
 
-// load reads a file that save wrote. One that is not there leaves v alone; one
-// that makes no sense is an error.
+// load reads a file that save wrote. A missing file leaves v unchanged; an invalid one
+// is an error.
 func load(path string, v any) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,8 +140,7 @@ func load(path string, v any) error {
 	return nil
 }
 
-// names are the files in a folder in the order of their names, without
-// temporary ones.
+// names returns the files in a folder, sorted, without temporary ones.
 func names(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,12 +159,11 @@ func names(dir string) ([]string, error) {
 	return found, nil
 }
 
-// maxEvents bounds the notices that wait while no sender runs.
+// maxEvents bounds the queued events while no sender runs.
 const maxEvents = 200
 
-// take moves the new notices where no program replaces them any more, and
-// returns them, oldest first, with their files. What a sender that was killed
-// has left there comes along.
+// take moves the new notices to a folder in which no program replaces them, and returns
+// them, oldest first, with their files. That includes notices left by a killed sender.
 func (s *Spool) take() ([]Notice, []string, error) {
 	from, to := filepath.Join(s.path, newFolder), filepath.Join(s.path, curFolder)
 	fresh, err := names(from)
@@ -192,7 +189,7 @@ func (s *Spool) take() ([]Notice, []string, error) {
 		files = append(files, path)
 		var n Notice
 		if err := load(path, &n); err != nil || strings.HasPrefix(name, "e-") && len(taken)-i > maxEvents {
-			continue // cut off by a power cut, or one of too many
+			continue // incomplete after a power loss, or one of too many
 		}
 		notices = append(notices, n)
 	}

@@ -21,7 +21,7 @@ func openSpool(t *testing.T) *Spool {
 	}
 	cfg := &config.Config{Notify: settings}
 	if Open(cfg, dir) != nil {
-		t.Error("a spool though nobody is to be told")
+		t.Error("a spool without a file of channels")
 	}
 	cfg.Notify.URLsFile = "/somewhere"
 	return Open(cfg, dir)
@@ -42,12 +42,11 @@ func sorted(t *testing.T, s *Spool, now time.Time) []*Message {
 func TestNoSpoolTakesAnything(t *testing.T) {
 	var s *Spool
 	if err := s.Put(Notice{}); err != nil || s.Pending() || s.Told() != nil || s.Health() != nil {
-		t.Error("a spool that is not there does something")
+		t.Error("a nil spool does something")
 	}
 }
 
-// Only the newest notice of each condition waits for the sender; what happened
-// once all does.
+// Of each condition only the newest notice waits for the sender; of events all do.
 func TestSpoolStaysSmall(t *testing.T) {
 	s := openSpool(t)
 	for i := range 1000 {
@@ -142,7 +141,7 @@ func TestAFailingChannelIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.Due("c", now.Add(pause-time.Second)) || !s.Due("c", now.Add(pause)) {
-			t.Errorf("not left alone for %s", pause)
+			t.Errorf("no pause of %s", pause)
 		}
 		now = now.Add(pause)
 	}
@@ -151,8 +150,8 @@ func TestAFailingChannelIsLeftAlone(t *testing.T) {
 	}
 }
 
-// What status and doctor say: which channel fails, with what, since when, and
-// how much waits for it; nothing of what is secret, or gone from the file.
+// Health names the failing channels with their errors, times and queues. It contains no
+// secrets, and no channels that were removed from the file.
 func TestHealth(t *testing.T) {
 	s := openSpool(t)
 	s.cfg.URLsFile = secretFile(t, 0o600, "ntfy://example.com/sEcReT\nhttps://example.com/sEcReT\n")
@@ -196,8 +195,8 @@ func TestHealth(t *testing.T) {
 	if err := os.Chmod(s.cfg.URLsFile, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Health(); !strings.Contains(got.Problem, "others may read or write it") || got.Hint == "" {
-		t.Errorf("%+v: not said that the file is not used", *got)
+	if got := s.Health(); !strings.Contains(got.Problem, "other users can access it") || got.Hint == "" {
+		t.Errorf("%+v: the problem of the file is not reported", *got)
 	}
 }
 
@@ -230,11 +229,11 @@ func TestChannels(t *testing.T) {
 		}
 	}
 	if _, _, err := Channels("/nowhere/urls"); err == nil {
-		t.Error("a file that is not there")
+		t.Error("a missing file is accepted")
 	}
 }
 
-// One bad line keeps nothing from the good ones, and is named without what is in it.
+// A bad line does not stop the others, and is named without its content.
 func TestBadLine(t *testing.T) {
 	s := openSpool(t)
 	s.cfg.URLsFile = secretFile(t, 0o600, "ntfy://example.com/one\njust sEcReT\nntfy://example.com/two\n")
@@ -246,11 +245,11 @@ func TestBadLine(t *testing.T) {
 		t.Errorf("%+v", channels)
 	}
 	h := s.Health()
-	want := Failing{Channel: "line 2", Error: "it is no URL such as ntfy://ntfy.sh/topic"}
+	want := Failing{Channel: "line 2", Error: "not a URL such as ntfy://ntfy.sh/topic"}
 	if h.Problem != "" || h.Channels != 3 || len(h.Failing) != 1 || h.Failing[0] != want {
 		t.Errorf("%+v", *h)
 	}
-	// Without a good one, nobody is told.
+	// Without a valid line, no notification can be sent.
 	s.cfg.URLsFile = secretFile(t, 0o600, "just sEcReT\n")
 	if h := s.Health(); !strings.Contains(h.Problem, "line 1") || h.Hint == "" {
 		t.Errorf("%+v", *h)

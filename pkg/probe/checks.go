@@ -22,23 +22,21 @@ const (
 	checkPing      = "ping"
 )
 
-// engineDown is the verdict of a container of which the engine says nothing, because
-// it does not answer or refuses the call, until it is known whether the service
-// answers.
+// engineDown is the provisional verdict of a container if the engine does not answer or
+// refuses the call. The answer of the service decides.
 const engineDown Verdict = "engine down"
 
-// engineSilent is said of an engine that does not answer at all.
+// engineSilent is the text for an engine that does not answer.
 const engineSilent = "the Docker Engine does not answer"
 
-// Times that a single thing may take, so that one which hangs is told from
-// those that answer. All are below Limit.
+// Limits of single checks, so that a hanging one is identified. All are below Limit.
 const (
 	engineTimeout = 500 * time.Millisecond
 	pingTimeout   = 500 * time.Millisecond
 )
 
-// container looks at the container that must run on an active node, and keeps
-// it in seen when it does.
+// container checks the container that must run on an active node, and stores it in seen
+// if it runs.
 func (p *Probe) container(ctx context.Context, seen *atomic.Pointer[docker.Details]) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -47,27 +45,26 @@ func (p *Probe) container(ctx context.Context, seen *atomic.Pointer[docker.Detai
 	case docker.IsDown(err):
 		return engineDown, engineSilent
 	case docker.NotFound(err):
-		return Failed, "there is no container " + p.Config.Probe.Container
-	case err != nil: // it says nothing of the container
+		return Failed, "no container " + p.Config.Probe.Container
+	case err != nil: // no evidence about the container
 		return engineDown, refusal(err)
-	case c.Paused: // before Running, which it says too
+	case c.Paused: // before Running, which is also set
 		return Failed, p.Config.Probe.Container + " is paused"
 	case c.Restarting:
-		return Failed, p.Config.Probe.Container + " is being restarted again and again"
+		return Failed, p.Config.Probe.Container + " keeps restarting"
 	case !c.Running:
-		return Failed, fmt.Sprintf("%s does not run (%s, exit code %d)", p.Config.Probe.Container, c.State, c.ExitCode)
+		return Failed, fmt.Sprintf("%s is not running (%s, exit code %d)", p.Config.Probe.Container, c.State, c.ExitCode)
 	case c.Health == "unhealthy":
 		return Failed, p.Config.Probe.Container + " is unhealthy"
 	}
 	seen.Store(&c)
 	if c.Health == "starting" {
-		return Passed, p.Config.Probe.Container + " runs, its health is not known yet"
+		return Passed, p.Config.Probe.Container + " is running, its health is unknown yet"
 	}
-	return Passed, p.Config.Probe.Container + " runs"
+	return Passed, p.Config.Probe.Container + " is running"
 }
 
-// refusal is what an engine says that answers and does not do what it is asked, with
-// the way out where one is known.
+// refusal returns the error of an engine that refuses a call, with its hint.
 func refusal(err error) string {
 	failed, ok := errors.AsType[*docker.Error](err)
 	if !ok || failed.Hint() == "" {
@@ -76,10 +73,9 @@ func refusal(err error) string {
 	return err.Error() + ": " + failed.Hint()
 }
 
-// ping asks the service itself. After a promotion it may be silent for a
-// while, until it has answered once; the time counts from the promotion and not
-// from the container's start, since one that crashes again and again is always
-// young.
+// ping asks the service itself. After a promotion it may be silent for the grace period
+// until its first answer. The period counts from the promotion, not from the
+// container's start, because a crashing container is always young.
 func (p *Probe) ping(ctx context.Context, role state.RoleFile, answered time.Time) (Verdict, string) {
 	err := get(ctx, p.Config.Probe.Ping, "")
 	if err == nil {
@@ -87,13 +83,13 @@ func (p *Probe) ping(ctx context.Context, role state.RoleFile, answered time.Tim
 	}
 	left := p.Config.Probe.Grace - p.Now().Sub(role.Since)
 	if role.Role == state.RoleActive && answered.Before(role.Since) && left > 0 && left <= p.Config.Probe.Grace {
-		return Warned, fmt.Sprintf("%v; active for a moment only, so it has %d s more to begin", err, int(left.Seconds()))
+		return Warned, fmt.Sprintf("%v; just active, %d s left to start", err, int(left.Seconds()))
 	}
 	return Failed, err.Error()
 }
 
-// get asks for an answer of 200. at is the address to connect to; empty: that of
-// the target.
+// get requests target and expects status 200. at is the address to connect to; "" means
+// that of the target.
 func get(ctx context.Context, target, at string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
@@ -108,15 +104,15 @@ func get(ctx context.Context, target, at string) error {
 		}
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	_ = resp.Body.Close() // the status is all that matters
+	_ = resp.Body.Close() // only the status matters
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %d", target, resp.StatusCode)
 	}
 	return nil
 }
 
-// dialer connects to an address, by default that of the target. Whether it serves
-// is the question, not who it is, so the certificate does not matter.
+// dialer connects to an address, by default that of the target. It ignores the
+// certificate: the check is about serving, not about identity.
 func dialer(target *url.URL, at string) once.Dial {
 	at = cmp.Or(at, net.JoinHostPort(target.Hostname(), portOf(target)))
 	return func(ctx context.Context) (net.Conn, error) {
@@ -135,7 +131,7 @@ func portOf(target *url.URL) string {
 	return cmp.Or(target.Port(), "80")
 }
 
-// engine reports whether the Docker Engine answers, and accepts what this program asks.
+// engine checks that the Docker Engine answers and accepts our calls.
 func (p *Probe) engine(ctx context.Context) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -147,7 +143,7 @@ func (p *Probe) engine(ctx context.Context) (Verdict, string) {
 	return Passed, "answers"
 }
 
-// project is as much of state projects.json as matters here.
+// project is the part of projects.json that this check needs.
 type project struct {
 	Name     string `json:"name"`
 	Services []struct {
@@ -157,7 +153,7 @@ type project struct {
 	} `json:"services"`
 }
 
-// image reports whether the service could be started without the network.
+// image checks that the service can start without the network.
 func (p *Probe) image(ctx context.Context) (Verdict, string) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -169,7 +165,7 @@ func (p *Probe) image(ctx context.Context) (Verdict, string) {
 		ref, shown = c.ImageID, c.Image
 	case docker.NotFound(err):
 		if shown = p.configured(name); shown == "" {
-			return Skipped, "it is not known yet which image " + name + " has"
+			return Skipped, "the image of " + name + " is unknown yet"
 		}
 		ref = shown
 	default:
@@ -180,13 +176,13 @@ func (p *Probe) image(ctx context.Context) (Verdict, string) {
 	case err != nil:
 		return Failed, err.Error()
 	case !here:
-		return Failed, shown + " is not on this node"
+		return Failed, shown + " is missing on this node"
 	}
-	return Passed, shown + " is here"
+	return Passed, shown + " is present"
 }
 
-// configured returns the image of a container that has not been made yet, from
-// what was recorded of the projects; "" when it is not known.
+// configured returns the image of a container that does not exist yet, from the record
+// of the projects, or "".
 func (p *Probe) configured(container string) string {
 	var projects []project
 	if found, err := p.State.Read("projects", &projects); err != nil || !found {

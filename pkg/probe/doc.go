@@ -1,11 +1,13 @@
-// Package probe owns the check that keepalived runs on each node every second:
-// does an active node serve, could another one serve.
+// Package probe owns the check that keepalived runs on each node every second: does the
+// active node serve, could another node serve.
 //
-// probe.go leads and decides; checks.go looks at Traefik, its image and the engine,
-// inside.go at a Traefik whose engine is dead, node.go at the node itself; record.go
-// leaves what was found for the other programs.
+//	probe.go   running the checks, and the verdict
+//	checks.go  Traefik, its image and the Docker Engine
+//	inside.go  a Traefik whose engine is dead
+//	node.go    the node itself: lease, hold, pools
+//	record.go  the record of a run for the other programs
 //
-// It must not change anything but that record, start no process, and never take
-// longer than its context: what does not answer has failed. It must not know
-// what keepalived does with the verdict.
+// It must not change anything but that record, start a process, or exceed its context:
+// a check without an answer has failed. It must not know what keepalived does with the
+// verdict.
 package probe

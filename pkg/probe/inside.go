@@ -8,14 +8,12 @@ import (
 	"github.com/understudy-ha/understudy/pkg/docker"
 )
 
-// The engine brings what this machine asks of its own loopback address to a
-// container by a proxy, a process that ends with the engine when that is killed.
-// Packets from outside are forwarded by the kernel's rules, and so does what is
-// asked of the container's own address.
+// Connections to this machine's loopback address reach a container through the engine's
+// proxy, a process that ends with a killed engine. The kernel forwards packets from
+// outside, and connections to the container's own address.
 
-// insideOf returns the address at which a container itself listens for target,
-// which it publishes on this machine's loopback; empty where no proxy is in
-// between.
+// insideOf returns the address at which a container listens for target, a port that it
+// publishes on this machine's loopback. It returns "" if no proxy is in between.
 func insideOf(c docker.Details, target string) string {
 	u, err := url.Parse(target)
 	if err != nil || !isLoopback(u.Hostname()) {
@@ -35,8 +33,8 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-// askInside asks the container itself when neither the engine nor, by its proxy,
-// the service answers, and makes a warning of that silence when it does.
+// askInside asks the container itself if neither the engine nor, through its proxy, the
+// service answers. If the container answers, the failed ping becomes a warning.
 func (p *Probe) askInside(ctx context.Context, checks []Check, inside string) (answers bool) {
 	down, ping := false, -1
 	for i, c := range checks {
@@ -49,6 +47,6 @@ func (p *Probe) askInside(ctx context.Context, checks []Check, inside string) (a
 		return false
 	}
 	checks[ping].Verdict = Warned
-	checks[ping].Text += "; without the engine's proxy, at " + inside + ", it answers"
+	checks[ping].Text += "; it answers without the engine's proxy, at " + inside
 	return true
 }

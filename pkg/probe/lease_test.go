@@ -11,8 +11,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// An active node whose watcher does not renew the lease any more must not keep
-// the address, and a standby needs none.
+// An active node whose watcher no longer renews the lease must not keep the virtual IP.
+// A standby needs no lease.
 func TestLease(t *testing.T) {
 	since, err := clock.System().SinceBoot()
 	if err != nil {
@@ -27,7 +27,7 @@ func TestLease(t *testing.T) {
 		name    string
 		role    state.Role
 		lease   *state.Lease
-		verdict probe.Verdict // empty: it is not looked at
+		verdict probe.Verdict // "" if the lease is not checked
 	}{
 		{"renewed", state.RoleActive, lease(12 * time.Second), probe.Passed},
 		{"about to end", state.RoleActive, lease(4 * time.Second), probe.Failed},

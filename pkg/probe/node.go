@@ -15,8 +15,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// lease checks whether an active node may stay active. It is the watcher that
-// renews the lease and steps down in time; one that is dead, or hangs, does not.
+// lease checks whether an active node may stay active. The watcher renews the lease and
+// steps down in time; a dead or hanging watcher does not.
 func (p *Probe) lease() (Verdict, string) {
 	dir, err := state.Open(p.Config.RunDir)
 	if err != nil {
@@ -27,7 +27,7 @@ func (p *Probe) lease() (Verdict, string) {
 		return Failed, err.Error()
 	}
 	if !found {
-		return Warned, "this node is active and has no lease yet"
+		return Warned, "active, but no lease yet"
 	}
 	now, err := clock.System().SinceBoot()
 	if err != nil {
@@ -37,13 +37,13 @@ func (p *Probe) lease() (Verdict, string) {
 	case l.Lost != "":
 		return Failed, l.Lost
 	case left <= p.Config.Witness.Etcd.Margin:
-		return Failed, fmt.Sprintf("it ends in %d s and is not renewed", int(max(left, 0).Seconds()))
+		return Failed, fmt.Sprintf("expires in %d s and is not renewed", int(max(left, 0).Seconds()))
 	default:
-		return Passed, fmt.Sprintf("lasts for %d s unless it is renewed", int(left.Seconds()))
+		return Passed, fmt.Sprintf("expires in %d s unless it is renewed", int(left.Seconds()))
 	}
 }
 
-// hold reports whether a person has taken the node out.
+// hold checks whether the operator holds the node.
 func (p *Probe) hold() (Verdict, string) {
 	e, found, err := p.State.Eligibility()
 	if err != nil {
@@ -59,9 +59,9 @@ func (p *Probe) hold() (Verdict, string) {
 	return Passed, "none"
 }
 
-// holdDown keeps a node out for a while after it lost the address by a fault,
-// so that a service that fails again and again does not move it back and forth. A
-// node that went into fault as a standby moves nothing, and waits for nothing.
+// holdDown keeps a node unhealthy for a while after a fault that moved the virtual IP,
+// so that a failing service does not move it back and forth. A node that went into
+// fault as a standby moved nothing, and does not wait.
 func (p *Probe) holdDown(role state.RoleFile) (Verdict, string) {
 	if role.Role != state.RoleFault || role.Transition == nil {
 		return Passed, "none"
@@ -72,14 +72,14 @@ func (p *Probe) holdDown(role state.RoleFile) (Verdict, string) {
 		return Passed, "none"
 	}
 	left := p.Config.Probe.HoldDown - p.Now().Sub(role.Since)
-	if left <= 0 || left > p.Config.Probe.HoldDown { // a clock that was set back holds nobody
+	if left <= 0 || left > p.Config.Probe.HoldDown { // a clock that was set back must not extend it
 		return Passed, "over"
 	}
-	return Failed, fmt.Sprintf("in fault since %s, out for another %d s", role.Since.Format(time.TimeOnly), int(left.Round(time.Second).Seconds()))
+	return Failed, fmt.Sprintf("in fault since %s, unhealthy for another %d s", role.Since.Format(time.TimeOnly), int(left.Round(time.Second).Seconds()))
 }
 
-// poolsOf returns the pools that must be healthy, each with the name it may
-// have instead where the nodes' pools have different names.
+// poolsOf returns the pools that must be healthy, each with its name on the other node
+// if that differs.
 func poolsOf(cfg *config.Config) [][]string {
 	var list [][]string
 	for _, d := range cfg.Replication.Datasets {
@@ -93,11 +93,11 @@ func poolsOf(cfg *config.Config) [][]string {
 	return list
 }
 
-// pool reads a pool's state from the kernel: no process, and it does not hang
-// when the pool does.
+// pool reads a pool's state from the kernel, which needs no process and does not hang
+// with the pool.
 func (p *Probe) pool(names []string) (Verdict, string) {
 	if _, err := os.Stat(p.Kstat); err != nil {
-		return Skipped, fmt.Sprintf("the kernel shows no pools (%s)", p.Kstat)
+		return Skipped, fmt.Sprintf("the kernel lists no pools (%s)", p.Kstat)
 	}
 	verdict, text := Passed, ""
 	for _, name := range names {

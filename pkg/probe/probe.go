@@ -13,14 +13,14 @@ import (
 	"github.com/understudy-ha/understudy/pkg/witness"
 )
 
-// Limit is how long all checks together may take. keepalived ends a check after
-// a second, and starting and ending the process has to fit in as well.
+// Limit bounds all checks together. keepalived ends a check after a second, which also
+// includes the start and the end of the process.
 const Limit = 650 * time.Millisecond
 
-// Mode is what a node is held to.
+// Mode is the standard to which a node is held.
 type Mode string
 
-// The modes. A node that is becoming active is trusted as long as it gets on.
+// The modes. A node in transition passes as long as it progresses.
 const (
 	Serves     Mode = "serves"
 	Promotes   Mode = "is being promoted, or hands over"
@@ -46,7 +46,7 @@ type Check struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Result is what a run has found.
+// Result is the result of a run.
 type Result struct {
 	Time    time.Time  `json:"time"`
 	Role    state.Role `json:"role"`
@@ -54,25 +54,24 @@ type Result struct {
 	Healthy bool       `json:"healthy"`
 	Checks  []Check    `json:"checks"`
 	Seconds float64    `json:"seconds"`
-	// Answered is when Traefik last answered as the active node's, in this run
-	// or one before.
+	// Answered is when Traefik last answered on this node as the active one, in this
+	// run or an earlier one.
 	Answered time.Time `json:"answered,omitzero"`
-	// Inside is where the container itself listens for the ping, as the engine
-	// said last; empty when that is not known or not needed.
+	// Inside is the container's own address for the ping, as the engine last reported
+	// it; "" if unknown or not needed.
 	Inside string `json:"inside,omitempty"`
-	// EngineSilent is since when the engine has said nothing of the container on the
-	// active node; zero while it does.
+	// EngineSilent is the time since which the engine gives no information about the
+	// container on the active node; zero while it does.
 	EngineSilent time.Time `json:"engine_silent,omitzero"`
-	// EngineRefuses is what the engine says when it answers but refuses the call.
+	// EngineRefuses is the engine's error if it answers but refuses the call.
 	EngineRefuses string `json:"engine_refuses,omitempty"`
-	// EngineAPI is the version of the Engine API that was spoken last; empty while none
-	// is known.
+	// EngineAPI is the last used version of the Engine API, or "".
 	EngineAPI string `json:"engine_api,omitempty"`
-	// Before is what the last run found; nil when that is not known.
+	// Before is the record of the last run; nil if unknown.
 	Before *state.Probe `json:"-"`
 }
 
-// texts returns "NAME: TEXT" of the checks with a verdict.
+// texts returns "NAME: TEXT" for the checks with a verdict.
 func (r Result) texts(v Verdict) []string {
 	var list []string
 	for _, c := range r.Checks {
@@ -83,32 +82,32 @@ func (r Result) texts(v Verdict) []string {
 	return list
 }
 
-// Failures are the checks that make the node unhealthy.
+// Failures returns the checks that make the node unhealthy.
 func (r Result) Failures() []string { return r.texts(Failed) }
 
-// Warnings are what should be looked at, though the node is healthy.
+// Warnings returns the problems that leave the node healthy.
 func (r Result) Warnings() []string { return r.texts(Warned) }
 
-// Engine is what is asked of the Docker Engine.
+// Engine holds the calls of the Docker Engine.
 type Engine interface {
 	Ping(ctx context.Context) error
 	Inspect(ctx context.Context, name string) (docker.Details, error)
 	HasImage(ctx context.Context, ref string) (bool, error)
-	// API and SetAPI carry the version of the Engine API from one run to the next:
-	// asking for it each second would double the calls.
+	// API and SetAPI pass the version of the Engine API from run to run: negotiating it
+	// each second would double the calls.
 	API() string
 	SetAPI(version string)
 }
 
-// Probe holds what a run looks at.
+// Probe holds the dependencies of a run.
 type Probe struct {
 	Config *config.Config
 	State  *state.Dir
 	Engine Engine
-	// Kstat is the folder in which the kernel shows its pools.
+	// Kstat is the folder in which the kernel lists its pools.
 	Kstat string
-	// Boot is the kernel's id of this boot: a role taken in an earlier one says
-	// what the node was. Empty: not known, every role counts.
+	// Boot is the kernel's id of this boot: a role from an earlier boot does not count.
+	// If it is "", every role counts.
 	Boot string
 	Now  func() time.Time
 }
@@ -117,7 +116,7 @@ type Probe struct {
 func New(cfg *config.Config, dir *state.Dir, now func() time.Time) *Probe {
 	boot, err := state.BootID()
 	if err != nil {
-		boot = "" // a role counts as one of this boot then
+		boot = "" // every role counts
 	}
 	return &Probe{
 		Config: cfg, State: dir, Engine: docker.New(cfg.Services.Socket),
@@ -125,14 +124,14 @@ func New(cfg *config.Config, dir *state.Dir, now func() time.Time) *Probe {
 	}
 }
 
-// named is a check before it has run.
+// named is a check that has not run yet.
 type named struct {
 	name string
 	do   func(ctx context.Context) (Verdict, string)
 }
 
-// Run looks at everything at the same time. What has not answered when ctx or
-// Limit ends has failed.
+// Run runs all checks in parallel. A check that has not answered when ctx or Limit ends
+// has failed.
 func (p *Probe) Run(ctx context.Context) Result {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, Limit)
@@ -140,20 +139,19 @@ func (p *Probe) Run(ctx context.Context) Result {
 	result := Result{Time: p.Now()}
 	role, err := p.State.Role()
 	if err != nil {
-		// Without its role it is held to less, but that it is not known is a
-		// failure of its own.
+		// An unknown role is checked like a standby's, and is itself a failure.
 		result.Checks = append(result.Checks, Check{Name: "state", Verdict: Failed, Text: err.Error()})
 	}
 	result.Role, result.Mode = role.Role, p.mode(role)
-	// Without it a node has its grace again, no more.
+	// Without a record a node gets its grace period again.
 	if last, found, err := state.Lazy(p.Config.RunDir).Probe(); err == nil && found {
 		result.Answered, result.Before = last.Answered, &last
 		p.Engine.SetAPI(last.EngineAPI)
-		if result.Mode == Serves { // later another container may have the address
+		if result.Mode == Serves { // otherwise another container may have the address by now
 			result.Inside = last.Inside
 		}
 	}
-	var seen atomic.Pointer[docker.Details] // one that is late may write it later still
+	var seen atomic.Pointer[docker.Details] // an abandoned check may still write it
 	result.Checks = append(result.Checks, runAll(ctx, p.checks(result.Mode, role, result.Answered, &seen))...)
 	result.EngineAPI = p.Engine.API()
 	if c := seen.Load(); c != nil {
@@ -171,8 +169,8 @@ func (p *Probe) Run(ctx context.Context) Result {
 	return result
 }
 
-// noteEngine notes since when the engine has said nothing of the container, and
-// what it says instead.
+// noteEngine records since when the engine gives no information about the container,
+// and its refusal.
 func noteEngine(result *Result) {
 	i := slices.IndexFunc(result.Checks, func(c Check) bool { return c.Verdict == engineDown })
 	if i < 0 {
@@ -187,7 +185,7 @@ func noteEngine(result *Result) {
 	}
 }
 
-// mode says what a node with this role is held to.
+// mode returns the mode for a role.
 func (p *Probe) mode(role state.RoleFile) Mode {
 	if role.Boot != "" && p.Boot != "" && role.Boot != p.Boot {
 		return CouldServe
@@ -195,22 +193,21 @@ func (p *Probe) mode(role state.RoleFile) Mode {
 	switch {
 	case role.Role == state.RoleActive:
 		return Serves
-	case role.HandsOver() && p.getsOn(role):
-		// The address moves when all is sent, and not because an engine that
-		// stops everything is slow to answer.
+	case role.HandsOver() && p.progresses(role):
+		// The virtual IP must move when everything is sent, not because an engine that
+		// stops containers answers slowly.
 		return Promotes
-	case role.Role == state.RolePromoting && p.getsOn(role):
+	case role.Role == state.RolePromoting && p.progresses(role):
 		return Promotes
 	case role.Role == state.RolePromoting:
 		return Serves
 	}
-	// One that is demoting does not serve and need not; what it could is what
-	// decides whether it may stay a standby.
+	// A demoting node need not serve; it must be able to, to stay a standby.
 	return CouldServe
 }
 
-// getsOn reports whether a transition has got on within the grace.
-func (p *Probe) getsOn(role state.RoleFile) bool {
+// progresses reports whether a transition has made a step within the grace period.
+func (p *Probe) progresses(role state.RoleFile) bool {
 	progress := role.Since
 	if role.Transition != nil {
 		progress = role.Transition.Updated
@@ -218,7 +215,7 @@ func (p *Probe) getsOn(role state.RoleFile) bool {
 	return p.Now().Sub(progress) <= p.Config.Probe.Grace
 }
 
-// checks returns what is to be looked at. An active node's container is kept in
+// checks returns the checks of a mode. The container of an active node is stored in
 // seen while it runs.
 func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time, seen *atomic.Pointer[docker.Details]) []named {
 	var list []named
@@ -252,20 +249,20 @@ func (p *Probe) checks(mode Mode, role state.RoleFile, answered time.Time, seen 
 			if answer.Reachable {
 				return Passed, answer.String()
 			}
-			return Failed, answer.String() + "; this node is cut off"
+			return Failed, answer.String() + "; this node is isolated"
 		})
 	}
 	return list
 }
 
-// runAll runs the checks at the same time and keeps their order.
+// runAll runs the checks in parallel and keeps their order.
 func runAll(ctx context.Context, list []named) []Check {
 	type done struct {
 		i     int
 		check Check
 	}
 	began := time.Now()
-	results := make(chan done, len(list)) // nobody waits for the late ones
+	results := make(chan done, len(list)) // late results block no goroutine
 	for i, one := range list {
 		go func() {
 			verdict, text := one.do(ctx)
@@ -278,7 +275,7 @@ func runAll(ctx context.Context, list []named) []Check {
 		case d := <-results:
 			checks[d.i] = d.check
 		case <-ctx.Done():
-			// Those that have just ended still count.
+			// Results that have just arrived still count.
 			for len(results) > 0 {
 				d := <-results
 				checks[d.i] = d.check
@@ -295,9 +292,9 @@ func runAll(ctx context.Context, list []named) []Check {
 	return checks
 }
 
-// forgiveEngine makes a warning of an engine that does not answer, or refuses the
-// call, while the service itself answers: containers continue without their engine
-// (live-restore), and moving the address would only do harm. It returns whether the
+// forgiveEngine turns the failure of an engine that does not answer, or refuses the
+// call, into a warning if the service answers: containers run without their engine
+// (live-restore), and moving the virtual IP would only do harm. It reports whether the
 // service answers, by the ping or inside.
 func forgiveEngine(checks []Check, answersInside bool) (answers bool) {
 	answers = answersInside
@@ -316,7 +313,7 @@ func forgiveEngine(checks []Check, answersInside bool) (answers bool) {
 	return answers
 }
 
-// butTraefik follows what is said of the engine while Traefik answers.
+// butTraefik returns the text after an engine's failure while Traefik answers.
 func butTraefik(text string) string {
 	if text == engineSilent {
 		return ", but Traefik does"

@@ -20,7 +20,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// engine stands for the Docker Engine.
+// engine is a simulated Docker Engine.
 type engine struct {
 	container docker.Details
 	err       error // of everything
@@ -28,7 +28,7 @@ type engine struct {
 	images    []string
 	hangs     bool
 	api       string
-	patience  atomic.Int64 // the longest that it could have been waited for
+	patience  atomic.Int64 // the longest deadline of a call
 }
 
 var down = &docker.Error{Op: "ask", Err: errors.New("down")}
@@ -75,7 +75,7 @@ func (e *engine) HasImage(ctx context.Context, ref string) (bool, error) {
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// fixture is a node on which all is well.
+// fixture is a healthy node.
 type fixture struct {
 	probe  *probe.Probe
 	engine *engine
@@ -135,16 +135,16 @@ func (f *fixture) run(t *testing.T) probe.Result {
 	began := time.Now()
 	result := f.probe.Run(t.Context())
 	if patience := time.Duration(f.engine.patience.Load()); patience > probe.Limit {
-		t.Errorf("the engine is waited for as long as %s", patience)
+		t.Errorf("a call of the engine may take %s", patience)
 	}
-	// What hangs here hangs for good; the rest is how busy the machine is.
+	// Hanging calls never end; the rest is the load of the machine.
 	if took := time.Since(began); took > probe.Limit+5*time.Second {
 		t.Errorf("took %s", took)
 	}
 	return result
 }
 
-// silentAddress takes connections and says nothing.
+// silentAddress returns an address that accepts connections and does not answer.
 func silentAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -166,12 +166,12 @@ func TestVerdicts(t *testing.T) {
 		"active": {state.RoleActive, nil, healthy, ""},
 		"active, exited": {state.RoleActive, func(_ *testing.T, f *fixture) {
 			f.engine.container.Running, f.engine.container.State = false, "exited"
-		}, "container: traefik does not run (exited", ""},
+		}, "container: traefik is not running (exited", ""},
 		"active, paused":       {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Paused = true }, "is paused", ""},
-		"active, restarting":   {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Restarting = true }, "restarted", ""},
+		"active, restarting":   {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Restarting = true }, "restarting", ""},
 		"active, unhealthy":    {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Health = "unhealthy" }, "is unhealthy", ""},
 		"active, starting":     {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.container.Health = "starting" }, healthy, ""},
-		"active, no container": {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.missing = true }, "there is no container", ""},
+		"active, no container": {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.missing = true }, "no container", ""},
 		"active, 503":          {state.RoleActive, func(_ *testing.T, f *fixture) { f.status = 503 }, "answers 503", ""},
 		"active, redirect":     {state.RoleActive, func(_ *testing.T, f *fixture) { f.status = 302 }, "answers 302", ""},
 		"active, ping hangs":   {state.RoleActive, func(_ *testing.T, f *fixture) { f.silent = true }, "ping: ", ""},
@@ -179,10 +179,10 @@ func TestVerdicts(t *testing.T) {
 		"active, engine hangs": {state.RoleActive, func(_ *testing.T, f *fixture) { f.engine.hangs = true }, healthy, "but Traefik does"},
 		"just active, silent": {state.RoleActive, func(_ *testing.T, f *fixture) {
 			f.role.Since, f.status = now.Add(-10*time.Second), 503
-		}, healthy, "50 s more"},
+		}, healthy, "50 s left"},
 		"just active, exited": {state.RoleActive, func(_ *testing.T, f *fixture) {
 			f.role.Since, f.engine.container.Running = now.Add(-10*time.Second), false
-		}, "does not run", ""},
+		}, "is not running", ""},
 		"just active, had answered": {state.RoleActive, func(t *testing.T, f *fixture) {
 			f.role.Since, f.status = now.Add(-10*time.Second), 503
 			if err := probe.WriteRecord(f.probe.Config.RunDir, probe.Result{Answered: now.Add(-5 * time.Second)}); err != nil {
@@ -221,12 +221,12 @@ func TestVerdicts(t *testing.T) {
 		}, healthy, ""},
 		"handing over, stuck": {state.RoleDemoting, func(_ *testing.T, f *fixture) {
 			f.role.Transition, f.engine.images = &state.Transition{Handover: "b", Updated: now.Add(-61 * time.Second)}, nil
-		}, "image: traefik:3 is not on this node", ""},
+		}, "image: traefik:3 is missing on this node", ""},
 
 		"standby":               {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
 		"demoting":              {state.RoleDemoting, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
 		"unknown":               {state.RoleUnknown, func(_ *testing.T, f *fixture) { f.engine.container.Running, f.status = false, 503 }, healthy, ""},
-		"standby, image gone":   {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.images = nil }, "image: traefik:3 is not on this node", ""},
+		"standby, image gone":   {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.images = nil }, "image: traefik:3 is missing on this node", ""},
 		"standby, nothing made": {state.RoleStandby, func(_ *testing.T, f *fixture) { f.engine.missing = true }, healthy, ""},
 		"standby, image of the project here": {state.RoleStandby, func(t *testing.T, f *fixture) {
 			f.engine.missing, f.engine.images = true, []string{"traefik:4"}
@@ -235,11 +235,11 @@ func TestVerdicts(t *testing.T) {
 		"standby, image of the project not here": {state.RoleStandby, func(t *testing.T, f *fixture) {
 			f.engine.missing = true
 			projects(t, f, "traefik", "traefik:4")
-		}, "image: traefik:4 is not on this node", ""},
+		}, "image: traefik:4 is missing on this node", ""},
 		"standby, named by Compose": {state.RoleStandby, func(t *testing.T, f *fixture) {
 			f.engine.missing, f.probe.Config.Probe.Container = true, "edge-proxy-1"
 			projects(t, f, "", "traefik:4")
-		}, "image: traefik:4 is not on this node", ""},
+		}, "image: traefik:4 is missing on this node", ""},
 		"standby, held": {state.RoleStandby, func(t *testing.T, f *fixture) {
 			if err := f.probe.State.Write("eligibility", state.Eligibility{Reasons: []state.Ineligible{{Kind: state.IneligibleHold, Text: "new disks"}}}); err != nil {
 				t.Fatal(err)
@@ -247,7 +247,7 @@ func TestVerdicts(t *testing.T) {
 		}, "hold: new disks", ""},
 		"fault, just lost the address": {state.RoleFault, func(_ *testing.T, f *fixture) {
 			f.role.Since, f.role.Transition = now.Add(-20*time.Second), &state.Transition{From: state.RoleActive}
-		}, "out for another 40 s", ""},
+		}, "unhealthy for another 40 s", ""},
 		"fault, over": {state.RoleFault, func(_ *testing.T, f *fixture) {
 			f.role.Since, f.role.Transition = now.Add(-61*time.Second), &state.Transition{From: state.RoleActive}
 		}, healthy, ""},
@@ -291,8 +291,7 @@ func projects(t *testing.T, f *fixture, container, image string) {
 	}
 }
 
-// With the engine down or silent on a standby everything fails that depends on
-// it, and nothing else.
+// If the engine is down or hangs on a standby, exactly the checks that need it fail.
 func TestStandbyWithoutEngine(t *testing.T) {
 	for _, hangs := range []bool{true, false} {
 		f := newFixture(t, state.RoleStandby)
@@ -304,7 +303,7 @@ func TestStandbyWithoutEngine(t *testing.T) {
 	}
 }
 
-// The engine down and Traefik silent is no case for mercy.
+// If the engine is down and Traefik does not answer, the node is unhealthy.
 func TestActiveWithoutAnything(t *testing.T) {
 	f := newFixture(t, state.RoleActive)
 	f.engine.hangs, f.silent = true, true
@@ -313,8 +312,8 @@ func TestActiveWithoutAnything(t *testing.T) {
 	}
 }
 
-// The engine's proxies end with it when it is killed. Then the container is asked
-// where the engine said last that it listens, as long as that is the same one.
+// The proxies of a killed engine end with it. The check then asks the container at its
+// last known address, as long as it is the same container.
 func TestEngineKilled(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(*testing.T, *fixture)
@@ -330,7 +329,7 @@ func TestEngineKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, state.RoleActive)
 			inside := strings.TrimPrefix(f.probe.Config.Probe.Ping, "http://")
-			// Nobody listens on port 1: that is the proxy which is gone.
+			// No process listens on port 1, as if the proxy were gone.
 			f.probe.Config.Probe.Ping = "http://127.0.0.1:1/ping"
 			f.engine.container.Published = []docker.Port{
 				{Host: "192.0.2.1", Port: "1", Inside: "192.0.2.2:1"}, {Host: "0.0.0.0", Port: "80", Inside: "192.0.2.2:80"},
@@ -355,7 +354,7 @@ func TestEngineKilled(t *testing.T) {
 	}
 }
 
-// record runs the check and leaves its result for the next one.
+// record runs the check and records it for the next run.
 func (f *fixture) record(t *testing.T) {
 	t.Helper()
 	if err := probe.WriteRecord(f.probe.Config.RunDir, f.run(t)); err != nil {
@@ -363,7 +362,7 @@ func (f *fixture) record(t *testing.T) {
 	}
 }
 
-// forget is a boot.
+// forget removes the record, as a boot does.
 func (f *fixture) forget(t *testing.T) {
 	t.Helper()
 	if err := os.RemoveAll(f.probe.Config.RunDir); err != nil {
@@ -371,7 +370,7 @@ func (f *fixture) forget(t *testing.T) {
 	}
 }
 
-// wasStandby runs the check once as that of a standby.
+// wasStandby runs the check once as a standby.
 func (f *fixture) wasStandby(t *testing.T) {
 	t.Helper()
 	f.role.Role = state.RoleStandby

@@ -14,8 +14,8 @@ import (
 // not survive a reboot: a record that is old says that the check does not run.
 const RecordFile = state.ProbeName + ".json"
 
-// WriteRecord replaces what the last run found. It is not synced: each second
-// brings another one, and none is to outlive the boot.
+// WriteRecord replaces the record. It does not sync: the next record follows in a
+// second, and none outlives the boot.
 func WriteRecord(runDir string, result Result) error {
 	data, err := json.Marshal(state.Probe{
 		Time: result.Time, Healthy: result.Healthy, Mode: string(result.Mode), Answered: result.Answered, Inside: result.Inside,
@@ -29,13 +29,13 @@ func WriteRecord(runDir string, result Result) error {
 		return fmt.Errorf("record the check: %w", err)
 	}
 	path := filepath.Join(runDir, RecordFile)
-	// A run that was killed leaves its file behind, and the next one with the
-	// same number replaces it; numbers are few, so that does not add up.
+	// A killed run leaves its file behind until a run with the same process id replaces
+	// it; process ids are few.
 	beside := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if err := os.WriteFile(beside, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("record the check: %w", err)
 	}
-	// keepalived's umask would keep the record from everybody but root.
+	// keepalived's umask would make the record unreadable for other users.
 	if err := errors.Join(os.Chmod(beside, 0o644), os.Rename(beside, path)); err != nil {
 		return errors.Join(fmt.Errorf("record the check: %w", err), os.Remove(beside))
 	}

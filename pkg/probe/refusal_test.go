@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// gated is an engine that has Traefik and accepts the versions from min to max. Each
+// gated returns an engine with Traefik that accepts the versions from min to max. Each
 // run of the check is a process of its own.
 func gated(t *testing.T, f *fixture, min, max string) (gate *testengine.Gate, run func() probe.Result) {
 	t.Helper()
@@ -33,8 +33,8 @@ func gated(t *testing.T, f *fixture, min, max string) (gate *testengine.Gate, ru
 	}
 }
 
-// The check runs each second, so it asks for the engine's version once, and again
-// when the engine has been replaced.
+// The check runs each second, so it negotiates the engine's version once, and again
+// after the engine was replaced.
 func TestVersionIsRemembered(t *testing.T) {
 	for role, calls := range map[state.Role]int{state.RoleActive: 1, state.RoleStandby: 3} {
 		f := newFixture(t, role)
@@ -58,8 +58,8 @@ func TestVersionIsRemembered(t *testing.T) {
 	}
 }
 
-// An engine that refuses is no dead Traefik: the active node serves while Traefik
-// answers, and a standby is not ready, for the true reason.
+// An engine that refuses calls does not prove that Traefik is dead: the active node is
+// healthy while Traefik answers, and a standby is unhealthy, with the engine's reason.
 func TestRefusal(t *testing.T) {
 	for name, versions := range map[string][2]string{"too old": {"1.12", "1.40"}, "too new": {"1.60", "1.70"}} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// So is one that answers with an error of its own.
+// The same holds for an engine that answers with an error of its own.
 func TestEngineFails(t *testing.T) {
 	f := newFixture(t, state.RoleActive)
 	f.engine.err = &docker.Error{Op: "look at container traefik", Status: 500, Text: "open /var/lib/docker: input/output error"}

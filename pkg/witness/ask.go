@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// Answer is what asking the targets has shown.
+// Answer is the result of asking the targets.
 type Answer struct {
-	// Configured is false when there was nobody to ask.
+	// Configured is false if there are no targets.
 	Configured bool `json:"configured"`
-	// Reachable says that one target answered, or that there is none.
+	// Reachable reports that a target answered, or that there is none.
 	Reachable bool `json:"reachable"`
 	// By is the target that answered first.
 	By string `json:"by,omitempty"`
-	// Took is how long it was until the first answer, or until all had failed.
+	// Took is the time until the first answer, or until all targets had failed.
 	Took time.Duration `json:"-"`
-	// Failures says why, for each target that failed before one answered.
+	// Failures holds the errors of targets that failed before one answered.
 	Failures map[string]string `json:"failures,omitempty"`
 }
 
-// String says it in words for a person.
+// String returns the answer in words.
 func (a Answer) String() string {
 	switch {
 	case !a.Configured:
@@ -43,8 +43,8 @@ func (a Answer) String() string {
 
 // Ask asks all targets at the same time and returns at the first answer, or
 // when all have failed, or after timeout. Targets are ping://ADDRESS,
-// tcp://ADDRESS:PORT and http://… as the configuration has them. Any answer
-// counts: a closed port and an HTTP error are said by a host that was reached.
+// tcp://ADDRESS:PORT and http://…. Any answer counts: a refused connection and an
+// HTTP error come from a host that was reached.
 func Ask(ctx context.Context, targets []string, timeout time.Duration) Answer {
 	if len(targets) == 0 {
 		return Answer{Reachable: true}
@@ -56,7 +56,7 @@ func Ask(ctx context.Context, targets []string, timeout time.Duration) Answer {
 		target string
 		err    error
 	}
-	results := make(chan result, len(targets)) // nobody waits for the late ones
+	results := make(chan result, len(targets)) // late results block no goroutine
 	for _, target := range targets {
 		go func() { results <- result{target, one(ctx, target)} }()
 	}
@@ -83,7 +83,7 @@ func Ask(ctx context.Context, targets []string, timeout time.Duration) Answer {
 	return answer
 }
 
-// one asks one target; nil says that it answered.
+// one asks one target. It returns nil if the target answered.
 func one(ctx context.Context, target string) error {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -100,8 +100,7 @@ func one(ctx context.Context, target string) error {
 	return fmt.Errorf("ask %s: a target is ping://ADDRESS, tcp://ADDRESS:PORT or http://…", target)
 }
 
-// connect asks for a TCP connection. A refusal comes from the host, so the
-// network is there.
+// connect opens a TCP connection. A refusal comes from the host, so the network works.
 func connect(ctx context.Context, address string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -113,14 +112,14 @@ func connect(ctx context.Context, address string) error {
 	return conn.Close()
 }
 
-// get asks by HTTP. Redirects are not followed and certificates are left
-// alone: that something answered is all that counts.
+// get asks by HTTP. It follows no redirects and ignores certificate errors: any answer
+// counts.
 func get(ctx context.Context, target string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target, nil)
 	if err != nil {
 		return err
 	}
-	// No proxy: it would answer in the target's place.
+	// No proxy: a proxy would answer instead of the target.
 	transport := &http.Transport{DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/witness"
 )
 
-// silent listens and never accepts, with a full queue, so that connecting to
-// it hangs as on a network that drops packets. Reading of HTTP does so too.
+// silent listens and never accepts: a connection is established by the kernel, but an
+// HTTP request gets no answer.
 func silent(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -24,7 +24,7 @@ func silent(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// closed is an address on which nobody listens.
+// closed returns an address on which no process listens.
 func closed(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -38,7 +38,7 @@ func closed(t *testing.T) string {
 	return address
 }
 
-func TestNobodyToAsk(t *testing.T) {
+func TestNoTargets(t *testing.T) {
 	got := witness.Ask(t.Context(), nil, time.Second)
 	if got.Configured || !got.Reachable {
 		t.Errorf("%+v", got)

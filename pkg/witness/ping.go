@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// pingAgain is how long to wait for an answer before the request is sent
-// again: on a busy network one is easily lost, and one counts as all.
+// pingAgain is the time after which an unanswered request is sent again: a busy network
+// easily loses one, and one answer is enough.
 const pingAgain = 150 * time.Millisecond
 
 // ping sends echo requests until one is answered or ctx ends.
@@ -30,15 +30,15 @@ func ping(ctx context.Context, host string) error {
 		return err
 	}
 	defer conn.Close()
-	// A read does not end with the context by itself.
+	// The end of the context does not end a read.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 
-	// The kernel sets the id of an unprivileged socket, so answers are told
-	// apart by what they carry.
+	// The kernel sets the id of an unprivileged socket, so the payload identifies
+	// answers.
 	payload := make([]byte, 16)
 	if _, err := rand.Read(payload); err != nil {
-		return fmt.Errorf("make a ping: %w", err)
+		return fmt.Errorf("create a ping: %w", err)
 	}
 	id := int(binary.BigEndian.Uint16(payload))
 	answer := make([]byte, 1500)
@@ -46,7 +46,7 @@ func ping(ctx context.Context, host string) error {
 		message := icmp.Message{Type: request(address), Body: &icmp.Echo{ID: id, Seq: seq, Data: payload}}
 		data, err := message.Marshal(nil) // the kernel fills in ICMPv6's checksum
 		if err != nil {
-			return fmt.Errorf("make a ping: %w", err)
+			return fmt.Errorf("create a ping: %w", err)
 		}
 		if _, err := conn.WriteTo(data, to); err != nil {
 			return err
@@ -69,7 +69,7 @@ func ping(ctx context.Context, host string) error {
 	}
 }
 
-// await reads until the answer that carries payload has come.
+// await reads until the answer with this payload arrives.
 func await(conn *icmp.PacketConn, address netip.Addr, payload string, buffer []byte) error {
 	for {
 		n, _, err := conn.ReadFrom(buffer)
@@ -78,7 +78,7 @@ func await(conn *icmp.PacketConn, address netip.Addr, payload string, buffer []b
 		}
 		message, err := icmp.ParseMessage(protocol(address), buffer[:n])
 		if err != nil {
-			continue // somebody else's; a raw socket hears them all
+			continue // a raw socket receives all messages
 		}
 		echo, ok := message.Body.(*icmp.Echo)
 		if ok && message.Type == reply(address) && string(echo.Data) == payload {
@@ -87,7 +87,7 @@ func await(conn *icmp.PacketConn, address netip.Addr, payload string, buffer []b
 	}
 }
 
-// open opens a raw socket, or without the right to it the kernel's socket for
+// open opens a raw socket or, without the permission, the kernel's socket for
 // unprivileged pings.
 func open(address netip.Addr) (*icmp.PacketConn, net.Addr, error) {
 	raw, datagram, any4or6 := "ip4:icmp", "udp4", "0.0.0.0"
@@ -130,7 +130,7 @@ func reply(address netip.Addr) icmp.Type {
 	return ipv4.ICMPTypeEchoReply
 }
 
-// protocol is the number under which icmp parses messages.
+// protocol returns the protocol number for parsing messages.
 func protocol(address netip.Addr) int {
 	if address.Is6() {
 		return 58

@@ -96,10 +96,10 @@ func TestPlantedInFiles(t *testing.T) {
 			}
 		}},
 		{"program", "programs", "zfs-replicate", func(n *node) { n.cfg.SSH.RemoteCommand = n.path("bin/zfs-replicate-2") }},
-		{"urls", "notify", "others may read or write it", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
+		{"urls", "notify", "other users can access it", func(n *node) { os.Chmod(n.cfg.Notify.URLsFile, 0o644) }},
 		{"no urls", "notify", "does not exist", func(n *node) { os.Remove(n.cfg.Notify.URLsFile) }},
 		{"channel", "notify", "connection refused", func(n *node) { n.write("urls", "ntfy://127.0.0.1:1/secret\n", 0o600) }},
-		{"bad channel", "notify", "notification channel line 2: it is no URL", func(n *node) {
+		{"bad channel", "notify", "notification channel line 2: not a URL", func(n *node) {
 			text, _ := os.ReadFile(n.cfg.Notify.URLsFile)
 			n.write("urls", strings.TrimSpace(string(text))+"\njust a secret\n", 0o600)
 		}},

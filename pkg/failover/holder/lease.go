@@ -17,7 +17,7 @@ type Etcd interface {
 	Take(ctx context.Context, as lease.Holder) (state.Lease, error)
 	Renew(ctx context.Context, l state.Lease) (state.Lease, error)
 	Sign(ctx context.Context, l state.Lease, as lease.Holder) error
-	GiveBack(ctx context.Context, l state.Lease) error
+	Release(ctx context.Context, l state.Lease) error
 	Holder(ctx context.Context) (h lease.Holder, found bool, err error)
 }
 
@@ -182,7 +182,7 @@ func (h *Holder) Release() {
 	// The record first: the watcher must not renew a released lease.
 	err := h.change(ctx, l.ID, nil)
 	if err == nil && l.Lost == "" {
-		err = h.etcd.GiveBack(ctx, l)
+		err = h.etcd.Release(ctx, l)
 	}
 	if err != nil {
 		h.Log.Warn().Err(err).Msg("lease not released: another node has to wait until it expires")

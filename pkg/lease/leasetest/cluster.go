@@ -40,7 +40,7 @@ func Cluster(t *testing.T) []*Server {
 	return members
 }
 
-// Leads reports whether this member of a cluster leads it, as it knows itself.
+// Leads reports whether this member considers itself the leader.
 func (s *Server) Leads() bool {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)

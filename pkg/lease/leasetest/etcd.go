@@ -26,8 +26,8 @@ const Program = "/usr/bin/etcd"
 // patience is how long etcd may take to answer on a busy machine.
 const patience = 30 * time.Second
 
-// Server is one etcd, a cluster by itself. It ends with the test, or with the
-// test's process.
+// Server is one etcd, a member of a cluster or a cluster of its own. It ends with the
+// test, or with the test's process.
 type Server struct {
 	Endpoint string
 	Client   *clientv3.Client
@@ -38,8 +38,7 @@ type Server struct {
 	log  bytes.Buffer
 }
 
-// Missing skips a test that needs etcd where there is none, or fails it where
-// nothing may be skipped.
+// Missing skips a test if there is no etcd, or fails it if nothing may be skipped.
 func Missing(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(Program); err == nil {
@@ -65,7 +64,7 @@ func Start(t *testing.T, args ...string) *Server {
 	return s
 }
 
-// Args are the arguments of an etcd that is a cluster by itself.
+// Args returns the arguments of an etcd that is a cluster of its own.
 func Args(dir, client, peer string) []string {
 	return []string{Program, "--name", "test", "--data-dir", dir, "--unsafe-no-fsync",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
@@ -73,7 +72,7 @@ func Args(dir, client, peer string) []string {
 		"--logger", "zap", "--log-level", "error"}
 }
 
-// Run starts it again, with what it had.
+// Run starts it again, with its data.
 func (s *Server) Run() {
 	s.t.Helper()
 	s.launch()
@@ -99,7 +98,7 @@ func (s *Server) launch() {
 	s.Client = client
 }
 
-// await waits until it answers with what its cluster agrees on.
+// await waits until it answers with its cluster's agreement.
 func (s *Server) await() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -117,7 +116,7 @@ func (s *Server) await() {
 	}
 }
 
-// End kills it, if it runs.
+// End kills it if it runs.
 func (s *Server) End() {
 	if s.cmd == nil {
 		return
@@ -128,8 +127,8 @@ func (s *Server) End() {
 	s.cmd = nil
 }
 
-// Freeze lets it hang until Thaw: it accepts connections and says nothing. It may
-// answer until the last of its threads has stopped, which is waited for.
+// Freeze stops it until Thaw: it accepts connections and does not answer. Freeze waits
+// until the last of its threads has stopped, because it can answer until then.
 func (s *Server) Freeze() {
 	s.t.Helper()
 	s.signal(syscall.SIGSTOP)
@@ -166,7 +165,7 @@ func (s *Server) signal(number syscall.Signal) {
 	}
 }
 
-// free are addresses on which nobody listened just now, no two the same.
+// free returns different addresses on which no process listens.
 func free(t *testing.T, count int) (addresses []string) {
 	t.Helper()
 	for range count {

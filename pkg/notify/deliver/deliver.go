@@ -20,8 +20,7 @@ import (
 // Deliverer sends messages.
 type Deliverer struct {
 	Channels []notify.Channel
-	// Bad are the lines of the file of channels that are none. They take nothing, and
-	// no message waits for them.
+	// Bad holds the lines of the file that are not channels. No message waits for them.
 	Bad      []*notify.SecretError
 	Template *Template
 	// Timeout bounds one message to one channel.
@@ -30,7 +29,7 @@ type Deliverer struct {
 	Now     func() time.Time
 }
 
-// ChannelError is a channel that did not take a message. No secret is in it.
+// ChannelError is a channel that did not accept a message. It contains no secrets.
 type ChannelError struct {
 	Channel string
 	Text    string
@@ -38,26 +37,25 @@ type ChannelError struct {
 
 func (e *ChannelError) Error() string { return fmt.Sprintf("%s: %s", e.Channel, e.Text) }
 
-// Outcome is how one channel did.
+// Outcome is the result of one channel.
 type Outcome struct {
 	Channel string `json:"channel"`
 	Sent    int    `json:"sent"`
 	Error   string `json:"error,omitempty"`
 }
 
-// Outbox is where the messages are, and who has which.
+// Outbox records which channel has accepted which message.
 type Outbox interface {
 	Sent(m *notify.Message, channel string, all []string) error
-	// Due reports whether a channel is to be tried now, after it has failed; and
-	// Tried notes how that went.
+	// Due reports whether a channel is due, and Tried records the result of a try.
 	Due(channel string, now time.Time) bool
 	Tried(channel notify.Channel, now time.Time, failure string) error
 }
 
-// Run hands every channel the messages that it has not got, oldest first, all
-// channels at the same time. A channel that fails keeps the rest for later.
+// Run sends every channel the messages that it has not accepted yet, oldest first, all
+// channels in parallel. A channel that fails gets the others later.
 func (d *Deliverer) Run(ctx context.Context, outbox Outbox, messages []*notify.Message) ([]Outcome, error) {
-	var mu sync.Mutex // of outbox and messages
+	var mu sync.Mutex // guards outbox and messages
 	var all []string
 	for _, c := range d.Channels {
 		all = append(all, c.ID)
@@ -73,7 +71,7 @@ func (d *Deliverer) Run(ctx context.Context, outbox Outbox, messages []*notify.M
 	return outcomes, errors.Join(errs...)
 }
 
-// channel hands one channel its messages.
+// channel sends one channel its messages.
 func (d *Deliverer) channel(ctx context.Context, c notify.Channel, outbox Outbox, messages []*notify.Message, all []string, o *Outcome, mu *sync.Mutex) error {
 	tried := false
 	for _, m := range messages {
@@ -111,7 +109,7 @@ func has(m *notify.Message, channel string) bool {
 	return false
 }
 
-// Send hands one channel one message.
+// Send sends one message to one channel.
 func (d *Deliverer) Send(ctx context.Context, c notify.Channel, m *notify.Message) error {
 	subject, body, err := d.Template.render(m)
 	if err != nil {
@@ -127,7 +125,7 @@ func (d *Deliverer) Send(ctx context.Context, c notify.Channel, m *notify.Messag
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
-			if r := recover(); r != nil { // a library's bug must not take the others along
+			if r := recover(); r != nil { // a library's bug must not stop the other channels
 				done <- fmt.Errorf("%v", r)
 			}
 		}()
@@ -148,7 +146,7 @@ func (d *Deliverer) Send(ctx context.Context, c notify.Channel, m *notify.Messag
 	return nil
 }
 
-// dress puts the first line where a service has a place for it.
+// dress passes the first line as a subject or title if the service has one.
 func dress(target, subject, body string) (string, types.Params) {
 	scheme := ""
 	if u, err := url.Parse(target); err == nil {
@@ -160,7 +158,7 @@ func dress(target, subject, body string) (string, types.Params) {
 		return whole, types.Params{"subject": subject}
 	case "ntfy", "gotify", "pushover":
 		return body, types.Params{"title": subject}
-	case "discord": // else each line would be a box of its own
+	case "discord": // otherwise each line would be a separate box
 		return whole, types.Params{"splitlines": "No"}
 	}
 	return whole, types.Params{}

@@ -235,7 +235,7 @@ func TestTemplateOfTheOwners(t *testing.T) {
 		}
 	}
 	if _, err := ReadTemplate("/nowhere"); err == nil {
-		t.Error("a file that is not there is taken")
+		t.Error("a missing file is accepted")
 	}
 }
 
@@ -246,14 +246,14 @@ func TestKindsOfMessages(t *testing.T) {
 	}
 	for kind, want := range map[notify.Kind]string{
 		notify.KindProblem: "[CRITICAL] ", notify.KindWorse: "[WORSE, CRITICAL] ", notify.KindReminder: "[STILL CRITICAL] ",
-		notify.KindFlapping: "[COMES AND GOES, CRITICAL] ", notify.KindRecovery: "[OK AGAIN] ", notify.KindTest: "[TEST] ",
+		notify.KindFlapping: "[FLAPPING, CRITICAL] ", notify.KindRecovery: "[RECOVERED] ", notify.KindTest: "[TEST] ",
 	} {
 		m := &notify.Message{Kind: kind, Notice: event(noon), Since: noon.Add(-26 * time.Hour), Dropped: 3}
 		subject, body, err := standard.render(m)
 		if err != nil || !strings.HasPrefix(subject, want+"nodeb: ") {
 			t.Errorf("%s: %q, %v", kind, subject, err)
 		}
-		if kind == notify.KindReminder && !strings.Contains(body, "It has been so for 26h0m.") || !strings.Contains(body, "3 older messages") {
+		if kind == notify.KindReminder && !strings.Contains(body, "It has lasted 26h0m.") || !strings.Contains(body, "3 older messages") {
 			t.Errorf("%s: %s", kind, body)
 		}
 	}

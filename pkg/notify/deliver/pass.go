@@ -12,7 +12,7 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// New returns what speaks to the configured channels.
+// New returns a deliverer for the configured channels.
 func New(cfg *config.Config, log zerolog.Logger, now func() time.Time) (*Deliverer, error) {
 	channels, bad, err := notify.Channels(cfg.Notify.URLsFile)
 	if err != nil {
@@ -25,8 +25,8 @@ func New(cfg *config.Config, log zerolog.Logger, now func() time.Time) (*Deliver
 	return &Deliverer{Channels: channels, Bad: bad, Template: template, Timeout: cfg.Notify.Timeout, Log: log, Now: now}, nil
 }
 
-// Pass sorts what is new and sends what waits, once. Another one at work makes
-// it a *state.LockedError.
+// Pass turns new notices into messages and sends the queued messages, once. It returns a
+// *state.LockedError if another process does so.
 func (d *Deliverer) Pass(ctx context.Context, spool *notify.Spool, dir *state.Dir) ([]Outcome, error) {
 	lock, err := dir.Lock(notify.LockName)
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"github.com/understudy-ha/understudy/pkg/report"
 )
 
-// standard is the template that is built in. Its first line is the subject
-// where a channel has one.
+// standard is the built-in template. Its first line is the subject if a channel has
+// one.
 const standard = `{{mark .}} {{.Node}}: {{.Title}}
 {{range .Text}}{{.}}
-{{end}}{{if eq .Kind "reminder"}}It has been so for {{lasted .}}.
+{{end}}{{if eq .Kind "reminder"}}It has lasted {{lasted .}}.
 {{end}}{{if and .Hint (ne .Kind "recovery")}}What to do: {{.Hint}}
-{{end}}{{if .Dropped}}{{.Dropped}} older messages could not be sent and are gone.
+{{end}}{{if .Dropped}}{{.Dropped}} older messages could not be sent and were dropped.
 {{end}}{{clock .Time}}{{if .Late}} (sent late){{end}}, node {{.Node}}{{if .Role}}, {{.Role}}{{end}}{{if .Term}}, term {{.Term}}{{end}}
 `
 
-// marks are the words before a message's title.
+// marks holds the words before a message's title.
 var marks = map[notify.Kind]string{
 	notify.KindEvent: "", notify.KindProblem: "", notify.KindWorse: "WORSE, ", notify.KindReminder: "STILL ",
-	notify.KindFlapping: "COMES AND GOES, ", notify.KindRecovery: "OK AGAIN", notify.KindTest: "TEST",
+	notify.KindFlapping: "FLAPPING, ", notify.KindRecovery: "RECOVERED", notify.KindTest: "TEST",
 }
 
 func mark(m *notify.Message) string {
@@ -40,7 +40,7 @@ func lasted(m *notify.Message) string { return report.Duration(m.Time.Sub(m.Sinc
 
 func clock(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
 
-// Template is how messages are written.
+// Template formats messages.
 type Template struct{ t *template.Template }
 
 // TemplateError is a template that can't be used.
@@ -57,11 +57,11 @@ func (e *TemplateError) ExitCode() int { return exit.Config }
 
 // Hint says what to do next.
 func (e *TemplateError) Hint() string {
-	return "correct it, or take notify.template_file out; docs/notifications.md has the one that is built in"
+	return "correct it, or remove notify.template_file; docs/notifications.md shows an example"
 }
 
-// ReadTemplate reads a template and tries it; an empty name is the one that is
-// built in.
+// ReadTemplate reads a template and tests it. Without a file it returns the built-in
+// template.
 func ReadTemplate(file string) (*Template, error) {
 	text := standard
 	if file != "" {
@@ -82,10 +82,10 @@ func ReadTemplate(file string) (*Template, error) {
 	return parsed, nil
 }
 
-// maxBody is what a message may have: Discord takes no more.
+// maxBody is the greatest length of a message, in bytes: Discord's limit.
 const maxBody = 1800
 
-// render returns the first line and the rest.
+// render returns the first line and the other lines.
 func (t *Template) render(m *notify.Message) (subject, body string, err error) {
 	var b strings.Builder
 	if err := t.t.Execute(&b, m); err != nil {

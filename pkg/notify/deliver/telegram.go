@@ -13,9 +13,8 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/services/chat/telegram"
 )
 
-// sendTelegram hands Telegram a message. shoutrrr 0.13.2 does not tell a message
-// that has not arrived, since there is no network or the answer is no JSON, from
-// one that has; so its part ends with the reading of the URL.
+// sendTelegram sends a message to Telegram. shoutrrr 0.13.2 reports no error without a
+// network or with an answer that is not JSON, so it only parses the URL.
 func sendTelegram(ctx context.Context, cfg *telegram.Config, text string) error {
 	for _, chat := range cfg.Chats {
 		id, thread, _ := strings.Cut(chat, ":")
@@ -52,7 +51,7 @@ func postTelegram(ctx context.Context, address string, body []byte) error {
 	const most = 64 << 10
 	err = json.NewDecoder(io.LimitReader(response.Body, most)).Decode(&answer)
 	if err != nil || !answer.OK {
-		return fmt.Errorf("telegram answered %s: %s", response.Status, answer.Description)
+		return fmt.Errorf("telegram: status %s: %s", response.Status, answer.Description)
 	}
 	return nil
 }

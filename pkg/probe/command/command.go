@@ -16,17 +16,17 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// exitStatus replaces the usual codes: keepalived knows only these.
+// exitStatus replaces the usual exit codes: keepalived knows only these.
 const exitStatus = `  0  healthy
-  1  not healthy, or it could not be told in time`
+  1  not healthy, or no result in time`
 
-// unhealthyError gives every failure the code 1, whatever it was.
+// unhealthyError gives every failure the exit code 1.
 type unhealthyError struct{ err error }
 
 func (e *unhealthyError) Error() string { return e.err.Error() }
 func (e *unhealthyError) Unwrap() error { return e.err }
 
-// ExitCode is 1, the only one that keepalived's people would look up.
+// ExitCode is 1, the only failure that keepalived knows.
 func (e *unhealthyError) ExitCode() int { return exit.Failed }
 
 // options are the flags of track-traefik.
@@ -55,13 +55,13 @@ and one of the configured witnesses answers.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			// The end on a signal is guard's, with the right code.
+			// guard handles signals, with the right exit code.
 			return run(context.WithoutCancel(c.Context()), p, o)
 		},
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unhealthyError{cli.Usagef("%v", err)} })
-	c.Flags().BoolVar(&o.explain, "explain", false, "show each check, its verdict and its milliseconds")
-	c.Flags().StringVarP(&o.format, "output", "o", "text", "`format`: text or json; json shows what --explain does")
+	c.Flags().BoolVar(&o.explain, "explain", false, "show each check with its verdict and duration")
+	c.Flags().StringVarP(&o.format, "output", "o", "text", "`format`: text or json; json includes the details of --explain")
 	cli.SetExitStatus(c, exitStatus)
 	c.AddCommand(cli.ConfigCommand(p))
 	return c
@@ -69,7 +69,7 @@ and one of the configured witnesses answers.`,
 
 func run(ctx context.Context, p *cli.Process, o options) error {
 	if o.format != "text" && o.format != "json" {
-		return &unhealthyError{cli.Usagef("-o %q is neither text nor json", o.format)}
+		return &unhealthyError{cli.Usagef("--output %s: want text or json", o.format)}
 	}
 	cfg, err := p.LoadConfig(nil)
 	if err != nil {
@@ -86,8 +86,8 @@ func run(ctx context.Context, p *cli.Process, o options) error {
 	case o.explain:
 		err = explain(p.Stdout, result)
 	default:
-		// A person who asks is no sign that keepalived does, so only its own
-		// runs are recorded.
+		// Only keepalived's runs are recorded: a run of the operator does not prove that
+		// keepalived runs the check.
 		record(p, cfg.RunDir, result)
 	}
 	if err != nil {
@@ -98,14 +98,14 @@ func run(ctx context.Context, p *cli.Process, o options) error {
 	}
 	failures := strings.Join(result.Failures(), "; ")
 	fmt.Fprintln(p.Stderr, "track-traefik: not healthy: "+failures)
-	// It is said. As an error it would be logged again every second for as
-	// long as it lasts; the change of the verdict is logged once.
+	// The failure is printed. As an error it would be logged again each second; record
+	// logs the change once.
 	p.Stderr = io.Discard
 	return &unhealthyError{fmt.Errorf("not healthy: %s", failures)}
 }
 
-// record leaves the result for the other programs, and logs a change. That it
-// can't is no failure of the service.
+// record writes the record for the other programs, and logs a change. A failed write is
+// no failure of the service.
 func record(p *cli.Process, runDir string, result probe.Result) {
 	found := result.Before != nil
 	changed := !found || result.Before.Healthy != result.Healthy
@@ -116,11 +116,11 @@ func record(p *cli.Process, runDir string, result probe.Result) {
 		p.Log.Warn().Str("mode", string(result.Mode)).Msg("this node is healthy again")
 	}
 	if err := probe.WriteRecord(runDir, result); err != nil && changed {
-		p.Log.Warn().Err(err).Msg("the check can't be recorded")
+		p.Log.Warn().Err(err).Msg("cannot record the check")
 	}
 }
 
-// explain shows each check with its outcome.
+// explain prints each check with its verdict.
 func explain(w io.Writer, result probe.Result) error {
 	rows := [][]string{{"CHECK", "VERDICT", "MS", ""}}
 	for _, c := range result.Checks {
@@ -133,8 +133,19 @@ func explain(w io.Writer, result probe.Result) error {
 	if !result.Healthy {
 		verdict = "not healthy"
 	}
-	_, err := fmt.Fprintf(w, "\n%s: role %s, asked whether it %s, %s ms\n", verdict, result.Role, result.Mode, milliseconds(result.Seconds))
+	_, err := fmt.Fprintf(w, "\n%s: role %s, checked %s, %s ms\n", verdict, result.Role, checkedAs(result.Mode), milliseconds(result.Seconds))
 	return err
+}
+
+// checkedAs describes a mode.
+func checkedAs(m probe.Mode) string {
+	switch m {
+	case probe.Serves:
+		return "as the active node"
+	case probe.Promotes:
+		return "as a node in transition"
+	}
+	return "as a standby"
 }
 
 func milliseconds(seconds float64) string {

@@ -1,5 +1,5 @@
-// Package command is the command line of track-traefik: what keepalived calls,
-// and what a person asks why.
+// Package command is the command line of track-traefik, for keepalived and, with
+// --explain, for the operator.
 //
 // It must not know how anything is checked.
 package command

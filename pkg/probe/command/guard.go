@@ -21,20 +21,19 @@ func Main() {
 	cli.Main(New)
 }
 
-// limit is how long the whole process may take. The checks end before it; this
-// is for what no context ends, such as a file system that hangs.
+// limit bounds the whole process. The checks end before; limit is for calls that no
+// context ends, such as those of a hanging file system.
 const limit = 780 * time.Millisecond
 
-// heed is when signals begin to be seen to: the thread that Go needs for that is
-// a tenth of a run, and only a check that takes longer than most is told to end.
-// Until then a signal ends the process as it does any other, which keepalived
-// takes for a failure just the same.
+// heed is the time after which signals are handled: Go's thread for that costs a tenth
+// of a run, and only a long check gets a signal. Until then a signal ends the process,
+// which keepalived also counts as a failure.
 const heed = 20 * time.Millisecond
 
-// guard calls exit with 1 when the process takes too long or is told to end.
-// keepalived takes a check that ends in time with 0 for a success even if it
-// had to be told to end. Commands such as config are no check and may take longer:
-// guard does nothing then and returns false.
+// guard calls exit with 1 if the process takes too long or gets a signal to end:
+// keepalived counts exit code 0 as a success even after a signal. Commands such as
+// config are no check and may take longer: for those guard does nothing and returns
+// false.
 func guard(args []string, stderr io.Writer, exit func(int)) bool {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return false
@@ -49,7 +48,7 @@ func guard(args []string, stderr io.Writer, exit func(int)) bool {
 		<-signals
 		exit(1)
 	})
-	// What nobody reads is no failure. No program is started that would inherit it.
+	// An unread message is no failure. No child process inherits this.
 	signal.Ignore(syscall.SIGPIPE)
 	return true
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lockedBuffer is what guard prints: it may do so later than the test.
+// lockedBuffer holds guard's output: guard may print after the test.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -28,14 +28,14 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// A check that takes long enough for somebody to end it ends with 1, at once.
+// A check that gets a signal ends with 1, at once.
 func TestGuardHeedsSignals(t *testing.T) {
 	// Until guard is in place, a signal would end the test.
 	mine := make(chan os.Signal, 1)
 	signal.Notify(mine, syscall.SIGTERM)
 	t.Cleanup(func() { signal.Stop(mine); signal.Reset(syscall.SIGPIPE) })
 	var said string
-	for range 10 { // on a machine that stands still for long, the limit comes first
+	for range 10 { // on a stalled machine the limit comes first
 		if said = endBySignal(t); said == "" {
 			return
 		}
@@ -43,7 +43,7 @@ func TestGuardHeedsSignals(t *testing.T) {
 	t.Errorf("ended with %q", said)
 }
 
-// endBySignal tells a guarded process to end until it does, and returns what it says.
+// endBySignal sends a guarded process signals until it ends, and returns its output.
 func endBySignal(t *testing.T) string {
 	t.Helper()
 	codes := make(chan int, 2)
