@@ -2,6 +2,8 @@
 // and anybody may set, and the time since the boot, which nobody can set. What
 // waits or expires counts by the second one.
 //
+// Pause waits by the runtime timers, which fake time replaces.
+//
 // It must not know what is timed. It imports nothing of this project, so that a
 // simulated node can have clocks of its own.
 package clock

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
-	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
@@ -104,14 +104,14 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 			_, down := errors.AsType[*remote.UnreachableError](err)
 			if !down && waited < n.Config.Failover.PeerTimeout {
 				// It is up, but does not report its state.
-				if err := self.Pause(ctx, PollPeer); err != nil {
+				if err := clock.Pause(ctx, PollPeer); err != nil {
 					return said, err
 				}
 				continue
 			}
 			n.Log.Warn().Err(err).Str("node", peer.Name).Msg("becoming active without an answer from this node")
 			if len(n.Config.Witness.Targets) > 0 {
-				if err := self.Pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
+				if err := clock.Pause(ctx, request.Time.Add(n.Config.Witness.Delay).Sub(n.Now())); err != nil {
 					return said, err
 				}
 			}
@@ -128,7 +128,7 @@ func (n *Node) awaitPeer(ctx context.Context, peer config.Node, request state.Re
 		if err := rules.Obstacle(answer, waited, n.Config.Failover.PeerStop); err != nil {
 			return said, err
 		}
-		if err := self.Pause(ctx, PollPeer); err != nil {
+		if err := clock.Pause(ctx, PollPeer); err != nil {
 			return said, err
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/data"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
-	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -81,7 +81,7 @@ func TestANewerIntentTurnsATransitionRound(t *testing.T) {
 	starting := make(chan struct{}, 10)
 	f.Projects.Starting["db"] = func(ctx context.Context) error {
 		starting <- struct{}{}
-		return self.Pause(ctx, 500*time.Millisecond)
+		return clock.Pause(ctx, 500*time.Millisecond)
 	}
 	f.watches(t)
 	for _, request := range []state.RequestedRole{state.RequestMaster, state.RequestBackup, state.RequestMaster, state.RequestFault} {

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -64,18 +63,3 @@ func (p *pauses) givenUp(host string) error {
 
 // pause is how long to wait after so many attempts.
 func pause(attempt int) time.Duration { return firstPause << min(attempt-1, 6) }
-
-// sleep waits, or returns why ctx has ended.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}

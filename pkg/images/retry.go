@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/understudy-ha/understudy/pkg/clock"
 )
 
 // retry repeats what a registry is asked for as long as it may help.
@@ -23,7 +25,7 @@ func (f *fetcher) retry(ctx context.Context, w *want, item *Item, do func() (str
 			if left > patience {
 				return "", fmt.Errorf("%w, and not to be asked for %s", &StatusError{Ref: w.target.String(), Status: http.StatusTooManyRequests}, left.Round(time.Second))
 			}
-			if err := sleep(ctx, left); err != nil {
+			if err := clock.Pause(ctx, left); err != nil {
 				return "", err
 			}
 		}

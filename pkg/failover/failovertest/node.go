@@ -253,7 +253,7 @@ func (d *Datasets) Configured() bool { return d.Replicated }
 
 // Promote implements failover.Data.
 func (d *Datasets) Promote(ctx context.Context, step data.Stepper) (data.Result, error) {
-	err := step(ctx, "mount", "tank", time.Minute, func(ctx context.Context) error { return self.Pause(ctx, d.Slow) })
+	err := step(ctx, "mount", "tank", time.Minute, func(ctx context.Context) error { return clock.Pause(ctx, d.Slow) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	result := data.Result{Datasets: 2, Failed: d.Fail}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
 	"github.com/understudy-ha/understudy/pkg/failover/self"
@@ -96,7 +97,7 @@ func (h *Holder) await(ctx context.Context, promoted time.Time, patience time.Du
 		if stays || unheard || h.Now().Sub(began) > patience {
 			return l, refusal(err)
 		}
-		if err := self.Pause(ctx, pollEvery); err != nil {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
 			return l, err
 		}
 	}

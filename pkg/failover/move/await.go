@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/failover"
 	"github.com/understudy-ha/understudy/pkg/failover/rules"
-	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
@@ -30,7 +30,7 @@ func (m *Mover) awaitSuccessor(ctx context.Context, peer config.Node) error {
 		case ctx.Err() != nil, idle && (err != nil || answer.Role != state.RolePromoting):
 			return m.reclaimAddress(fmt.Errorf("switchover: %s did not become active in %.0f s", peer.Name, m.Now().Sub(began).Seconds()))
 		}
-		if err := self.Pause(ctx, failover.PollPeer); err != nil {
+		if err := clock.Pause(ctx, failover.PollPeer); err != nil {
 			return m.reclaimAddress(fmt.Errorf("switchover: %s is not known to be active: %w", peer.Name, err))
 		}
 	}
@@ -45,7 +45,7 @@ func (m *Mover) awaitActive(ctx context.Context, peer config.Node) error {
 		if err == nil && answer.Role == state.RoleActive {
 			return nil
 		}
-		if self.Pause(ctx, failover.PollPeer) != nil {
+		if clock.Pause(ctx, failover.PollPeer) != nil {
 			return &UnresolvedError{fmt.Sprintf("%s has not become active; this node has stepped down, and nothing was rolled back", peer.Name),
 				"make it active (check keepalived there, or run failover-notify master), then run this again"}
 		}
@@ -61,7 +61,7 @@ func (m *Mover) awaitEligible(ctx context.Context, peer config.Node) error {
 		answer, err := m.Peers.Ask(patience, peer)
 		ready := err == nil && answer.Role == state.RoleStandby && answer.Eligible
 		stays := slices.ContainsFunc(answer.Reasons, rules.Lasting)
-		if ready || stays || self.Pause(patience, failover.PollPeer) != nil {
+		if ready || stays || clock.Pause(patience, failover.PollPeer) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -88,7 +88,7 @@ func (m *Mover) awaitServices(ctx context.Context, name string, before failover.
 		if missing == "" {
 			return nil
 		}
-		if self.Pause(patience, failover.PollPeer) != nil {
+		if clock.Pause(patience, failover.PollPeer) != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -131,7 +131,7 @@ func (m *Mover) serving(ctx context.Context, peer config.Node) string {
 		if answer, err := m.Peers.Ask(ctx, peer); err == nil && answer.Role == state.RoleActive {
 			return peer.Name
 		}
-		if self.Pause(ctx, failover.PollPeer) != nil {
+		if clock.Pause(ctx, failover.PollPeer) != nil {
 			return ""
 		}
 	}

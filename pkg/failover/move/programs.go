@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/understudy-ha/understudy/pkg/clock"
 	"github.com/understudy-ha/understudy/pkg/config"
 	"github.com/understudy-ha/understudy/pkg/exit"
 	"github.com/understudy-ha/understudy/pkg/failover"
-	"github.com/understudy-ha/understudy/pkg/failover/self"
 	"github.com/understudy-ha/understudy/pkg/remote"
 	"github.com/understudy-ha/understudy/pkg/run"
 )
@@ -33,7 +33,7 @@ func (m *Mover) patiently(ctx context.Context, timeout time.Duration, argv []str
 		if !ok || failed.ExitCode != exit.Locked {
 			return said(err)
 		}
-		if self.Pause(ctx, failover.PollPeer) != nil {
+		if clock.Pause(ctx, failover.PollPeer) != nil {
 			return said(err)
 		}
 	}

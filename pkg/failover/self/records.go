@@ -1,7 +1,6 @@
 package self
 
 import (
-	"context"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -109,19 +108,4 @@ func (r *Records) Heard(newest uint64) error {
 		return nil
 	}
 	return r.RunDir.Write(state.HeardName, state.Heard{Term: newest, Time: r.Now().UTC()})
-}
-
-// Pause waits, or returns why it could not.
-func Pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
