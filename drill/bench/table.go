@@ -97,17 +97,17 @@ func (b *bench) writePage(path string) error {
 	}
 	page := fmt.Sprintf(`# Benchmarks
 
-Made by %s on %s; it took %s. Ratios are what counts: all that is compared ran in turns on the same two nodes, and the seconds are those of this machine.
+Made by %s on %s; it took %s. Compare the ratios: the compared programs ran alternately on the same two nodes. The seconds are those of this machine.
 
 %s
 - **Nodes:** %s
 - **Host:** %s
-- **How busy:** load average of the host, one minute, before and after each part: %s (the two nodes themselves make up to 2 of it).
+- **How busy:** load average of the host, one minute, before and after each part: %s (the two nodes themselves cause up to 2 of it).
 - **Versions:** %s
 
-syncoid and the old script are called as from cron, over ssh with the same key. "The old script" is the one of a dozen lines that zfs-replicate replaces: one recursive snapshot, one increment of the pool's root, pruning by name; drill/bench/script.go has it. A row without a goal is there to be known.
+syncoid and the old script run as from cron, over ssh with the same key. The old script is the dozen lines that zfs-replicate replaces: one recursive snapshot, one increment of the pool's root, and pruning by name (drill/bench/script.go). A row without a goal is for information.
 
-What keepalived calls, and the start of the projects, were measured on two nodes of namespaces at native speed, with real Docker. ZFS is simulated there and has no part in what is measured.
+keepalived's commands and the start of the projects run on two namespace nodes at native speed, with real Docker. ZFS is simulated there and takes no part in these measurements.
 `, "`sudo make bench`", b.began.UTC().Format("2006-01-02"), time.Since(b.began).Round(time.Minute), b.table(), b.about.nodes, b.about.host, b.loadText(), b.about.versions)
 	if err := renameio.WriteFile(path, []byte(page+rest), 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
