@@ -110,7 +110,7 @@ func (c *comparison) add(where, what, why, fix string) {
 // compare compares all statements.
 func (c *comparison) compare() {
 	for _, s := range c.parser.unreadable {
-		c.add(s.at(), "included file "+s.arg(1)+" can't be read", "keepalived may ignore its content", "correct the path, or remove the line")
+		c.add(s.at(), "included file "+s.value()+" can't be read", "keepalived may ignore its content", "correct the path, or remove the line")
 	}
 	for _, s := range c.parser.obscure {
 		c.add(s.at(), fmt.Sprintf("%q depends on keepalived's conditions or variables", strings.Join(s.words, " ")),
@@ -126,7 +126,7 @@ func (c *comparison) compare() {
 		c.instance(instances[0])
 	default:
 		for _, s := range instances[1:] {
-			c.add(s.at(), fmt.Sprintf("another vrrp_instance (%s) has the virtual IP or the virtual_router_id of %s, at %s", s.arg(1), instances[0].arg(1), instances[0].at()),
+			c.add(s.at(), fmt.Sprintf("another vrrp_instance (%s) has the virtual IP or the virtual_router_id of %s, at %s", s.value(), instances[0].value(), instances[0].at()),
 				"both claim the virtual IP", "remove one")
 		}
 		c.instance(instances[0])
@@ -149,8 +149,8 @@ func (c *comparison) globals() {
 			"with script security keepalived then runs no program, or runs it as keepalived_script, which can't read the state", "add script_user root")
 	}
 	for _, s := range users {
-		if s.arg(1) != "root" {
-			c.add(s.at(), "script_user is "+s.arg(1), "the programs need to run as root", "set script_user root")
+		if s.value() != "root" {
+			c.add(s.at(), "script_user is "+s.value(), "the programs need to run as root", "set script_user root")
 		}
 	}
 	for _, s := range named(block, "vrrp_strict") {
@@ -167,7 +167,7 @@ func (c *comparison) instances() []statement {
 			ours = ours || a.Addr() == c.want.address.Addr()
 		}
 		for _, id := range named(s.block, "virtual_router_id") {
-			ours = ours || id.arg(1) == fmt.Sprint(c.want.routerID) && onInterface(s.block, c.cfg.Interface)
+			ours = ours || id.value() == fmt.Sprint(c.want.routerID) && onInterface(s.block, c.cfg.Interface)
 		}
 		if ours {
 			found = append(found, s)
@@ -179,7 +179,7 @@ func (c *comparison) instances() []statement {
 // onInterface reports whether an instance names the interface, or none.
 func onInterface(block []statement, iface string) bool {
 	lines := named(block, "interface")
-	return len(lines) == 0 || lines[len(lines)-1].arg(1) == iface
+	return len(lines) == 0 || lines[len(lines)-1].value() == iface
 }
 
 // addresses returns the addresses listed in a block's blocks of those names.

@@ -29,8 +29,8 @@ func (c *comparison) instance(s statement) {
 // state checks the settings that decide on preemption.
 func (c *comparison) state(s statement) {
 	for _, line := range named(s.block, "state") {
-		if line.arg(1) != "BACKUP" {
-			c.add(line.at(), "state "+line.arg(1), "it clears nopreempt, so this node takes the virtual IP back when it returns", "set state BACKUP, on all nodes")
+		if line.value() != "BACKUP" {
+			c.add(line.at(), "state "+line.value(), "it clears nopreempt, so this node takes the virtual IP back when it returns", "set state BACKUP, on all nodes")
 		}
 	}
 	if len(named(s.block, "nopreempt")) == 0 {
@@ -46,7 +46,7 @@ func (c *comparison) state(s statement) {
 		c.add(line.at(), "dont_track_primary", "a pulled cable is then no fault, so this node keeps the virtual IP", "remove it")
 	}
 	for _, line := range named(s.block, "strict_mode") {
-		if line.arg(1) == "" || line.arg(1) == "on" || line.arg(1) == "true" || line.arg(1) == "yes" {
+		if line.value() == "" || line.value() == "on" || line.value() == "true" || line.value() == "yes" {
 			c.add(line.at(), "strict_mode", "it forbids unicast and passwords, and drops packets to the virtual IP", "remove it")
 		}
 	}
@@ -66,7 +66,7 @@ func (c *comparison) values(s statement) {
 		have, where := v.unset, s.at()
 		if lines := named(s.block, v.keyword); len(lines) > 0 {
 			last := lines[len(lines)-1]
-			have, where = last.arg(1), last.at()
+			have, where = last.value(), last.at()
 		}
 		same := have == v.want
 		if x, err := strconv.ParseFloat(have, 64); err == nil && v.number && !same {
@@ -80,11 +80,11 @@ func (c *comparison) values(s statement) {
 	version, where := "2", s.at()
 	for _, g := range named(c.tree, "global_defs") {
 		for _, line := range named(g.block, "vrrp_version") {
-			version, where = line.arg(1), line.at()
+			version, where = line.value(), line.at()
 		}
 	}
 	for _, line := range named(s.block, "version") {
-		version, where = line.arg(1), line.at()
+		version, where = line.value(), line.at()
 	}
 	if version != strconv.Itoa(c.want.version) {
 		c.add(where, fmt.Sprintf("the VRRP version is %s, not %d", version, c.want.version), "nodes with different versions don't hear each other, so both take the virtual IP", fmt.Sprintf("set version %d, on all nodes", c.want.version))
@@ -102,7 +102,7 @@ func (c *comparison) refresh(s statement) {
 	have, where := "", s.at()
 	if len(lines) > 0 {
 		last := lines[len(lines)-1]
-		have, where = last.arg(1), last.at()
+		have, where = last.value(), last.at()
 	}
 	if n, err := strconv.Atoi(have); err != nil || n < 1 || n > garpLongest {
 		c.add(where, "garp_master_refresh is "+orNone(have), "after both nodes had the virtual IP, clients may still send to the node that released it",
@@ -158,8 +158,8 @@ func (c *comparison) peers(s statement) {
 		c.add(s.at(), fmt.Sprintf("unicast_peer has %v, which is not a node", more), "a foreign host takes part", "list the other nodes only")
 	}
 	for _, line := range named(s.block, "unicast_src_ip") {
-		if a, err := netip.ParseAddr(line.arg(1)); err != nil || c.want.source.IsValid() && a != c.want.source {
-			c.add(line.at(), fmt.Sprintf("unicast_src_ip is %s, not %s", line.arg(1), c.want.source), "the other nodes ignore its adverts", "set this node's own address")
+		if a, err := netip.ParseAddr(line.value()); err != nil || c.want.source.IsValid() && a != c.want.source {
+			c.add(line.at(), fmt.Sprintf("unicast_src_ip is %s, not %s", line.value(), c.want.source), "the other nodes ignore its adverts", "set this node's own address")
 		}
 	}
 }
@@ -169,7 +169,7 @@ func (c *comparison) authentication(s statement) {
 	have, where := "", s.at()
 	for _, block := range named(s.block, "authentication") {
 		for _, line := range named(block.block, "auth_pass") {
-			have, where = line.arg(1), line.at()
+			have, where = line.value(), line.at()
 		}
 	}
 	const deaf = "nodes with different passwords ignore each other, so both take the virtual IP"
@@ -192,9 +192,9 @@ func (c *comparison) trackedScripts(s statement) {
 	for _, script := range named(c.tree, "vrrp_script") {
 		words := commandWords(script)
 		ours := len(words) > 0 && filepath.Base(words[0]) == "track-traefik"
-		in := slices.ContainsFunc(entries(s.block, "track_script"), func(e statement) bool { return e.words[0] == script.arg(1) })
+		in := slices.ContainsFunc(entries(s.block, "track_script"), func(e statement) bool { return e.words[0] == script.value() })
 		if ours && in {
-			tracked, where = script.arg(1), script.at()
+			tracked, where = script.value(), script.at()
 			c.check(script, words)
 		}
 	}
@@ -218,14 +218,14 @@ func (c *comparison) check(script statement, words []string) {
 		{"fall", 2, "keepalived notices a failure later"},
 	} {
 		for _, line := range named(script.block, v.keyword) {
-			if x, err := strconv.ParseFloat(line.arg(1), 64); err != nil || x > v.most {
-				c.add(line.at(), fmt.Sprintf("%s is %s", v.keyword, line.arg(1)), v.why, fmt.Sprintf("set %s %v", v.keyword, v.most))
+			if x, err := strconv.ParseFloat(line.value(), 64); err != nil || x > v.most {
+				c.add(line.at(), fmt.Sprintf("%s is %s", v.keyword, line.value()), v.why, fmt.Sprintf("set %s %v", v.keyword, v.most))
 			}
 		}
 	}
 	for _, line := range named(script.block, "timeout") {
-		if x, err := strconv.ParseFloat(line.arg(1), 64); err == nil && x < 1 {
-			c.add(line.at(), "timeout is "+line.arg(1), "the check needs up to 0.8 s to report a hang", "set timeout 1")
+		if x, err := strconv.ParseFloat(line.value(), 64); err == nil && x < 1 {
+			c.add(line.at(), "timeout is "+line.value(), "the check needs up to 0.8 s to report a hang", "set timeout 1")
 		}
 	}
 }
@@ -235,7 +235,7 @@ func (c *comparison) trackedFile(s statement) {
 	for _, file := range named(c.tree, "track_file", "vrrp_track_file") {
 		path := ""
 		for _, line := range named(file.block, "file") {
-			path = line.arg(1)
+			path = line.value()
 		}
 		if path != c.want.eligible {
 			continue
@@ -244,7 +244,7 @@ func (c *comparison) trackedFile(s statement) {
 			c.add(line.at(), "init_file", "keepalived creates the file itself, so an ineligible node takes the virtual IP at boot", "remove it")
 		}
 		for _, entry := range entries(s.block, "track_file") {
-			if entry.words[0] != file.arg(1) {
+			if entry.words[0] != file.value() {
 				continue
 			}
 			// The entry's own weight replaces that of the definition.
@@ -255,7 +255,7 @@ func (c *comparison) trackedFile(s statement) {
 				}
 			}
 			if weight != "0 reverse" {
-				c.add(entry.at(), fmt.Sprintf("track_file %s has the weight %q", file.arg(1), weight), "a missing file counts as healthy, so an ineligible node takes the virtual IP", "set weight 0 reverse")
+				c.add(entry.at(), fmt.Sprintf("track_file %s has the weight %q", file.value(), weight), "a missing file counts as healthy, so an ineligible node takes the virtual IP", "set weight 0 reverse")
 			}
 			return
 		}
@@ -274,11 +274,11 @@ func (c *comparison) weights(s statement) {
 	}
 	for _, script := range named(c.tree, "vrrp_script", "vrrp_track_process") {
 		in := slices.ContainsFunc(entries(s.block, "track_script", "track_process"), func(e statement) bool {
-			return e.words[0] == script.arg(1) && weightOf(e.words) == ""
+			return e.words[0] == script.value() && weightOf(e.words) == ""
 		})
 		for _, line := range named(script.block, "weight") {
-			if in && line.arg(1) != "0" {
-				c.add(line.at(), fmt.Sprintf("%s has weight %s", script.arg(1), line.arg(1)), why, "set weight 0, so that a failure is a fault")
+			if in && line.value() != "0" {
+				c.add(line.at(), fmt.Sprintf("%s has weight %s", script.value(), line.value()), why, "set weight 0, so that a failure is a fault")
 			}
 		}
 	}

@@ -21,10 +21,10 @@ type statement struct {
 // at returns the file and line of the statement.
 func (s statement) at() string { return fmt.Sprintf("%s:%d", s.file, s.line) }
 
-// arg returns a word after the keyword, or "".
-func (s statement) arg(i int) string {
-	if i < len(s.words) {
-		return s.words[i]
+// value returns the word after the keyword, or "".
+func (s statement) value() string {
+	if len(s.words) > 1 {
+		return s.words[1]
 	}
 	return ""
 }

@@ -42,9 +42,9 @@ func (e *Error) Hint() string { return e.Advice }
 // the question: an older release does not know what a newer one asks.
 func (e *Error) Unknown() bool { return e.Code == exit.Refused || e.Code == exit.Usage }
 
-// Said returns the error that one of our programs printed last on stderr, with
+// lastWords returns the error that one of our programs printed last on stderr, with
 // its hints; nil where it printed none.
-func Said(stderr string) *Error {
+func lastWords(stderr string) *Error {
 	var e *Error
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(line)
@@ -68,7 +68,7 @@ func SaidIn(err error) error {
 	if !ok || failed.ExitCode <= 0 {
 		return err
 	}
-	said := Said(failed.Stderr)
+	said := lastWords(failed.Stderr)
 	if said == nil {
 		return err
 	}

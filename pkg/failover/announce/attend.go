@@ -24,7 +24,7 @@ const (
 type attendant struct {
 	*self.Records
 	spool    *notify.Spool
-	history  *Teller
+	history  *teller
 	measured time.Time
 	failing  int
 	sending  sync.Mutex // held while a sender runs
@@ -33,7 +33,7 @@ type attendant struct {
 
 // Attend works until ctx ends; the returned function waits for that.
 func Attend(ctx context.Context, records *self.Records) (wait func()) {
-	a := &attendant{Records: records, spool: notify.Open(records.Config, records.State), history: NewTeller(records)}
+	a := &attendant{Records: records, spool: notify.Open(records.Config, records.State), history: newTeller(records)}
 	var working sync.WaitGroup
 	working.Go(func() {
 		tick := time.NewTicker(attendEach)

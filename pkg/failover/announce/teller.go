@@ -21,18 +21,18 @@ const (
 	soonWait  = 15 * time.Minute // a node that waits for another one
 )
 
-// Teller turns the history and the state of a node into notices: each change of its
+// teller turns the history and the state of a node into notices: each change of its
 // role once, and its problems. No two nodes announce the same change: the node that
 // became active does.
-type Teller struct {
+type teller struct {
 	node *self.Records
 	told time.Time // the end of the last transition that was told
 }
 
-// NewTeller returns the teller of this node. The history before its first use is not
+// newTeller returns the teller of this node. The history before its first use is not
 // announced.
-func NewTeller(n *self.Records) *Teller {
-	t := &Teller{node: n}
+func newTeller(n *self.Records) *teller {
+	t := &teller{node: n}
 	if found, err := n.State.Read(toldName, &t.told); err != nil || !found {
 		t.told = n.Now()
 		// Else a restart of the watcher would skip the changes until then.
@@ -44,7 +44,7 @@ func NewTeller(n *self.Records) *Teller {
 }
 
 // Notices returns the notices that are due.
-func (t *Teller) Notices(p rules.PeerState) ([]notify.Notice, error) {
+func (t *teller) Notices(p rules.PeerState) ([]notify.Notice, error) {
 	notices := []notify.Notice{t.condition(p)}
 	history, err := t.node.State.History()
 	if err != nil {
@@ -86,7 +86,7 @@ func passedOver(past state.Past) (texts []string) {
 }
 
 // event returns the notice of a transition, if it is worth one.
-func (t *Teller) event(past state.Past) (notify.Notice, bool) {
+func (t *teller) event(past state.Past) (notify.Notice, bool) {
 	name := t.node.Self.Name
 	n := notify.Notice{From: "failover-notify", Time: past.Ended, Node: name, Role: past.To.String(), Term: past.Term}
 	if past.To != state.RoleActive || past.Outcome == state.OutcomeInterrupted {
@@ -122,7 +122,7 @@ func (t *Teller) event(past state.Past) (notify.Notice, bool) {
 }
 
 // condition returns the notice of the problems of the node.
-func (t *Teller) condition(p rules.PeerState) notify.Notice {
+func (t *teller) condition(p rules.PeerState) notify.Notice {
 	n := notify.Notice{Key: "node/" + p.Node, From: "failover-notify", Level: notify.OK, Time: p.Time, Node: p.Node, Role: p.Role.String(), Term: p.Term}
 	n.Title = p.Node + " is healthy"
 	add := func(level notify.Level, wait time.Duration, title, hint string) {

@@ -40,7 +40,7 @@ func past(at time.Time, to state.Role, how state.Outcome, err string) state.Past
 }
 
 // events are the titles of what happened, without the condition.
-func events(t *testing.T, teller *Teller) []string {
+func events(t *testing.T, teller *teller) []string {
 	t.Helper()
 	notices, err := teller.Notices(rules.PeerState{Node: "b"})
 	if err != nil {
@@ -65,7 +65,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		}
 	}
 	write()
-	teller := NewTeller(node)
+	teller := newTeller(node)
 	if got := events(t, teller); len(got) > 0 {
 		t.Errorf("what was before is told: %v", got)
 	}
@@ -86,7 +86,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	}
 	// A restarted watcher continues where the last one was.
 	write(past(noon.Add(6*time.Minute), state.RoleActive, state.OutcomeDone, ""))
-	again := NewTeller(node)
+	again := newTeller(node)
 	if got := events(t, again); len(got) != 1 || !strings.HasPrefix(got[0], "info: b is active now (term 4)") {
 		t.Errorf("%v", got)
 	}
@@ -100,7 +100,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 }
 
 func TestConditionOfTheNode(t *testing.T) {
-	teller := NewTeller(newNode(t))
+	teller := newTeller(newNode(t))
 	for _, test := range []struct {
 		name  string
 		self  rules.PeerState

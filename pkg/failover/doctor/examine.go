@@ -45,7 +45,7 @@ type Local struct {
 // Local examines this node only.
 func (d *Doctor) Local(ctx context.Context) Local {
 	facts := d.Facts(ctx)
-	return Local{Facts: facts, Findings: Judge(d.config(), []Facts{facts})}
+	return Local{Facts: facts, Findings: judgeAll(d.config(), []Facts{facts})}
 }
 
 // Examine gathers the facts of all nodes in parallel and judges them together.
@@ -68,7 +68,7 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 		}
 		nodes = append(nodes, answers[i].Facts)
 	}
-	return Conclude(d.config(), nodes, notAnswering)
+	return conclude(d.config(), nodes, notAnswering)
 }
 
 // unanswered returns the finding about a node that did not answer.
@@ -83,10 +83,10 @@ func unanswered(node config.Node, err error) Finding {
 	return f
 }
 
-// Conclude judges the nodes that answered, adds the findings about the others, and
+// conclude judges the nodes that answered, adds the findings about the others, and
 // draws the conclusion.
-func Conclude(cfg *config.Config, nodes []Facts, notAnswering []Finding) Report {
-	var all findings = append(slices.Clone(notAnswering), Judge(cfg, nodes)...)
+func conclude(cfg *config.Config, nodes []Facts, notAnswering []Finding) Report {
+	var all findings = append(slices.Clone(notAnswering), judgeAll(cfg, nodes)...)
 	r := Report{Findings: all.sorted(), Lost: exposure(nodes)}
 	for _, s := range notAnswering {
 		r.NotAnswering = append(r.NotAnswering, s.Node)

@@ -20,7 +20,7 @@ func (n *node) found() []string {
 		n.t.Errorf("error %v, facts with a secret: %s", err, text)
 	}
 	var checks []string
-	for _, f := range Judge(n.cfg, []Facts{facts}) {
+	for _, f := range judgeAll(n.cfg, []Facts{facts}) {
 		if f.Check != "eligible" && f.Check != "alert" {
 			checks = append(checks, f.Check+": "+f.What)
 		}

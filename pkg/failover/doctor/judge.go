@@ -19,9 +19,9 @@ type judge struct {
 	found  findings
 }
 
-// Judge returns the findings about the nodes that answered, together. A single node is
+// judgeAll returns the findings about the nodes that answered, together. A single node is
 // judged alone.
-func Judge(cfg *config.Config, nodes []Facts) []Finding {
+func judgeAll(cfg *config.Config, nodes []Facts) []Finding {
 	j := &judge{cfg: cfg, nodes: nodes}
 	var active []string
 	for i := range nodes {

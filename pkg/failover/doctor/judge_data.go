@@ -52,7 +52,7 @@ func (j *judge) zfs(f *Facts, add add) {
 	for i := range z.Datasets {
 		j.dataset(f, &z.Datasets[i], add)
 	}
-	j.excluded(add)
+	j.excluded()
 }
 
 // dataset judges one dataset.
@@ -97,7 +97,7 @@ func (j *judge) dataset(f *Facts, d *Dataset, add add) {
 
 // excluded judges excluded datasets: one that no node has is probably misspelled, and
 // the intended dataset is replicated.
-func (j *judge) excluded(add add) {
+func (j *judge) excluded() {
 	here := map[string]bool{}
 	for _, f := range j.nodes {
 		if f.ZFS == nil {

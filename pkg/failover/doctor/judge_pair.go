@@ -31,7 +31,7 @@ func (j *judge) pairs() {
 				add("keepalived-version", Warning, fmt.Sprintf("keepalived is %s on %s and %s on %s", k.Version, a.Node, l.Version, b.Node), "one node may not understand the other's configuration", "install the same version on both")
 			}
 		}
-		j.projects(a, b, add)
+		j.projects(a, b)
 	})
 	if j.active == nil {
 		return
@@ -83,7 +83,7 @@ func (j *judge) configs(a, b *Facts, add add) {
 }
 
 // projects compares the lists of projects.
-func (j *judge) projects(a, b *Facts, add add) {
+func (j *judge) projects(a, b *Facts) {
 	if a.Services == nil || b.Services == nil {
 		return
 	}

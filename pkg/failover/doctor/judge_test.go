@@ -95,7 +95,7 @@ func travelled(t *testing.T, f Facts) Facts {
 
 func (p *pair) report(t *testing.T) Report {
 	t.Helper()
-	return Conclude(p.cfg, []Facts{p.a, travelled(t, p.b)}, nil)
+	return conclude(p.cfg, []Facts{p.a, travelled(t, p.b)}, nil)
 }
 
 func TestNothingOnAHealthyPair(t *testing.T) {
@@ -113,11 +113,11 @@ func TestNothingOnAHealthyPair(t *testing.T) {
 		t.Errorf("%+v", r.Findings)
 	}
 	// The other node finds the same.
-	if r := Conclude(p.cfg, []Facts{p.b, travelled(t, p.a)}, nil); len(r.Findings) > 0 {
+	if r := conclude(p.cfg, []Facts{p.b, travelled(t, p.a)}, nil); len(r.Findings) > 0 {
 		t.Errorf("%+v", r.Findings)
 	}
 	for _, one := range []Facts{p.a, p.b} {
-		if found := Judge(p.cfg, []Facts{one}); len(found) > 0 {
+		if found := judgeAll(p.cfg, []Facts{one}); len(found) > 0 {
 			t.Errorf("%s alone: %+v", one.Node, found)
 		}
 	}
@@ -173,7 +173,7 @@ func TestANodeThatDoesNotAnswer(t *testing.T) {
 		{&remote.UnreachableError{Node: "b", Address: "10.0.0.2", Err: errors.New("no route to host")}, "systemctl status ssh"},
 		{errors.New(`ask b: gate: this key is not for "failover-notify doctor --local -o json"`), "install the same release"},
 	} {
-		r := Conclude(p.cfg, []Facts{p.a}, []Finding{unanswered(p.cfg.Nodes[1], c.err)})
+		r := conclude(p.cfg, []Facts{p.a}, []Finding{unanswered(p.cfg.Nodes[1], c.err)})
 		if r.Works || !strings.HasPrefix(r.Summary, "It is unknown whether a failover would work: no answer from b. Data at risk: ") {
 			t.Errorf("%q", r.Summary)
 		}

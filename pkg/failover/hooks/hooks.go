@@ -20,8 +20,8 @@ import (
 	"github.com/understudy-ha/understudy/pkg/state"
 )
 
-// New returns failover-notify's root command with these commands alone.
-func New(p *cli.Process) *cobra.Command {
+// newRoot returns failover-notify's root command with these commands alone.
+func newRoot(p *cli.Process) *cobra.Command {
 	c := &cobra.Command{Use: "failover-notify"}
 	Add(c, p)
 	return c

@@ -17,8 +17,8 @@ import (
 // in the whole program, which takes this process's place. It returns the exit code
 // where there is no whole program.
 func Main() int {
-	if Handles(os.Args[1:]) {
-		cli.Main(New)
+	if handles(os.Args[1:]) {
+		cli.Main(newRoot)
 	}
 	err := becomeWhole(os.Args, os.Environ())
 	fmt.Fprintf(os.Stderr, "failover-notify: error: %v\n", err)
@@ -26,9 +26,9 @@ func Main() int {
 	return exit.Failed
 }
 
-// Handles reports whether the arguments are those of a command of this package.
+// handles reports whether the arguments are those of a command of this package.
 // Help is the whole program's, which knows all commands.
-func Handles(args []string) bool {
+func handles(args []string) bool {
 	if len(args) == 0 || slices.ContainsFunc(args, func(arg string) bool { return arg == "-h" || arg == "--help" }) {
 		return false
 	}

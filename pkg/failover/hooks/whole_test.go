@@ -23,12 +23,12 @@ func TestHandles(t *testing.T) {
 		"stop --config /etc/x.yaml":       true,
 		"switchover --return a --dry-run": false,
 	} {
-		if got := Handles(strings.Fields(line)); got != want {
+		if got := handles(strings.Fields(line)); got != want {
 			t.Errorf("%q: %v", line, got)
 		}
 	}
-	for _, c := range New(&cli.Process{}).Commands() {
-		if !Handles([]string{c.Name()}) {
+	for _, c := range newRoot(&cli.Process{}).Commands() {
+		if !handles([]string{c.Name()}) {
 			t.Errorf("%s is a command here and is left to the whole program", c.Name())
 		}
 	}

@@ -47,15 +47,15 @@ func newPlanner(in Input) *planner {
 }
 
 // item plans one source dataset, after its parent and its origin.
-func (p *planner) item(name string) *Item {
+func (p *planner) item(name string) {
 	if p.visited[name] {
-		return p.items[name]
+		return
 	}
 	p.visited[name] = true
 	s := p.sources[name]
 	target, inScope := p.in.Scope.Target(name)
 	if s == nil || !inScope {
-		return nil
+		return
 	}
 	p.item(zfs.Parent(name))
 	if s.Origin != "" {
@@ -64,7 +64,6 @@ func (p *planner) item(name string) *Item {
 	item := &Item{Source: name, Target: target, Type: s.Type}
 	p.items[name] = item
 	p.fill(item, s)
-	return item
 }
 
 func (p *planner) fill(item *Item, s *zfs.Dataset) {
